@@ -1,0 +1,55 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help install dev quickstart test check format lock clean
+
+help:
+	@echo "make install      a virtual environment in $(VENV) with all that a CPU user needs"
+	@echo "make quickstart   install, fetch a small model, judge 40 pairs, write a report"
+	@echo "make test         all tests"
+	@echo "make check        lint, types, dependency and architecture rules"
+	@echo "make lock         pin today's versions in constraints.txt"
+
+install: $(VENV)/.installed
+dev: $(VENV)/.dev
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip==26.0.1"
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cpu]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group dev
+	@touch $@
+
+quickstart: install
+	$(BIN)/rmr1 quickstart
+
+test: dev
+	$(BIN)/rmr1 pull smollm2-135m-instruct
+	$(BIN)/python -m pytest
+
+check: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+	$(BIN)/python -m pytest tests/architecture
+
+format: dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock:
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check "pip==26.0.1"
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check -e ".[cpu]" --group dev
+	build/lock/bin/python -m pip freeze --exclude-editable > constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,86 @@
+"""Every error that this package raises on purpose.
+
+    RMR1Error
+    ├── InputError (ValueError)            something the user gave is wrong
+    │   ├── DataError                      a row or file of pairs
+    │   ├── TemplateError                  a prompt template
+    │   └── ConfigError                    a flag, an environment variable, a YAML key
+    ├── MissingExtraError (ImportError)    an optional dependency is not installed
+    ├── ModelNotFoundError (LookupError)   no such model in the catalogue or on disk
+    ├── DownloadError (OSError)            a file could not be fetched
+    │   └── ChecksumError                  it was fetched, and is not the file that was pinned
+    ├── EngineError (RuntimeError)         an engine cannot go on at all
+    └── RunError (RuntimeError)            a run directory
+        ├── RunMismatchError               it belongs to another configuration or other data
+        ├── RunLockedError                 another process is writing to it
+        └── JournalError                   its journal is damaged
+
+A failure that concerns one request only is not an error: it is a ``Generation`` whose ``finish_reason`` is ``"error"``.
+"""
+
+from __future__ import annotations
+
+
+class RMR1Error(Exception):
+    """Base of all errors of this package. The message says what, where, and the fix."""
+
+
+class InputError(RMR1Error, ValueError):
+    """Something that the user gave is wrong."""
+
+
+class DataError(InputError):
+    """A row or a file of pairs cannot be read."""
+
+
+class TemplateError(InputError):
+    """A prompt template is malformed or unknown."""
+
+
+class ConfigError(InputError):
+    """A flag, an environment variable or a configuration key is wrong."""
+
+
+class MissingExtraError(RMR1Error, ImportError):
+    """An optional dependency is missing.
+
+    Args:
+        feature: What the user asked for, such as ``"the llamacpp engine"``.
+        extra: The extra of this package that brings it.
+    """
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs an optional dependency; install it with: pip install 'rmr1[{extra}]'")
+        self.extra = extra
+
+
+class ModelNotFoundError(RMR1Error, LookupError):
+    """No such model in the catalogue or on disk."""
+
+
+class DownloadError(RMR1Error, OSError):
+    """A file could not be fetched."""
+
+
+class ChecksumError(DownloadError):
+    """A fetched file is not the one that the catalogue pins."""
+
+
+class EngineError(RMR1Error, RuntimeError):
+    """An engine cannot go on: no request of this run can succeed."""
+
+
+class RunError(RMR1Error, RuntimeError):
+    """A run directory cannot be used."""
+
+
+class RunMismatchError(RunError):
+    """The run directory belongs to another configuration or to other data."""
+
+
+class RunLockedError(RunError):
+    """Another process is writing to the run directory."""
+
+
+class JournalError(RunError):
+    """A journal holds a line that is not a record, and it is not the last one."""

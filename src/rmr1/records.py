@@ -1,0 +1,282 @@
+"""The values that travel through the package: frozen, slotted dataclasses with no logic beyond derived properties.
+
+One comparison on its way: a ``PreferencePair`` is shown in an order as a ``Comparison``, rendered to ``Message``s, answered by an
+engine with a ``Generation``, parsed to a ``Verdict``; the verdicts of all orders and votes make one ``Judgment``.
+
+Two frames of reference: a *pair's* sides are those of its data (for chosen/rejected data, A is the chosen response); a *shown* side
+is where the judge saw a response. ``Verdict.side`` is a shown side, ``Judgment.winner`` a side of the pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Side = Literal["A", "B"]
+Order = Literal["ab", "ba"]
+Winner = Literal["A", "B", "tie"]
+InvalidReason = Literal["missing", "conflicting", "truncated", "engine_error"]
+FinishReason = Literal["stop", "length", "error"]
+TaskType = Literal["Chat", "Reasoning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation. ``role`` is ``system``, ``user``, ``assistant`` or ``tool``."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreferencePair:
+    """Two responses to one prompt, and which one is better where that is known (paper section 2: x, y_a, y_b, l).
+
+    Args:
+        id: Name of the pair, unique in its file.
+        prompt: The conversation up to the responses; at least one message.
+        response_a: The turns that continue ``prompt``; usually one assistant message.
+        response_b: The same for the other response.
+        label: The better side, or None where it is unknown.
+        group: Pairs with the same group share a prompt; intervals treat them as one cluster.
+        category: A subset or task name to report by, or "".
+        extra: Whatever else the source row held.
+    """
+
+    id: str
+    prompt: tuple[Message, ...]
+    response_a: tuple[Message, ...]
+    response_b: tuple[Message, ...]
+    label: Side | None = None
+    group: str = ""
+    category: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseSet:
+    """N responses to one prompt, with scores where they are known (higher is better)."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    responses: tuple[tuple[Message, ...], ...]
+    scores: tuple[float, ...] | None = None
+    category: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A pair as the judge sees it. ``gold`` and both responses are in shown sides.
+
+    ``order`` "ab" shows the pair's A as A; "ba" shows the pair's B as A. ``vote`` numbers repeated judgments of the same order.
+    """
+
+    pair_id: str
+    order: Order
+    vote: int
+    prompt: tuple[Message, ...]
+    shown_a: tuple[Message, ...]
+    shown_b: tuple[Message, ...]
+    gold: Side | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one or more generations. ``cached_tokens`` of the prompt were not computed again."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to draw a completion. ``seed`` None leaves the choice to the engine."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 2048
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One completion to write. ``grammar`` is GBNF text; ``logprobs`` asks for ``Generation.tokens``."""
+
+    id: str
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+    grammar: str | None = None
+    logprobs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A written token, its natural log-probability, and those of the likeliest alternatives by their text."""
+
+    text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What an engine wrote for one request.
+
+    ``finish_reason`` "length" means cut at ``max_tokens`` or the context; "error" means that the engine failed, ``error`` says how,
+    and ``text`` is no output of the model. ``think_open`` is true where the chat template had already opened a think block, so that
+    the text starts inside it.
+    """
+
+    request_id: str
+    text: str
+    finish_reason: FinishReason = "stop"
+    usage: Usage = Usage()
+    think_open: bool = False
+    tokens: tuple[TokenLogprob, ...] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RubricItem:
+    """One weighted criterion of a rubric. ``weight`` is a share of 1, or None where none was written."""
+
+    text: str
+    weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """The parts of a judgement (paper section 3.1, Chain-of-Rubrics). An absent part is None or empty.
+
+    ``think`` is the text of the think block; all other parts are read outside it.
+    """
+
+    think: str | None = None
+    task_type: TaskType | None = None
+    rubric: str | None = None
+    rubric_items: tuple[RubricItem, ...] = ()
+    justify: str | None = None
+    solution: str | None = None
+    evaluation: str | None = None
+    quotes_a: tuple[str, ...] = ()
+    quotes_b: tuple[str, ...] = ()
+    summaries_a: tuple[str, ...] = ()
+    summaries_b: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of parsing one generation.
+
+    Args:
+        side: The better *shown* side, or None where the verdict is invalid.
+        invalid: Why there is no side; None exactly where ``side`` is set.
+        candidates: The distinct sides that the rule found, in order of appearance.
+        sections: The parts of the judgement that were found.
+        problems: Names of what is wrong with the format, see ``rmr1.verdict.problems``.
+        position: Character offset of the letter that decided, or None.
+        rule: Name of the rule that decided.
+    """
+
+    side: Side | None
+    invalid: InvalidReason | None
+    candidates: tuple[Side, ...] = ()
+    sections: Sections = Sections()
+    problems: tuple[str, ...] = ()
+    position: int | None = None
+    rule: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One generation with its verdict, in the frame of the pair.
+
+    Args:
+        order: The order in which the responses were shown.
+        vote: Number of the vote within its order.
+        side: The better side *of the pair*, or None where invalid.
+        verdict: The parsed verdict, in shown sides.
+        text: What the judge wrote.
+        usage: Tokens spent.
+        p_a: Probability of "A" against "B" at the verdict token, in the frame of the pair; None where the engine gives none.
+        fenced: How many markers in the prompt or the responses were fenced.
+        error: The engine's message where ``verdict.invalid`` is ``engine_error``.
+    """
+
+    order: Order
+    vote: int
+    side: Side | None
+    verdict: Verdict
+    text: str
+    usage: Usage = Usage()
+    p_a: float | None = None
+    fenced: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """All votes on one pair, combined.
+
+    Args:
+        id: The pair's id.
+        winner: The better side of the pair, "tie", or None where no vote was valid.
+        confidence: Votes for ``winner`` over all votes asked; for a tie 0.5; 0.0 where no vote was valid.
+        position_consistent: Whether both orders agree; None where an order is missing or invalid.
+        correct: Whether ``winner`` is the label; a tie and no winner are not; None where there is no label.
+        votes: Every vote, orders first, then vote numbers.
+        usage: Tokens of all votes.
+    """
+
+    id: str
+    winner: Winner | None
+    confidence: float
+    position_consistent: bool | None
+    correct: bool | None
+    votes: tuple[Vote, ...]
+    usage: Usage
+    label: Side | None = None
+    group: str = ""
+    category: str = ""
+
+    @property
+    def explanation(self) -> Sections:
+        """The parts of the first vote that agrees with the winner, else of the first vote; its A and B are shown sides."""
+        agreeing = [vote for vote in self.votes if vote.side == self.winner and vote.side is not None]
+        first = (agreeing or list(self.votes))[:1]
+        return first[0].verdict.sections if first else Sections()
+
+    @property
+    def task_type(self) -> TaskType | None:
+        """How the judge classified the task."""
+        return self.explanation.task_type
+
+    @property
+    def rubric(self) -> str | None:
+        """The rubric of the explaining vote."""
+        return self.explanation.rubric
+
+    @property
+    def solution(self) -> str | None:
+        """The judge's own solution in the explaining vote."""
+        return self.explanation.solution
+
+    @property
+    def evaluation(self) -> str | None:
+        """The evaluation of the explaining vote; its A and B are the sides as shown in that vote."""
+        return self.explanation.evaluation
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """What the judge wrote, vote by vote."""
+        return tuple(vote.text for vote in self.votes)
