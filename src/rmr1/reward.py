@@ -1,0 +1,19 @@
+"""The reward of RL with verifiable rewards: a verdict and a label to a number."""
+
+from __future__ import annotations
+
+from rmr1.records import Side, Verdict
+
+
+def verdict_reward(verdict: Verdict, gold: Side) -> float | None:
+    """Correctness reward: +1.0 for the gold side, else -1.0 (paper section 3.3: R = 1 if l_hat = l, else -1).
+
+    Invalid text (missing, conflicting, truncated) is -1.0, as in the paper. An engine fault is no reward: None.
+
+    Args:
+        verdict: The parsed verdict, in shown sides.
+        gold: The better shown side.
+    """
+    if verdict.invalid == "engine_error":
+        return None
+    return 1.0 if verdict.side == gold else -1.0

@@ -1,0 +1,12 @@
+"""The one parser of judgements: text in, ``Verdict`` out, never an exception.
+
+>>> from rmr1.records import Generation
+>>> from rmr1.verdict import parse
+>>> parse(Generation("r1", "<eval>A is right.</eval><answer>[[A]]</answer>")).side
+'A'
+"""
+
+from rmr1.verdict.parse import parse, verdict_probability
+from rmr1.verdict.rules import RULES, Rule
+
+__all__ = ["RULES", "Rule", "parse", "verdict_probability"]

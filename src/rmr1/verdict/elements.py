@@ -1,0 +1,132 @@
+"""The tags of a judgement, found in one pass: linear in the length of the text, whatever the text is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+SECTION_TAGS = (
+    "type",
+    "rubric",
+    "justify",
+    "solution",
+    "eval",
+    "quote_A",
+    "quote_B",
+    "summary_A",
+    "summary_B",
+    "answer",
+)
+MAX_TAGS = 4096
+"""A text with more tags is degenerate (a model caught in a loop): the rest is not read, and ``too_many_tags`` says so."""
+_TAG = re.compile(r"<(/?)(think|" + "|".join(SECTION_TAGS) + r")>")
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One closed element; ``start`` and ``end`` are the offsets of its content in the text."""
+
+    name: str
+    start: int
+    end: int
+
+    def content(self, text: str) -> str:
+        """The text between the tags."""
+        return text[self.start : self.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The elements of a text outside its think blocks, in the order in which they close.
+
+    ``think`` joins what stands inside think blocks, None where there is none; ``outside`` holds the spans that are left.
+    """
+
+    think: str | None
+    outside: tuple[tuple[int, int], ...]
+    elements: tuple[Element, ...]
+    problems: tuple[str, ...]
+
+    def named(self, *names: str) -> list[Element]:
+        """The elements with one of these names."""
+        return [element for element in self.elements if element.name in names]
+
+
+class _ThinkScan:
+    """Tells think from the rest. A first ``</think>`` without an opening tag closes a block that the chat template opened."""
+
+    def __init__(self, think_open: bool) -> None:
+        self.inside = think_open
+        self.seen = think_open
+        self.position = 0
+        self.think: list[tuple[int, int]] = []
+        self.outside: list[tuple[int, int]] = []
+        self.problems: list[str] = []
+
+    def tag(self, closing: bool, start: int, end: int) -> None:
+        if closing:
+            self._close(start, end)
+        elif self.inside:
+            self.problems.append("nested_think")
+        else:
+            self.outside.append((self.position, start))
+            self.inside, self.seen, self.position = True, True, end
+
+    def _close(self, start: int, end: int) -> None:
+        if self.inside or not self.seen:
+            self.think.append((self.position, start))
+            self.inside, self.seen, self.position = False, True, end
+        else:
+            self.problems.append("stray_think_close")
+
+    def finish(self, length: int) -> None:
+        (self.think if self.inside else self.outside).append((self.position, length))
+        if self.inside:
+            self.problems.append("unclosed_think")
+
+
+def outline(text: str, *, think_open: bool = False) -> Outline:
+    """Find the think blocks and, outside them, every closed element of the grammar.
+
+    An element runs from the last opening tag before its closing tag; a second opening tag makes the first one ``unclosed_<tag>``.
+    """
+    scan = _ThinkScan(think_open)
+    tags = list(islice(_TAG.finditer(text), MAX_TAGS + 1))
+    if len(tags) > MAX_TAGS:
+        scan.problems.append("too_many_tags")
+    for tag in tags:
+        if tag[2] == "think":
+            scan.tag(tag[1] == "/", tag.start(), tag.end())
+    scan.finish(len(text))
+    elements, problems = _pair_tags(tag for tag in _within(tags, scan.outside) if tag[2] != "think")
+    think = "".join(text[start:end] for start, end in scan.think) if scan.think else None
+    return Outline(think, tuple(scan.outside), tuple(elements), (*dict.fromkeys(scan.problems + problems),))
+
+
+def _within(tags: list[re.Match[str]], spans: list[tuple[int, int]]) -> Iterable[re.Match[str]]:
+    position = 0
+    for tag in tags:
+        while position < len(spans) and spans[position][1] <= tag.start():
+            position += 1
+        if position < len(spans) and spans[position][0] <= tag.start():
+            yield tag
+
+
+def _pair_tags(tags: Iterable[re.Match[str]]) -> tuple[list[Element], list[str]]:
+    opened: dict[str, int] = {}
+    elements: list[Element] = []
+    problems: list[str] = []
+    for tag in tags:
+        name = tag[2]
+        if not tag[1]:
+            if name in opened:
+                problems.append(f"unclosed_{name}")
+            opened[name] = tag.end()
+        elif name in opened:
+            elements.append(Element(name, opened.pop(name), tag.start()))
+        else:
+            problems.append(f"unopened_{name}")
+    problems.extend(f"unclosed_{name}" for name in opened)
+    return elements, problems

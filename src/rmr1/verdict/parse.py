@@ -1,0 +1,134 @@
+"""``parse``: one generation to one verdict."""
+
+from __future__ import annotations
+
+import math
+import re
+from itertools import islice
+
+from rmr1.records import Generation, InvalidReason, RubricItem, Sections, Side, TaskType, TokenLogprob, Verdict
+from rmr1.verdict.elements import Outline, outline
+from rmr1.verdict.problems import find_problems
+from rmr1.verdict.rules import RULES, Finding
+
+_ITEM = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*\u2022])[ \t]+(\S.*)$", re.MULTILINE)
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)[ \t]{0,4}%")
+_FRACTION = re.compile(r"weight[ \t]{0,4}[:=]?[ \t]{0,4}(0?\.\d{1,4}|1(?:\.0{1,4})?)(?!\d)", re.IGNORECASE)
+_MAX_ITEMS = 64
+_WEIGHT_WITHIN = 400
+_TASK_TYPES: dict[str, TaskType] = {"Chat": "Chat", "Reasoning": "Reasoning"}
+
+
+def parse(generation: Generation, rule: str = "default") -> Verdict:
+    """Read a judgement: its verdict by ``rule``, its sections, and what is wrong with its format.
+
+    Args:
+        generation: What the engine wrote. Its ``think_open`` and ``finish_reason`` matter.
+        rule: A name in ``RULES``.
+
+    Returns:
+        The verdict, in shown sides. ``invalid`` is ``engine_error`` where the engine failed, else ``conflicting`` where the rule
+        found two values, ``truncated`` where it found none in a text that ended by length, and ``missing`` where it found none.
+
+    Raises:
+        KeyError: The rule is unknown. No text raises anything.
+    """
+    decide = RULES[rule]
+    if generation.finish_reason == "error":
+        return Verdict(None, "engine_error", rule=rule)
+    text = generation.text
+    parts = outline(text, think_open=generation.think_open)
+    sections = _sections(text, parts)
+    finding = decide(text, parts)
+    invalid = _invalid(finding, generation)
+    side = next(iter(finding.sides)) if invalid is None else None
+    return Verdict(
+        side=side,
+        invalid=invalid,
+        candidates=tuple(finding.sides),
+        sections=sections,
+        problems=find_problems(text, parts, sections),
+        position=finding.sides[side] if side else None,
+        rule=rule,
+    )
+
+
+def _invalid(finding: Finding, generation: Generation) -> InvalidReason | None:
+    if finding.conflict:
+        return "conflicting"
+    if finding.sides:
+        return None
+    return "truncated" if generation.finish_reason == "length" else "missing"
+
+
+def _sections(text: str, parts: Outline) -> Sections:
+    contents: dict[str, list[str]] = {}
+    for element in parts.elements:
+        contents.setdefault(element.name, []).append(element.content(text).strip())
+
+    def joined(name: str) -> str | None:
+        return "\n\n".join(contents[name]) if name in contents else None
+
+    rubric = joined("rubric")
+    return Sections(
+        think=parts.think.strip() if parts.think is not None else None,
+        task_type=_TASK_TYPES.get(contents.get("type", [""])[0]),
+        rubric=rubric,
+        rubric_items=_rubric_items(rubric or ""),
+        justify=joined("justify"),
+        solution=joined("solution"),
+        evaluation=joined("eval"),
+        quotes_a=tuple(contents.get("quote_A", ())),
+        quotes_b=tuple(contents.get("quote_B", ())),
+        summaries_a=tuple(contents.get("summary_A", ())),
+        summaries_b=tuple(contents.get("summary_B", ())),
+    )
+
+
+def _rubric_items(rubric: str) -> tuple[RubricItem, ...]:
+    criteria = rubric.partition("<justify>")[0]
+    return tuple(
+        RubricItem(match[1].strip(), _weight(match[1])) for match in islice(_ITEM.finditer(criteria), _MAX_ITEMS)
+    )
+
+
+def _weight(line: str) -> float | None:
+    line = line[:_WEIGHT_WITHIN]
+    percent = _PERCENT.search(line)
+    if percent:
+        return float(percent[1]) / 100
+    fraction = _FRACTION.search(line)
+    return float(fraction[1]) if fraction else None
+
+
+def verdict_probability(generation: Generation, verdict: Verdict) -> float | None:
+    """Probability that the judge says "A" rather than "B" at the letter that decided, in shown sides.
+
+    The alternatives at that token are compared with each other only, so the two probabilities sum to 1. None where the verdict is
+    invalid, the engine gave no log-probabilities, or one of the letters is not among the alternatives.
+    """
+    if verdict.position is None or not generation.tokens:
+        return None
+    token, offset = _token_at(generation.tokens, verdict.position)
+    if token is None:
+        return None
+    before, after = token.text[:offset], token.text[offset + 1 :]
+    logprobs: dict[Side, float] = {}
+    for text, logprob in ((token.text, token.logprob), *token.top):
+        if text == f"{before}A{after}":
+            logprobs.setdefault("A", logprob)
+        elif text == f"{before}B{after}":
+            logprobs.setdefault("B", logprob)
+    if len(logprobs) < 2:
+        return None
+    difference = min(max(logprobs["B"] - logprobs["A"], -700.0), 700.0)
+    return 1.0 / (1.0 + math.exp(difference))
+
+
+def _token_at(tokens: tuple[TokenLogprob, ...], position: int) -> tuple[TokenLogprob | None, int]:
+    start = 0
+    for token in tokens:
+        if start <= position < start + len(token.text):
+            return token, position - start
+        start += len(token.text)
+    return None, 0
