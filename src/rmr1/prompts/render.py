@@ -1,0 +1,93 @@
+"""The one renderer: a comparison and a template to the messages that the judge reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from rmr1.prompts.fence import fence
+from rmr1.prompts.templates import Template, substitute
+from rmr1.records import Comparison, Message, Side
+
+SystemRole = Literal["system", "merge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the judge reads, and how many marks in it were fenced."""
+
+    messages: tuple[Message, ...]
+    fenced: int
+
+
+def render(
+    comparison: Comparison, template: Template, *, fenced: bool = True, system_role: SystemRole = "system"
+) -> Prompt:
+    """Write the judge's prompt (paper section 3.1 and its prompt tables).
+
+    A prompt of one user message with one assistant message on each side is shown as a question with two responses; anything else
+    as two whole conversations. In a conversation, turns of the side's own chatbot carry that side's name, also in the shared
+    prefix. (The released training data misspells the name of B exactly where A is better; this renderer never knows the label.)
+
+    Args:
+        comparison: What to show.
+        template: How to show it.
+        fenced: Disarm marks inside the texts, see ``rmr1.prompts.fence``.
+        system_role: "merge" puts the system part at the head of the user turn, for models without a system role.
+    """
+    fencer = _Fencer(fenced)
+    if _is_single_turn(comparison):
+        user = substitute(
+            template.single_turn,
+            {
+                "question": fencer.text(comparison.prompt[0].content),
+                "response_a": fencer.text(comparison.shown_a[0].content),
+                "response_b": fencer.text(comparison.shown_b[0].content),
+            },
+        )
+    else:
+        user = substitute(
+            template.multi_turn,
+            {
+                "conversation_a": fencer.conversation((*comparison.prompt, *comparison.shown_a), "A"),
+                "conversation_b": fencer.conversation((*comparison.prompt, *comparison.shown_b), "B"),
+            },
+        )
+    return Prompt(_messages(template.system, user, system_role), fencer.count)
+
+
+def _is_single_turn(comparison: Comparison) -> bool:
+    return (
+        [message.role for message in comparison.prompt] == ["user"]
+        and [message.role for message in comparison.shown_a] == ["assistant"]
+        and [message.role for message in comparison.shown_b] == ["assistant"]
+    )
+
+
+def _messages(system: str | None, user: str, system_role: SystemRole) -> tuple[Message, ...]:
+    if system is None:
+        return (Message("user", user),)
+    if system_role == "merge":
+        return (Message("user", f"{system}\n\n{user}"),)
+    return (Message("system", system), Message("user", user))
+
+
+class _Fencer:
+    def __init__(self, active: bool) -> None:
+        self.active = active
+        self.count = 0
+
+    def text(self, text: str, *, conversation: bool = False) -> str:
+        if not self.active:
+            return text
+        text, marks = fence(text, conversation=conversation)
+        self.count += marks
+        return text
+
+    def conversation(self, turns: Iterable[Message], side: Side) -> str:
+        speakers = {"assistant": f"Chatbot {side}"}
+        return "\n".join(
+            f"{speakers.get(turn.role, turn.role.capitalize())}: {self.text(turn.content, conversation=True)}"
+            for turn in turns
+        )

@@ -1,0 +1,121 @@
+"""Prompt templates: text files with a system part, a user part for one turn and one for conversations.
+
+A file is divided by lines that begin with ``@@``::
+
+    @@ grammar cor
+    @@ system
+    ...
+    @@ user single-turn
+    ... {{question}} ... {{response_a}} ... {{response_b}} ...
+    @@ user multi-turn
+    ... {{conversation_a}} ... {{conversation_b}} ...
+
+Parts that are absent come from the standard user turn; a file without any ``@@`` line is a system prompt (so the text of a model
+card can be used as it is). ``@@ grammar`` names the grammar that ``--constrain`` uses with the template.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from rmr1.errors import TemplateError
+
+_SINGLE = ("question", "response_a", "response_b")
+_MULTI = ("conversation_a", "conversation_b")
+_PARTS = {"system": (), "user single-turn": _SINGLE, "user multi-turn": _MULTI}
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+_STANDARD = "standard_user"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A judge prompt. ``sha256`` covers the whole text as the model gets it, with the standard parts filled in."""
+
+    name: str
+    system: str | None
+    single_turn: str
+    multi_turn: str
+    grammar: str
+    sha256: str
+
+
+def template_names() -> tuple[str, ...]:
+    """The templates that ship with the package."""
+    folder = files("rmr1.prompts") / "templates"
+    names = (Path(entry.name) for entry in folder.iterdir())
+    return tuple(sorted(name.stem for name in names if name.suffix == ".txt" and name.stem != _STANDARD))
+
+
+def load_template(name_or_path: str) -> Template:
+    """Load a shipped template by name, or a file by its path.
+
+    Raises:
+        TemplateError: No such template, or the file is malformed; the message names the part.
+    """
+    if name_or_path in template_names():
+        return _build(name_or_path, _shipped(name_or_path))
+    path = Path(name_or_path)
+    if not path.is_file():
+        known = ", ".join(template_names())
+        raise TemplateError(f'no template "{name_or_path}": it is neither a file nor one of {known}')
+    try:
+        return _build(str(path), path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise TemplateError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def substitute(text: str, values: dict[str, str]) -> str:
+    """Fill in placeholders in one pass, so that braces inside a value mean nothing."""
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], text)
+
+
+def _shipped(name: str) -> str:
+    return (files("rmr1.prompts") / "templates" / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def _build(name: str, source: str) -> Template:
+    parts = _split(name, source)
+    grammar = parts.pop("grammar", "cor").strip()
+    parts = _split(_STANDARD, _shipped(_STANDARD)) | parts
+    for part, allowed in _PARTS.items():
+        _check_placeholders(name, part, parts.get(part, ""), allowed)
+    system = parts.get("system") or None
+    single, multi = parts["user single-turn"], parts["user multi-turn"]
+    digest = hashlib.sha256("\0".join((system or "", single, multi)).encode()).hexdigest()
+    return Template(name, system, single, multi, grammar, digest)
+
+
+def _split(name: str, source: str) -> dict[str, str]:
+    source = source.replace("\r\n", "\n")
+    if not source.strip():
+        raise TemplateError(f"{name}: the template is empty")
+    if not re.search(r"^@@ ", source, re.MULTILINE):
+        return {"system": source.strip("\n")}
+    parts: dict[str, str] = {}
+    for section in re.split(r"^@@ ", source, flags=re.MULTILINE)[1:]:
+        header, _, body = section.partition("\n")
+        key, value = header.strip(), body.strip("\n")
+        if key.startswith("grammar "):
+            key, value = "grammar", key.removeprefix("grammar ")
+        elif key not in _PARTS:
+            raise TemplateError(f'{name}: unknown part "@@ {key}"; the parts are {", ".join(_PARTS)} and grammar NAME')
+        if key in parts:
+            raise TemplateError(f'{name}: the part "@@ {key}" stands twice')
+        parts[key] = value
+    return parts
+
+
+def _check_placeholders(name: str, part: str, text: str, allowed: tuple[str, ...]) -> None:
+    found = _PLACEHOLDER.findall(text)
+    unknown = sorted(set(found) - set(allowed))
+    if unknown:
+        raise TemplateError(f'{name}: "@@ {part}" has the unknown placeholder {{{{{unknown[0]}}}}}')
+    for placeholder in allowed:
+        if found.count(placeholder) != 1:
+            raise TemplateError(
+                f'{name}: "@@ {part}" must hold {{{{{placeholder}}}}} once; it holds it {found.count(placeholder)} times'
+            )

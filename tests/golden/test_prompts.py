@@ -1,0 +1,39 @@
+"""Every shipped prompt, byte for byte: a change of a prompt is a change of every judge, and has to be seen."""
+
+from pathlib import Path
+
+import pytest
+
+from rmr1.data import compare
+from rmr1.prompts import load_template, render, template_names
+from rmr1.records import Message, PreferencePair
+
+FOLDER = Path(__file__).parent / "prompts"
+SINGLE = PreferencePair(
+    "s", (Message("user", "What is 2 + 2?"),), (Message("assistant", "4"),), (Message("assistant", "5"),)
+)
+MULTI = PreferencePair(
+    "m",
+    (Message("user", "Hi"), Message("assistant", "Hello!"), Message("user", "Count to 3.")),
+    (Message("assistant", "1, 2, 3"),),
+    (Message("assistant", "No."),),
+)
+
+
+@pytest.mark.parametrize("pair", [SINGLE, MULTI], ids=["single", "multi"])
+@pytest.mark.parametrize("name", template_names())
+def test_prompt(name, pair):
+    messages = render(compare(pair, "ab"), load_template(name)).messages
+    text = "".join(f"<<{message.role}>>\n{message.content}\n" for message in messages)
+    golden = FOLDER / f"{name}.{'single' if pair is SINGLE else 'multi'}.txt"
+    assert text == golden.read_text(encoding="utf-8"), (
+        f"{golden.name} differs; if that is meant, write the new text there"
+    )
+
+
+def test_cor_prompt_is_the_specified_one(shared):
+    specification = (shared / "SPEC.md").read_text(encoding="utf-8")
+    begin = specification.index("> Please act as an impartial judge")
+    end = specification.index("\n\n", specification.index("> Important Notes", begin))
+    lines = [line.removeprefix(">").removeprefix(" ") for line in specification[begin:end].splitlines()]
+    assert load_template("cor").system == "\n".join(lines)
