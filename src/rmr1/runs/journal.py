@@ -1,0 +1,89 @@
+"""An append-only file of JSON lines that survives ``kill -9`` in the middle of a write."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rmr1.errors import JournalError
+
+_BLOCK = 1 << 16
+
+
+def encode_line(record: Mapping[str, Any]) -> bytes:
+    """One record as one line of JSON in UTF-8, newline included."""
+    try:
+        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    except UnicodeEncodeError:  # lone surrogates exist in JSON strings, not in UTF-8
+        return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+
+
+class Journal:
+    """Records of one run, in the order in which they came.
+
+    A record is one ``write`` of a whole line. A process killed during that write leaves a last line without its newline:
+    opening the journal cuts it off, and its record counts as never done.
+
+    Args:
+        path: The file; created where it is absent.
+
+    Raises:
+        JournalError: While reading, a line is not a JSON object and not the last one; the message names the line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._cut_torn_line()
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write one record."""
+        line = encode_line(record)
+        written = os.write(self._file, line)
+        while written < len(line):
+            written += os.write(self._file, line[written:])
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Read all records so far, one at a time."""
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    record = json.loads(line)
+                except ValueError as error:
+                    raise JournalError(
+                        f"{self.path}:{number}: not a record ({error}); delete the line to redo it"
+                    ) from error
+                if not isinstance(record, dict):
+                    raise JournalError(f"{self.path}:{number}: not a JSON object; delete the line to redo it")
+                yield record
+
+    def close(self) -> None:
+        """Bring everything to the disk and close the file."""
+        if self._file >= 0:
+            os.fsync(self._file)
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _cut_torn_line(self) -> None:
+        size = end = os.fstat(self._file).st_size
+        while end > 0:
+            start = max(0, end - _BLOCK)
+            newline = os.pread(self._file, end - start, start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end < size:
+            os.ftruncate(self._file, end)
