@@ -1,0 +1,40 @@
+"""What an engine is: something that writes a text for a request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from typing import Any, Protocol
+
+from rmr1.records import Generation, GenerationRequest
+
+
+class Engine(Protocol):
+    """A text generator.
+
+    Requests are drawn from the iterable only as the engine has room for them, so that it may be endless; each generation is yielded
+    as it finishes, in any order, and names its request. A request that fails yields a generation with ``finish_reason`` "error";
+    ``EngineError`` is raised only where no request can succeed. Closing the iterator cancels what is under way.
+
+    Attributes:
+        name: How the user named it, such as ``llamacpp/smollm2-135m-instruct``.
+        embedded: Whether it runs in this process.
+        writes_logprobs: Whether ``GenerationRequest.logprobs`` is honoured.
+        obeys_grammars: Whether ``GenerationRequest.grammar`` is honoured.
+    """
+
+    name: str
+    embedded: bool
+    writes_logprobs: bool
+    obeys_grammars: bool
+
+    def identity(self) -> Mapping[str, Any]:
+        """What decides its output besides the requests: model, weights, context. Kept in a run's manifest."""
+        ...
+
+    def generate(self, requests: Iterable[GenerationRequest]) -> AsyncGenerator[Generation]:
+        """Write a generation for each request."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free the model or the connections."""
+        ...
