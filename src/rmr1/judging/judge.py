@@ -1,0 +1,104 @@
+"""The judge as an object: two responses in, a judgment out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any
+
+from rmr1.config import JudgeConfig, load_config
+from rmr1.engines import Engine, catalogue_entry, create_engine
+from rmr1.judging.background import BackgroundLoop
+from rmr1.judging.plan import JudgingPlan, plan_judging
+from rmr1.judging.stream import JudgingStream
+from rmr1.records import Judgment, Message, PreferencePair, Side
+
+Text = str | Sequence[Message]
+
+
+class Judge:
+    """A reasoning reward model, ready to compare responses.
+
+    >>> judge = Judge("llamacpp/smollm2-135m-instruct", constrain=True)  # doctest: +SKIP
+    >>> judge.compare("What is 2 + 2?", "4", "5").winner  # doctest: +SKIP
+    'A'
+
+    Args:
+        model: ``ENGINE/MODEL``, a path, a catalogue name, or an engine that is already loaded.
+        settings: Any field of ``JudgeConfig``; those of the engine as ``engine={"slots": 2}``.
+
+    Raises:
+        ConfigError: A setting is unknown or wrong.
+        ModelNotFoundError: There is no such model.
+        MissingExtraError: The engine's library is not installed.
+    """
+
+    def __init__(self, model: str | Engine | None = None, **settings: Any) -> None:
+        if isinstance(model, str):
+            settings["model"] = model
+        self.config = load_config(JudgeConfig, flags=settings, environment={})
+        entry = None
+        if model is None or isinstance(model, str):
+            entry = catalogue_entry(self.config.model)
+            self.engine: Engine = create_engine(
+                self.config.model, self.config.engine, concurrency=self.config.concurrency
+            )
+        else:
+            self.engine = model
+        self.plan: JudgingPlan = plan_judging(
+            self.config, self.engine, model_template=entry.template if entry else None
+        )
+        self._background: BackgroundLoop | None = None
+
+    async def acompare(self, prompt: Text, a: Text, b: Text, *, label: Side | None = None) -> Judgment:
+        """Judge which of two responses to a prompt is better.
+
+        Args:
+            prompt: A question, or a conversation that ends before the responses.
+            a: A response, or the turns that continue the conversation.
+            b: The other one.
+            label: The better side where it is known, for ``Judgment.correct``.
+        """
+        pair = PreferencePair(
+            "pair", _messages(prompt, "user"), _messages(a, "assistant"), _messages(b, "assistant"), label
+        )
+        judgments = [judgment async for judgment in self.acompare_many([pair])]
+        return judgments[0]
+
+    async def acompare_many(self, pairs: Iterable[PreferencePair]) -> AsyncGenerator[Judgment]:
+        """Judge any number of pairs; each judgment comes as soon as it is complete, in any order."""
+        async with aclosing(JudgingStream(self.engine, self.plan).judge(pairs)) as judgments:
+            async for _, judgment in judgments:
+                yield judgment
+
+    def compare(self, prompt: Text, a: Text, b: Text, *, label: Side | None = None) -> Judgment:
+        """``acompare`` for callers that are not asynchronous."""
+        return self._loop().run(self.acompare(prompt, a, b, label=label))
+
+    def compare_many(self, pairs: Iterable[PreferencePair]) -> Iterator[Judgment]:
+        """``acompare_many`` for callers that are not asynchronous."""
+        return self._loop().iterate(self.acompare_many(pairs))
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._loop().run(self.engine.aclose())
+        self._loop().close()
+        self._background = None
+
+    def __enter__(self) -> Judge:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _loop(self) -> BackgroundLoop:
+        if self._background is None:
+            self._background = BackgroundLoop()
+        return self._background
+
+
+def _messages(text: Text, role: str) -> tuple[Message, ...]:
+    return (Message(role, text),) if isinstance(text, str) else tuple(text)

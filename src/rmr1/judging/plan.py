@@ -1,0 +1,99 @@
+"""How each pair is judged: which comparisons it makes, and the request of each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rmr1.config import JudgeConfig
+from rmr1.data import compare, random_order
+from rmr1.engines import Engine
+from rmr1.errors import ConfigError
+from rmr1.prompts import Prompt, Template, load_grammar, load_template, render
+from rmr1.records import Comparison, GenerationRequest, Order, PreferencePair, Sampling
+from rmr1.verdict import RULES
+
+DEFAULT_TEMPLATE = "cor"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgingPlan:
+    """Everything that decides what a judge is asked. Build it with ``plan_judging``."""
+
+    config: JudgeConfig
+    template: Template
+    grammar: str | None
+    logprobs: bool
+
+    @property
+    def comparisons_per_pair(self) -> int:
+        """Generations for each pair."""
+        return self.config.votes * (2 if self.config.orders == "both" else 1)
+
+    def comparisons(self, pair: PreferencePair) -> Iterator[Comparison]:
+        """All comparisons of a pair: order by order, vote by vote."""
+        for order in self._orders(pair.id):
+            for vote in range(self.config.votes):
+                yield compare(pair, order, vote)
+
+    def request(self, comparison: Comparison) -> tuple[GenerationRequest, Prompt]:
+        """The request of a comparison, whose id is ``PAIR/ORDER/VOTE``. Its seed depends on that id and the plan's seed alone."""
+        name = f"{comparison.pair_id}/{comparison.order}/{comparison.vote}"
+        prompt = render(comparison, self.template, fenced=self.config.fence, system_role=self.config.system_role)
+        sampling = Sampling(
+            temperature=self.config.effective_temperature,
+            top_p=self.config.top_p,
+            max_tokens=self.config.max_tokens,
+            seed=_seed(name, self.config.seed),
+        )
+        return GenerationRequest(name, prompt.messages, sampling, self.grammar, self.logprobs), prompt
+
+    def identity(self) -> Mapping[str, Any]:
+        """What decides the results, for a run's manifest. How the engine is run (threads, concurrency) is not part of it."""
+        chosen = self.config.model_dump(exclude={"engine", "concurrency", "temperature", "template", "logprobs"})
+        return {
+            **chosen,
+            "temperature": self.config.effective_temperature,
+            "template": self.template.name,
+            "template_sha256": self.template.sha256,
+        }
+
+    def _orders(self, pair_id: str) -> tuple[Order, ...]:
+        policy = self.config.orders
+        if policy == "both":
+            return ("ab", "ba")
+        if policy == "random":
+            return (random_order(pair_id, self.config.seed),)
+        return ("ab",) if policy == "given" else ("ba",)
+
+
+def plan_judging(config: JudgeConfig, engine: Engine, *, model_template: str | None = None) -> JudgingPlan:
+    """Check a configuration against an engine and load what it names.
+
+    Args:
+        config: How to judge.
+        engine: What will judge.
+        model_template: The template that suits the model, used where ``config`` names none.
+
+    Raises:
+        ConfigError: The rule is unknown, or a grammar is asked of an engine that obeys none.
+        TemplateError: The template or its grammar does not exist.
+    """
+    if config.rule not in RULES:
+        raise ConfigError(f"--rule {config.rule}: unknown; the rules are {', '.join(RULES)}")
+    if config.constrain and not engine.obeys_grammars:
+        raise ConfigError(
+            f"--constrain: {engine.name} takes no grammar; for your own llama.cpp or vLLM server say which it is with "
+            f"--set engine.server_grammar=llamacpp"
+        )
+    template = load_template(config.template or model_template or DEFAULT_TEMPLATE)
+    grammar = load_grammar(template) if config.constrain else None
+    wanted = engine.writes_logprobs and engine.embedded if config.logprobs is None else config.logprobs
+    return JudgingPlan(config, template, grammar, logprobs=wanted)
+
+
+def _seed(name: str, seed: int) -> int:
+    digest = hashlib.blake2b(f"{seed}\0{name}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") & 0x7FFFFFFF

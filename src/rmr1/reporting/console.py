@@ -1,0 +1,129 @@
+"""Judgments and summaries as text on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from rmr1.records import Judgment, Message, PreferencePair, Vote
+
+
+def judgment_as_json(judgment: Judgment) -> dict[str, Any]:
+    """A judgment as one JSON object; ``winner`` and ``side`` are sides of the pair, ``shown_side`` is what the judge wrote."""
+    return {
+        "id": judgment.id,
+        "winner": judgment.winner,
+        "label": judgment.label,
+        "correct": judgment.correct,
+        "position_consistent": judgment.position_consistent,
+        "confidence": judgment.confidence,
+        "category": judgment.category,
+        "verdicts": [
+            {
+                "order": vote.order,
+                "vote": vote.vote,
+                "side": vote.side,
+                "shown_side": vote.verdict.side,
+                "invalid": vote.verdict.invalid,
+                "problems": list(vote.verdict.problems),
+                "p_a": vote.p_a,
+                **({"error": vote.error} if vote.error else {}),
+            }
+            for vote in judgment.votes
+        ],
+        "traces": list(judgment.traces),
+        "usage": {
+            "prompt_tokens": judgment.usage.prompt_tokens,
+            "completion_tokens": judgment.usage.completion_tokens,
+            "cached_tokens": judgment.usage.cached_tokens,
+        },
+    }
+
+
+def share(value: float | None) -> str:
+    """A share in per cent."""
+    return "n/a" if value is None else f"{100 * value:.1f} %"
+
+
+def interval(estimate: Mapping[str, Any] | None) -> str:
+    """A share with its 95 % interval."""
+    if estimate is None:
+        return "n/a"
+    return f"{share(estimate['value'])} (95 %: {100 * estimate['low']:.1f} to {100 * estimate['high']:.1f})"
+
+
+def summary_rows(
+    results: Mapping[str, Any], seconds: float, answered: int, completion_tokens: int
+) -> Iterator[tuple[str, str]]:
+    """The lines of a summary: name and value. Time and speed are of this process alone."""
+    yield "pairs", f"{results['pairs']} ({results['judgements']} judgements)"
+    if results["labelled_pairs"]:
+        yield "accuracy (ties and no winner count as wrong)", interval(results["accuracy"])
+        yield "accuracy of single judgements (invalid counts as wrong)", share(results["vote_accuracy"])
+        counts = f"{results['right']} / {results['wrong']} / {results['ties']} / {results['no_winner']}"
+        yield "right / wrong / tie / no winner", counts
+    yield "position consistency (both orders valid)", interval(results["position_consistency"])
+    yield "verdicts for the response shown first", share(results["first_shown"])
+    invalid = results["invalid"]
+    reasons = ", ".join(f"{reason} {count}" for reason, count in invalid["by_reason"].items())
+    yield "invalid verdicts", share(invalid["share"]) + (f" ({reasons})" if reasons else "")
+    tokens = results["tokens"]
+    cached = f", {tokens['cached_tokens']} of the prompt from the cache" if tokens["cached_tokens"] else ""
+    yield "tokens", f"{tokens['prompt_tokens']} prompt, {tokens['completion_tokens']} written{cached}"
+    if answered:
+        speed = f"{seconds:.1f} s, {answered / seconds:.2f} judgements/s, {completion_tokens / seconds:.0f} tokens written/s"
+        yield "this process", speed
+
+
+def print_summary(stream: TextIO, rows: Iterator[tuple[str, str]], by_category: Mapping[str, Any]) -> None:
+    """Print a summary as a table."""
+    console = _console(stream)
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in rows:
+        table.add_row(escape(name), escape(value))
+    for category, estimate in by_category.items():
+        if estimate is not None:
+            table.add_row(escape(f"accuracy, {category or 'no category'}"), escape(interval(estimate)))
+    console.print(table)
+
+
+def print_judgment(stream: TextIO, pair: PreferencePair, judgment: Judgment) -> None:
+    """Print a pair and everything that the judge wrote about it."""
+    console = _console(stream)
+    console.rule(f"[bold]{escape(pair.id)}[/bold]")
+    console.print(Panel(_text(pair.prompt), title="prompt", title_align="left"))
+    for side, response in (("A", pair.response_a), ("B", pair.response_b)):
+        better = " (better)" if pair.label == side else ""
+        console.print(Panel(_text(response), title=f"response {side}{better}", title_align="left"))
+    for vote in judgment.votes:
+        console.print(
+            Panel(escape(vote.text.strip() or "(nothing)"), title=escape(_vote_title(vote)), title_align="left")
+        )
+    outcome = {True: "right", False: "wrong", None: "no label"}[judgment.correct]
+    console.print(
+        f"winner: [bold]{judgment.winner or 'none'}[/bold] ({outcome}), confidence {judgment.confidence:.2f}, "
+        f"orders agree: {'unknown' if judgment.position_consistent is None else judgment.position_consistent}\n"
+    )
+
+
+def _vote_title(vote: Vote) -> str:
+    shown = "A shown first" if vote.order == "ab" else "B shown first, as A"
+    verdict = f"for {vote.side}" if vote.side else f"invalid: {vote.verdict.invalid}"
+    probability = "" if vote.p_a is None else f", p(A) = {vote.p_a:.2f}"
+    return f"judgement, {shown}: {verdict}{probability}"
+
+
+def _text(messages: tuple[Message, ...]) -> str:
+    if len(messages) == 1:
+        return escape(messages[0].content)
+    return "\n".join(f"[bold]{message.role}:[/bold] {escape(message.content)}" for message in messages)
+
+
+def _console(stream: TextIO) -> Console:
+    # Piped output keeps whole lines: a narrow default width would break what people grep for.
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else 160)

@@ -1,0 +1,212 @@
+import asyncio
+import json
+import os
+
+import pytest
+from tests.support.engines import FunctionEngine, answer, pairs, prefers
+
+from rmr1 import Judge
+from rmr1.config import JudgeConfig
+from rmr1.errors import ConfigError, EngineError
+from rmr1.judging import JudgingStream, Summary, combine, plan_judging
+from rmr1.judging.samples import Sample
+from rmr1.records import Generation, Usage
+
+
+def sample(order, vote, shown, *, label="A", text=None, p=None, finish="stop"):
+    return Sample(
+        pair=0, index=(order == "ba") * 10 + vote, request=f"p/{order}/{vote}", pair_id="p", group="g", category="c",
+        label=label, order=order, vote=vote, text=text if text is not None else answer(shown), finish_reason=finish,
+        think_open=False, usage=Usage(1, 1), p_shown_a=p, fenced=0, prompt_sha256="",
+    )  # fmt: skip
+
+
+def outcome(*samples):
+    judgment = combine(samples, "default")
+    return judgment.winner, judgment.position_consistent, judgment.confidence, judgment.correct
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ((("ab", "A"), ("ba", "B")), ("A", True, 1.0, True)),
+        ((("ab", "B"), ("ba", "A")), ("B", True, 1.0, False)),
+        ((("ab", "A"), ("ba", "A")), ("tie", False, 0.5, False)),
+        ((("ab", "A"), ("ba", "?")), ("A", None, 0.5, True)),
+        ((("ab", "?"), ("ba", "?")), (None, None, 0.0, False)),
+        ((("ab", "A"),), ("A", None, 1.0, True)),
+        ((("ba", "A"),), ("B", None, 1.0, False)),
+        ((("ab", "A"), ("ab", "A"), ("ab", "B"), ("ba", "B"), ("ba", "B"), ("ba", "B")), ("A", True, 5 / 6, True)),
+        ((("ab", "A"), ("ab", "B"), ("ba", "B"), ("ba", "B")), ("tie", False, 0.5, False)),
+        ((("ab", "A"), ("ab", "B"), ("ba", "B"), ("ba", "A")), ("tie", True, 0.5, False)),
+    ],
+)
+def test_orders_and_votes_are_combined(shown, expected):
+    assert outcome(*(sample(order, number, side) for number, (order, side) in enumerate(shown))) == expected
+
+
+def test_probability_is_told_in_the_frame_of_the_pair():
+    judgment = combine([sample("ab", 0, "A", p=0.9), sample("ba", 0, "B", p=0.2)], "default")
+    assert [vote.p_a for vote in judgment.votes] == [0.9, pytest.approx(0.8)]
+
+
+def test_without_label_nothing_is_correct_or_wrong():
+    assert outcome(sample("ab", 0, "A", label=None))[3] is None
+
+
+def test_explanation_comes_from_a_vote_for_the_winner():
+    against = sample("ab", 0, "B", text="<eval>no</eval>" + answer("B"))
+    agreeing = [sample("ab", vote, "A", text="<eval>yes</eval>" + answer("A")) for vote in (1, 2)]
+    assert combine([against, *agreeing], "default").evaluation == "yes"
+
+
+def run(engine, source, **settings):
+    plan = plan_judging(JudgeConfig(**settings), engine)
+
+    async def collect():
+        return [finished async for finished in JudgingStream(engine, plan).judge(source)]
+
+    return asyncio.run(collect())
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_every_comparison_is_asked_once_and_every_pair_judged(batch):
+    engine = FunctionEngine(prefers("good"), batch)
+    judged = run(engine, pairs(7), votes=3)
+    assert sorted(number for number, _ in judged) == list(range(7))
+    assert all(judgment.correct and judgment.position_consistent for _, judgment in judged)
+    assert len(engine.asked) == 7 * 2 * 3
+    assert len({request.id for request in engine.asked}) == 42
+    assert len({request.sampling.seed for request in engine.asked}) == 42
+
+
+def test_seeds_depend_on_the_pair_and_not_on_its_place():
+    one, other = FunctionEngine(prefers("good")), FunctionEngine(prefers("good"))
+    source = pairs(5)
+    run(one, source)
+    run(other, source[::-1])
+    seeds = [{request.id: request.sampling.seed for request in engine.asked} for engine in (one, other)]
+    assert seeds[0] == seeds[1]
+
+
+def test_pairs_of_one_name_are_both_judged():
+    engine = FunctionEngine(prefers("good"), batch=100)
+    judged = run(engine, pairs(1) + pairs(1))
+    assert [number for number, _ in sorted(judged, key=lambda item: item[0])] == [0, 1]
+
+
+def test_a_biased_judge_is_a_tie():
+    judged = run(FunctionEngine(lambda request: answer("A")), pairs(3))
+    assert {(judgment.winner, judgment.position_consistent) for _, judgment in judged} == {("tie", False)}
+
+
+def test_orders_policies():
+    for policy, orders in (("given", {"ab"}), ("swapped", {"ba"}), ("random", {"ab", "ba"})):
+        judged = run(FunctionEngine(prefers("good")), pairs(30), orders=policy)
+        assert {vote.order for _, judgment in judged for vote in judgment.votes} == orders
+        assert all(judgment.correct for _, judgment in judged)
+
+
+def failing(request):
+    return Generation(request.id, "", "error", error="boom")
+
+
+def test_engine_fault_is_invalid_and_never_a_wrong_verdict():
+    good = prefers("good")
+    engine = FunctionEngine(lambda request: failing(request) if "p1/ab" in request.id else good(request))
+    judged = dict(run(engine, pairs(3)))
+    assert [vote.verdict.invalid for vote in judged[1].votes] == ["engine_error", None]
+    assert judged[1].winner == "A"
+    assert judged[1].votes[0].error == "boom"
+
+
+def test_an_engine_that_is_gone_ends_the_run():
+    with pytest.raises(EngineError, match="20 requests failed in a row, the last with: boom"):
+        run(FunctionEngine(failing), pairs(50))
+
+
+def test_requests_are_drawn_only_as_they_are_needed():
+    engine = FunctionEngine(prefers("good"), batch=4)
+    drawn = 0
+
+    def endless():
+        nonlocal drawn
+        while True:
+            for pair in pairs(1):
+                drawn += 1
+                yield pair
+
+    async def take(count):
+        plan = plan_judging(JudgeConfig(), engine)
+        stream = JudgingStream(engine, plan).judge(endless())
+        for _ in range(count):
+            await anext(stream)
+        await stream.aclose()
+
+    asyncio.run(take(10))
+    assert drawn <= 12
+
+
+def summarise(judged, count):
+    summary = Summary()
+    for number, judgment in judged:
+        summary.add(number, judgment)
+    return summary.results(range(count))
+
+
+def test_summary_is_the_same_in_any_order():
+    good = prefers("good")
+    engine = FunctionEngine(
+        lambda request: answer("A") if "p3/" in request.id else "?" if "p5/ab" in request.id else good(request)
+    )
+    judged = run(engine, pairs(8))
+    results = summarise(judged, 8)
+    assert json.dumps(results) == json.dumps(summarise(judged[::-1], 8))
+    assert (results["right"], results["ties"], results["judgements"]) == (7, 1, 16)
+    assert results["accuracy"]["value"] == 7 / 8
+    assert results["invalid"] == {"share": 1 / 16, "by_reason": {"missing": 1}}
+    assert results["position_consistency"]["value"] == 6 / 7
+    assert results["vote_accuracy"] == 14 / 16
+    assert results["by_category"]["even"]["value"] == 1.0
+    assert results["tokens"] == {"prompt_tokens": 160, "completion_tokens": 32, "cached_tokens": 16}
+
+
+def test_judge_object():
+    engine = FunctionEngine(prefers("good"))
+    with Judge(engine) as judge:
+        judgment = judge.compare("Which?", "bad", "good", label="B")
+        assert (judgment.winner, judgment.correct, judgment.confidence) == ("B", True, 1.0)
+        assert {judgment.id for judgment in judge.compare_many(pairs(4))} == {"p0", "p1", "p2", "p3"}
+    assert engine.closed
+
+
+def test_judge_object_inside_a_running_loop():
+    async def notebook_cell():
+        with Judge(FunctionEngine(prefers("good"))) as judge:
+            return judge.compare("Which?", "good", "bad").winner, (await judge.acompare("Which?", "bad", "good")).winner
+
+    assert asyncio.run(notebook_cell()) == ("A", "B")
+
+
+def test_leaving_a_batch_early_closes_it():
+    with Judge(FunctionEngine(prefers("good"))) as judge:
+        for _ in judge.compare_many(pairs(100)):
+            break
+        assert len(judge.engine.asked) < 10
+
+
+def test_configuration_is_checked_against_the_engine():
+    engine = FunctionEngine(prefers("good"))
+    with pytest.raises(ConfigError, match="--rule best: unknown; the rules are default, rm-r1-eval"):
+        plan_judging(JudgeConfig(rule="best"), engine)
+    engine.obeys_grammars = False
+    with pytest.raises(ConfigError, match="--constrain: test/function takes no grammar"):
+        plan_judging(JudgeConfig(constrain=True), engine)
+    with pytest.raises(ConfigError, match="several votes at temperature 0"):
+        Judge(engine, votes=3, temperature=0)
+
+
+def test_environment_does_not_reach_the_python_api(monkeypatch):
+    monkeypatch.setitem(os.environ, "RMR1_VOTES", "7")
+    with Judge(FunctionEngine(prefers("good"))) as judge:
+        assert judge.config.votes == 1
