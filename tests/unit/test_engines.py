@@ -2,7 +2,6 @@ import asyncio
 import json
 
 import pytest
-from tests.support import openai_server
 
 from rmr1.config import EngineConfig
 from rmr1.engines import create_engine, prompt_sha256
@@ -10,6 +9,7 @@ from rmr1.engines.dispatch import dispatch
 from rmr1.errors import ConfigError, EngineError, ModelNotFoundError
 from rmr1.records import Generation, GenerationRequest, Message, Sampling
 from rmr1.verdict import parse, verdict_probability
+from tests.support import openai_server
 
 
 def request(name, text="hello", **options):

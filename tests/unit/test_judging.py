@@ -3,7 +3,6 @@ import json
 import os
 
 import pytest
-from tests.support.engines import FunctionEngine, answer, pairs, prefers
 
 from rmr1 import Judge
 from rmr1.config import JudgeConfig
@@ -11,6 +10,7 @@ from rmr1.errors import ConfigError, EngineError
 from rmr1.judging import JudgingStream, Summary, combine, plan_judging
 from rmr1.judging.samples import Sample
 from rmr1.records import Generation, Usage
+from tests.support.engines import FunctionEngine, answer, pairs, prefers
 
 
 def sample(order, vote, shown, *, label="A", text=None, p=None, finish="stop"):

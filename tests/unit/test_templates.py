@@ -107,7 +107,7 @@ def test_hash_changes_with_every_part(tmp_path):
 def test_malformed_template_is_named(tmp_path, text, message):
     path = tmp_path / "bad.txt"
     path.write_text(text)
-    with pytest.raises(TemplateError, match="bad.txt") as error:
+    with pytest.raises(TemplateError, match="bad") as error:
         load_template(str(path))
     assert message in str(error.value)
 

@@ -63,3 +63,7 @@ def main() -> None:
 def _end(message: str, code: int) -> None:
     sys.stderr.write(f"rmr1: {message}\n")
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
