@@ -15,15 +15,8 @@ from typing import Any
 import pytest
 
 from rmr1.records import Message, RubricItem, Sections
-from rmr1.reporting.html import (
-    JudgeReport,
-    Metric,
-    Sample,
-    SampleVote,
-    Table,
-    render_judge_report,
-    write_judge_report,
-)
+from rmr1.reporting.html import render_judge_report, write_judge_report
+from rmr1.reporting.judge_report import JudgeReport, Metric, Sample, SampleVote, Table
 
 VOID = {"meta", "link", "input", "br", "hr", "img"}
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"' onclick=alert(3) \u2028\u2029</style><!-- {{ 7 }}"

@@ -25,7 +25,7 @@ def user(pair, order="ab", template="cor", **options):
 
 
 def test_shipped_templates():
-    assert template_names() == ("cor", "cor-skeleton", "reasoning-native", "rubric-only", "verdict-only")
+    assert template_names() == ("cor", "cor-compact", "cor-skeleton", "reasoning-native", "rubric-only", "verdict-only")
 
 
 def test_single_turn_blocks():
@@ -113,10 +113,14 @@ def test_malformed_template_is_named(tmp_path, text, message):
 
 
 def test_unknown_template_lists_the_known_ones():
-    with pytest.raises(TemplateError, match="neither a file nor one of cor, cor-skeleton"):
+    with pytest.raises(TemplateError, match="neither a file nor one of cor, cor-compact"):
         load_template("cr")
 
 
 @pytest.mark.parametrize("name", template_names())
 def test_every_template_has_a_grammar(name):
-    assert load_grammar(load_template(name)).startswith("root ::=")
+    for think_open in (False, True):
+        grammar = load_grammar(load_template(name), max_tokens=512, think_open=think_open)
+        assert grammar.startswith("root ::=")
+        assert "$" not in grammar
+        assert ("</think>" in grammar) == think_open

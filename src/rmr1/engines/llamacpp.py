@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import threading
-import urllib.request
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,22 +14,20 @@ from typing import Any
 from rmr1.catalogue import cached_file, find_model
 from rmr1.config import EngineConfig
 from rmr1.engines.dispatch import dispatch
-from rmr1.errors import EngineError, MissingExtraError, ModelNotFoundError
+from rmr1.engines.llamacpp_server import LlamaCppServer, cached_tokens
+from rmr1.errors import ModelNotFoundError
 from rmr1.records import FinishReason, Generation, GenerationRequest, TokenLogprob, Usage
-
-try:
-    import xllamacpp
-except ImportError as error:
-    raise MissingExtraError("the llamacpp engine", "llamacpp") from error
 
 _DEFAULT_CONTEXT = 8192
 _TOP_LOGPROBS = 20
 _FINGERPRINT_BYTES = 1 << 20
-_PROBE = [{"role": "user", "content": "hello"}]
 
 
 class LlamaCppEngine:
     """Writes with a GGUF model.
+
+    With one slot, what is written depends on the request alone and not on what came before it, so that an interrupted run
+    ends like an undisturbed one. With more slots, sequences share batches and rounding may differ from run to run.
 
     Args:
         path: The GGUF file.
@@ -49,9 +45,10 @@ class LlamaCppEngine:
     def __init__(self, path: Path, config: EngineConfig, name: str | None = None) -> None:
         self.name = f"llamacpp/{name or path}"
         self.path = path
-        self._config = config
-        self._server = _start(path, config)
-        self._think_open = config.think == "open" or (config.think == "auto" and self._template_opens_think())
+        self._context = config.context or _DEFAULT_CONTEXT
+        self._slots = config.slots
+        self._server = LlamaCppServer(path, config.slots, self._context, config.threads, config.gpu_layers)
+        self.think_open = config.think == "open" or (config.think == "auto" and self._server.template_opens_think())
         self._threads = ThreadPoolExecutor(config.slots, thread_name_prefix="llamacpp")
 
     @classmethod
@@ -80,34 +77,26 @@ class LlamaCppEngine:
         """The file by its size and the hash of its first and last megabyte, and the settings that change what is written."""
         return {
             "model_fingerprint": _fingerprint(self.path),
-            "context": self._config.context or _DEFAULT_CONTEXT,
-            "think_open": self._think_open,
+            "context": self._context,
+            "think_open": self.think_open,
         }
 
     def generate(self, requests: Iterable[GenerationRequest]) -> AsyncGenerator[Generation]:
         """Write for all requests, as many at a time as there are slots."""
-        return dispatch(requests, self._complete, self._config.slots)
+        return dispatch(requests, self._complete, self._slots)
 
     async def aclose(self) -> None:
         """Stop what is being written and unload the model."""
-        self._threads.shutdown(wait=True)
-        self._server = None
+        await asyncio.to_thread(self._threads.shutdown)
+        self._server.close()
 
     async def _complete(self, request: GenerationRequest) -> Generation:
-        writing = _Writing(request, self._think_open)
+        writing = _Writing(request, self.think_open)
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._threads, writing.run, self._server)
         finally:
             writing.cancelled.set()
-
-    def _template_opens_think(self) -> bool:
-        address = f"{self._server.listening_address}/apply-template"
-        body = json.dumps({"messages": _PROBE}).encode()
-        question = urllib.request.Request(address, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(question, timeout=60) as answer:
-            prompt: str = json.load(answer)["prompt"]
-        return prompt.rstrip().endswith("<think>")
 
 
 class _Writing:
@@ -123,9 +112,16 @@ class _Writing:
         self._usage = Usage()
         self._error: str | None = None
 
-    def run(self, server: Any) -> Generation:
+    def run(self, server: LlamaCppServer) -> Generation:
         if not self.cancelled.is_set():
-            server.handle_chat_completions(_arguments(self._request), self._receive)
+            arguments = _arguments(self._request)
+            prepared = server.prepare(arguments["messages"])
+            server.complete(arguments | prepared.arguments, self._receive)
+            self._usage = Usage(
+                self._usage.prompt_tokens,
+                self._usage.completion_tokens,
+                self._usage.cached_tokens - prepared.computed_tokens,
+            )
         error = self._error or (None if self._finish else "llama.cpp ended without a reason")
         return Generation(
             request_id=self._request.id,
@@ -151,26 +147,6 @@ class _Writing:
         return self.cancelled.is_set()
 
 
-def _start(path: Path, config: EngineConfig) -> Any:
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(path)
-    parameters.verbosity = -1
-    parameters.n_parallel = config.slots
-    parameters.n_ctx = (config.context or _DEFAULT_CONTEXT) * config.slots
-    parameters.n_gpu_layers = config.gpu_layers
-    threads = config.threads or os.cpu_count() or 1
-    parameters.cpuparams.n_threads = threads
-    parameters.cpuparams_batch.n_threads = threads
-    # The parser of this project reads think blocks itself; the server must not cut them out.
-    parameters.reasoning_format = xllamacpp.common_reasoning_format.COMMON_REASONING_FORMAT_NONE
-    try:
-        return xllamacpp.Server(parameters)
-    except RuntimeError as error:
-        raise EngineError(
-            f"llama.cpp cannot load {path}; is it a whole GGUF file, and is there memory for it?"
-        ) from error
-
-
 def _arguments(request: GenerationRequest) -> dict[str, Any]:
     sampling = request.sampling
     arguments: dict[str, Any] = {
@@ -180,8 +156,6 @@ def _arguments(request: GenerationRequest) -> dict[str, Any]:
         "top_k": 0,
         "min_p": 0.0,
         "max_tokens": sampling.max_tokens,
-        "stream": True,
-        "stream_options": {"include_usage": True},
     }
     if sampling.seed is not None:
         arguments["seed"] = sampling.seed
@@ -199,8 +173,7 @@ def _token(token: Mapping[str, Any]) -> TokenLogprob:
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
-    return Usage(usage["prompt_tokens"], usage["completion_tokens"], cached)
+    return Usage(usage["prompt_tokens"], usage["completion_tokens"], cached_tokens(usage))
 
 
 def _fingerprint(path: Path) -> str:

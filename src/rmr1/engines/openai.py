@@ -43,6 +43,7 @@ class OpenAIEngine:
         self.name = f"openai/{model}"
         self.model = model
         self.obeys_grammars = config.server_grammar is not None
+        self.think_open = config.think == "open"
         self._config = config
         self._concurrency = concurrency
         self._client = openai.AsyncOpenAI(
@@ -113,7 +114,7 @@ class OpenAIEngine:
             text=text,
             finish_reason=finish,
             usage=_usage(completion.usage),
-            think_open=self._config.think == "open" and not thought,
+            think_open=self.think_open and not thought,
             tokens=None if thought else _tokens(choice.logprobs),
         )
 

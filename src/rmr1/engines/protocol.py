@@ -18,12 +18,14 @@ class Engine(Protocol):
     Attributes:
         name: How the user named it, such as ``llamacpp/smollm2-135m-instruct``.
         embedded: Whether it runs in this process.
+        think_open: Whether generations start inside a think block that the chat template has opened.
         writes_logprobs: Whether ``GenerationRequest.logprobs`` is honoured.
         obeys_grammars: Whether ``GenerationRequest.grammar`` is honoured.
     """
 
     name: str
     embedded: bool
+    think_open: bool
     writes_logprobs: bool
     obeys_grammars: bool
 

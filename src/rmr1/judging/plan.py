@@ -89,7 +89,9 @@ def plan_judging(config: JudgeConfig, engine: Engine, *, model_template: str | N
             f"--set engine.server_grammar=llamacpp"
         )
     template = load_template(config.template or model_template or DEFAULT_TEMPLATE)
-    grammar = load_grammar(template) if config.constrain else None
+    grammar = (
+        load_grammar(template, max_tokens=config.max_tokens, think_open=engine.think_open) if config.constrain else None
+    )
     wanted = engine.writes_logprobs and engine.embedded if config.logprobs is None else config.logprobs
     return JudgingPlan(config, template, grammar, logprobs=wanted)
 

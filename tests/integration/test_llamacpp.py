@@ -1,0 +1,212 @@
+"""The embedded engine with the real small model."""
+
+import asyncio
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from rmr1 import Judge
+from rmr1.config import EngineConfig
+from rmr1.engines import create_engine
+from rmr1.errors import EngineError, ModelNotFoundError
+from rmr1.prompts import load_grammar, load_template, template_names
+from rmr1.records import Generation, GenerationRequest, Message, Sampling
+from rmr1.verdict import parse
+
+SYSTEM = Message(
+    "system", "You answer in a few words. " + "Be brief and polite, and say nothing that you do not know. " * 10
+)
+TOPICS = ("bread", "the sea", "chess", "rain")
+
+
+def request(topic, seed=0, *, max_tokens=12, temperature=1.0, **options):
+    sampling = Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed)
+    return GenerationRequest(
+        f"{topic}/{seed}", (SYSTEM, Message("user", f"Tell me about {topic}.")), sampling, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def engine(small_model):
+    engine = create_engine(str(small_model), EngineConfig(context=2048))
+    yield engine
+    asyncio.run(engine.aclose())
+
+
+def ask(engine, *requests):
+    async def collect():
+        return [generation async for generation in engine.generate(requests)]
+
+    return {generation.request_id: generation for generation in asyncio.run(collect())}
+
+
+def test_generation_carries_text_usage_and_log_probabilities(engine):
+    (done,) = ask(engine, request("bread", logprobs=True)).values()
+    assert done.finish_reason == "length"
+    assert done.usage.completion_tokens == 12
+    assert done.usage.prompt_tokens > 100
+    assert "".join(token.text for token in done.tokens) == done.text
+    assert all(token.logprob <= 0 and len(token.top) == 20 for token in done.tokens)
+
+
+def test_instructions_are_computed_once(engine):
+    ask(engine, request("bread"))
+    (done,) = ask(engine, request("the sea")).values()
+    assert done.usage.cached_tokens > 0.8 * done.usage.prompt_tokens
+
+
+def test_what_is_written_depends_on_the_request_alone(engine):
+    """Also its log-probabilities, to the last bit: in any order of requests, and for votes on one prompt."""
+    requests = [request(topic, seed, logprobs=True) for topic in TOPICS for seed in (1, 2)]
+    first = ask(engine, *requests)
+    assert len({generation.text for generation in first.values()}) > 4
+    for order in (requests[::-1], random.Random(1).sample(requests, len(requests))):
+        assert {name: (done.text, done.tokens) for name, done in ask(engine, *order).items()} == {
+            name: (done.text, done.tokens) for name, done in first.items()
+        }
+
+
+def test_too_long_a_prompt_is_an_error_that_says_so(engine):
+    long = GenerationRequest("long", (SYSTEM, Message("user", "word " * 4000)))
+    done = ask(engine, long, request("chess"))
+    assert done["long"].finish_reason == "error"
+    assert "exceeds the available context size" in done["long"].error
+    assert done["chess/0"].finish_reason == "length"
+
+
+@pytest.mark.parametrize("think_open", [False, True])
+@pytest.mark.parametrize("name", template_names())
+def test_every_grammar_ends_in_a_verdict_without_problems(engine, name, think_open):
+    grammar = load_grammar(load_template(name), max_tokens=250, think_open=think_open)
+    asked = [request(topic, seed, max_tokens=250, grammar=grammar) for topic in TOPICS[:2] for seed in (1, 2)]
+    for done in ask(engine, *asked).values():
+        verdict = parse(Generation("r", done.text, done.finish_reason, think_open=think_open))
+        assert verdict.side is not None, done.text
+        allowed = {"missing_type"} if name == "rubric-only" else set()
+        assert set(verdict.problems) <= allowed, done.text
+
+
+def test_several_slots_answer_everything(small_model):
+    engine = create_engine(str(small_model), EngineConfig(context=1024, slots=3))
+    try:
+        done = ask(engine, *(request(topic, seed) for topic in TOPICS for seed in (1, 2)))
+    finally:
+        asyncio.run(engine.aclose())
+    assert len(done) == 8
+    assert {generation.finish_reason for generation in done.values()} == {"length"}
+    assert sum(generation.usage.cached_tokens for generation in done.values()) > 0.7 * sum(
+        generation.usage.prompt_tokens for generation in done.values()
+    )
+
+
+def test_leaving_early_stops_the_writing(engine):
+    async def take_one():
+        stream = engine.generate(request(topic, max_tokens=1500) for topic in TOPICS)
+        begin = time.monotonic()
+        task = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(1.0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await stream.aclose()
+        return time.monotonic() - begin
+
+    assert asyncio.run(take_one()) < 10
+    assert ask(engine, request("rain"))["rain/0"].finish_reason == "length"
+
+
+def test_what_is_no_model_is_named(tmp_path, monkeypatch):
+    (tmp_path / "bad.gguf").write_bytes(b"GGUF nonsense")
+    with pytest.raises(EngineError, match=r"cannot load .*bad\.gguf; is it a whole GGUF file"):
+        create_engine(str(tmp_path / "bad.gguf"))
+    monkeypatch.setenv("RMR1_CACHE", str(tmp_path))
+    with pytest.raises(ModelNotFoundError, match='fetch it with "rmr1 pull smollm2-135m-instruct"'):
+        create_engine("llamacpp/smollm2-135m-instruct")
+    with pytest.raises(ModelNotFoundError, match="has no GGUF file; serve gaotang"):
+        create_engine("rm-r1-qwen2.5-instruct-7b")
+
+
+def test_judge_object_with_the_real_model(small_model):
+    with Judge(f"llamacpp/{small_model}", constrain=True, max_tokens=160, template="cor-compact") as judge:
+        judgment = judge.compare("What is 2 + 2?", "4", "5", label="A")
+    assert judgment.winner in ("A", "B", "tie")
+    assert all(vote.p_a is not None for vote in judgment.votes)
+    assert judgment.task_type in ("Chat", "Reasoning")
+    assert judgment.evaluation
+    assert judgment.rubric or judgment.solution
+    assert judgment.usage.completion_tokens > 0
+
+
+COMMAND = (
+    sys.executable,
+    "-m",
+    "rmr1.cli.main",
+    "judge",
+    "pairs.jsonl",
+    "--constrain",
+    "--max-tokens",
+    "120",
+    "--json",
+    "--run",
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with (tmp_path / "pairs.jsonl").open("w") as pairs:
+        for number in range(4):
+            pairs.write(
+                json.dumps({"prompt": f"What is {number} + 1?", "chosen": str(number + 1), "rejected": "7"}) + "\n"
+            )
+    return tmp_path
+
+
+def run(folder, name):
+    return subprocess.run(
+        [*COMMAND, name, "--model", "smollm2-135m-instruct"], cwd=folder, capture_output=True, text=True, check=True
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_model")
+def test_killed_in_the_middle_the_rerun_ends_as_if_undisturbed(folder):
+    begin = time.monotonic()
+    run(folder, "undisturbed")
+    whole = time.monotonic() - begin
+    chance = random.Random(3)
+    for moment in range(3):
+        name = f"killed-{moment}"
+        process = subprocess.Popen(
+            [*COMMAND, name, "--model", "smollm2-135m-instruct"],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(chance.uniform(0.3, 0.9) * whole)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        run(folder, name)
+        for file in ("samples.jsonl", "results.json"):
+            assert (folder / name / file).read_bytes() == (folder / "undisturbed" / file).read_bytes()
+
+
+@pytest.mark.usefixtures("small_model")
+def test_ctrl_c_says_how_to_go_on(folder):
+    process = subprocess.Popen(
+        [*COMMAND, "stopped", "--model", "smollm2-135m-instruct"], cwd=folder, stderr=subprocess.PIPE, text=True
+    )
+    journal = folder / "stopped" / "samples.jsonl"
+    while not (journal.exists() and journal.stat().st_size):
+        time.sleep(0.1)
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "rmr1: interrupted; run the same command again to go on"
+    assert "Traceback" not in said
+    assert len(run(folder, "stopped").stdout.splitlines()) == 4
