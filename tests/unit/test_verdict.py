@@ -151,7 +151,8 @@ def test_released_rules():
     assert judge("[[B]]</think><answer>[[A]]</answer>", "rm-r1-eval").invalid == "conflicting"
     assert judge("[[B]]</think><answer>[[A]]</answer>" + " " * 20, "rm-r1-reward").side == "A"
     assert judge(late, "rm-r1-reward").invalid == "missing"
-    assert judge(late, "rm-r1-distill").side is None or len(late) > 100
+    assert judge(late[:-10], "rm-r1-distill").side == "A"
+    assert judge(late, "rm-r1-distill").invalid == "missing"
     assert judge("[[A]] not [[B]]", "rm-r1-distill").candidates == ("A", "B")
 
 

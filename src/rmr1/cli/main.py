@@ -28,6 +28,9 @@ app.command()(judge)
 app.command()(pull)
 app.command()(quickstart)
 
+_INTERRUPTED = 130
+"""What typer makes of Ctrl-C."""
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -56,8 +59,10 @@ def main() -> None:
         # The reader of stdout has gone: nothing more can be told, and the interpreter's own flush must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except KeyboardInterrupt:
-        _end("interrupted; run the same command again to go on", 130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            _end("interrupted; run the same command again to go on", _INTERRUPTED)
+        raise
 
 
 def _end(message: str, code: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rmr1.engines import Engine, prompt_sha256
 from rmr1.errors import EngineError
@@ -87,17 +87,11 @@ class JudgingStream:
                 continue
             for index, comparison in enumerate(self._plan.comparisons(pair)):
                 if not self._is_done(number * per_pair + index):
-                    yield self._start(_UnderWay(number, index, pair, comparison, Prompt((), 0)))
-
-    def _start(self, blank: _UnderWay) -> GenerationRequest:
-        request, prompt = self._plan.request(blank.comparison)
-        name = request.id
-        while request.id in self._under_way:  # two pairs of one name, at the same time
-            request = GenerationRequest(
-                f"{name}~{blank.pair}", request.messages, request.sampling, request.grammar, request.logprobs
-            )
-        self._under_way[request.id] = _UnderWay(blank.pair, blank.index, blank.source, blank.comparison, prompt)
-        return request
+                    request, prompt = self._plan.request(comparison)
+                    if request.id in self._under_way:  # two pairs of one name, at the same time
+                        request = replace(request, id=f"{request.id}~{number}")
+                    self._under_way[request.id] = _UnderWay(number, index, pair, comparison, prompt)
+                    yield request
 
     def _take(self, generation: Generation) -> tuple[int, Judgment] | None:
         sample = self._sample(generation, self._under_way.pop(generation.request_id))
