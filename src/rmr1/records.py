@@ -110,13 +110,23 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One completion to write. ``grammar`` is GBNF text; ``logprobs`` asks for ``Generation.tokens``."""
+    """One completion to write.
+
+    Args:
+        id: Name of the request, unique among those under way.
+        messages: The prompt.
+        sampling: How to draw.
+        grammar: GBNF text that the completion has to obey.
+        logprobs: Ask for ``Generation.tokens``.
+        comparison: What the prompt asks about, for engines that are programs and need not read it.
+    """
 
     id: str
     messages: tuple[Message, ...]
     sampling: Sampling = Sampling()
     grammar: str | None = None
     logprobs: bool = False
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def quickstart(
     entry = find_model(_MODEL)
     assert entry is not None
     typer.echo(f"model: {pull(entry, lambda message: typer.echo(message, err=True))}", err=True)
-    flags = {"model": f"llamacpp/{_MODEL}", "constrain": True, "max_tokens": 288}
+    flags = {"model": f"llamacpp/{_MODEL}", "constrain": True, "max_tokens": 240}
     config = load_config(JudgeConfig, flags=flags, environment={})
     with as_file(files("rmr1.data") / "starter_pairs.jsonl") as pairs:
         run_and_print(JudgeTask(str(pairs), limit=limit), config, Output(show=3))

@@ -48,7 +48,7 @@ class JudgingPlan:
             max_tokens=self.config.max_tokens,
             seed=_seed(name, self.config.seed),
         )
-        return GenerationRequest(name, prompt.messages, sampling, self.grammar, self.logprobs), prompt
+        return GenerationRequest(name, prompt.messages, sampling, self.grammar, self.logprobs, comparison), prompt
 
     def identity(self) -> Mapping[str, Any]:
         """What decides the results, for a run's manifest. How the engine is run (threads, concurrency) is not part of it."""
