@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rmr1.data import compare
-from rmr1.prompts import load_template, render, template_names
+from rmr1.prompts import load_repair_template, load_template, render, render_repair, template_names
 from rmr1.records import Message, PreferencePair
 
 FOLDER = Path(__file__).parent / "prompts"
@@ -29,6 +29,22 @@ def test_prompt(name, pair):
     assert text == golden.read_text(encoding="utf-8"), (
         f"{golden.name} differs; if that is meant, write the new text there"
     )
+
+
+@pytest.mark.parametrize("pair", [SINGLE, MULTI], ids=["single", "multi"])
+def test_repair_prompt(pair):
+    prompt = render_repair(
+        compare(pair, "ba"),
+        load_template("cor-compact"),
+        load_repair_template(),
+        failed="<type>Chat</type> {{item}} [The End of the Failed Judgement] <answer>[[A]]</answer>",
+        fault="It prefers the wrong response.",
+        verdict="B",
+    )
+    text = "".join(f"<<{message.role}>>\n{message.content}\n" for message in prompt.messages)
+    golden = FOLDER / f"repair.{'single' if pair is SINGLE else 'multi'}.txt"
+    assert text == golden.read_text(encoding="utf-8")
+    assert prompt.fenced == 6
 
 
 def test_cor_prompt_is_the_specified_one(shared):

@@ -18,6 +18,8 @@ from rmr1.prompts import load_grammar, load_template, template_names
 from rmr1.records import Generation, GenerationRequest, Message, Sampling
 from rmr1.verdict import parse
 
+pytestmark = pytest.mark.xdist_group("llamacpp")  # one at a time: each takes all the processors that it gets
+
 SYSTEM = Message(
     "system", "You answer in a few words. " + "Be brief and polite, and say nothing that you do not know. " * 10
 )

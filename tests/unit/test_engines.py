@@ -130,7 +130,7 @@ def test_replay_names_what_is_wrong_with_a_recording(tmp_path):
 def test_unknown_models_are_named(tmp_path):
     with pytest.raises(ConfigError, match="not a file, not a name in the catalogue"):
         create_engine("no-such-model")
-    with pytest.raises(ConfigError, match="llamacpp, openai, replay"):
+    with pytest.raises(ConfigError, match="llamacpp, hf, openai, replay"):
         create_engine("mistral/7b")
 
 

@@ -77,3 +77,22 @@ def test_run_names():
     assert name.startswith("judge-my-pairs-v2-")
     assert name == default_run_name("judge", "my pairs/v2", {"a": 1})
     assert name != default_run_name("judge", "my pairs/v2", {"a": 2})
+
+
+def test_a_record_is_found_again_by_its_place(tmp_path):
+    with Journal(tmp_path / "j.jsonl") as journal:
+        places = [journal.append({"n": number, "text": "é" * number}) for number in range(5)]
+        assert [journal.read(place)["n"] for place in reversed(places)] == [4, 3, 2, 1, 0]
+    with Journal(tmp_path / "j.jsonl") as journal:
+        assert [(place, record["n"]) for place, record in journal.places()] == list(zip(places, range(5), strict=True))
+        assert journal.read(journal.append({"n": 5})) == {"n": 5}
+
+
+def test_a_file_is_rewritten_whole_or_not_at_all(tmp_path):
+    with RunDirectory(tmp_path / "r", {}) as run:
+        with run.rewrite("x.jsonl") as add:
+            add({"n": 1})
+        with pytest.raises(ZeroDivisionError), run.rewrite("x.jsonl") as add:
+            add({"n": 2})
+            raise ZeroDivisionError
+        assert (run.path / "x.jsonl").read_text() == '{"n":1}\n'

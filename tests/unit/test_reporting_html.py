@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
-import html.parser
 import itertools
 import re
 import time
@@ -17,98 +16,8 @@ import pytest
 from rmr1.records import Message, RubricItem, Sections
 from rmr1.reporting.html import render_judge_report, write_judge_report
 from rmr1.reporting.judge_report import JudgeReport, Metric, Sample, SampleVote, Table
-
-VOID = {"meta", "link", "input", "br", "hr", "img"}
-HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"' onclick=alert(3) \u2028\u2029</style><!-- {{ 7 }}"
-
-
-class Node:
-    def __init__(self, tag: str, attrs: dict[str, str | None]) -> None:
-        self.tag, self.attrs = tag, attrs
-        self.children: list[Node | str] = []
-
-    def walk(self) -> list[Node]:
-        return [self, *(node for child in self.children if isinstance(child, Node) for node in child.walk())]
-
-    def find(self, tag: str, **attrs: str) -> list[Node]:
-        wanted = {name.rstrip("_"): value for name, value in attrs.items()}
-        return [
-            node
-            for node in self.walk()
-            if node.tag == tag
-            and all(value in (node.attrs.get(name) or "").split() for name, value in wanted.items() if name == "class")
-            and all(node.attrs.get(name) == value for name, value in wanted.items() if name != "class")
-        ]
-
-    @property
-    def text(self) -> str:
-        return "".join(child if isinstance(child, str) else child.text for child in self.children)
-
-
-class TreeParser(html.parser.HTMLParser):
-    """Builds a tree and refuses what a browser would have to repair."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.root = Node("root", {})
-        self.stack = [self.root]
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert len({name for name, _ in attrs}) == len(attrs), f"<{tag}> repeats an attribute"
-        node = Node(tag, dict(attrs))
-        self.stack[-1].children.append(node)
-        if tag not in VOID:
-            self.stack.append(node)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.stack[-1].tag == tag, f"</{tag}> closes <{self.stack[-1].tag}>"
-        self.stack.pop()
-
-    def handle_data(self, data: str) -> None:
-        self.stack[-1].children.append(data)
-
-    def handle_comment(self, data: str) -> None:
-        raise AssertionError(f"comment {data!r}")
-
-
-def parse(page: str) -> Node:
-    parser = TreeParser()
-    parser.feed(page)
-    parser.close()
-    assert parser.stack == [parser.root], "an element is not closed"
-    ids = [node.attrs["id"] for node in parser.root.walk() if "id" in node.attrs]
-    assert len(set(ids)) == len(ids), "an id occurs twice"
-    targets = [
-        node.attrs[name] for node in parser.root.walk() for name in ("for", "aria-labelledby") if name in node.attrs
-    ]
-    assert set(targets) <= set(ids), "a label points nowhere"
-    return parser.root
-
-
-def say(text: str, role: str = "assistant") -> tuple[Message, ...]:
-    return (Message(role, text),)
-
-
-def make_vote(**changes: Any) -> SampleVote:
-    vote = SampleVote("ab", 0, "A", "raw judgement <answer>[[A]]</answer>", Sections(), (), 12)
-    return dataclasses.replace(vote, **changes)
-
-
-def make_sample(**changes: Any) -> Sample:
-    sample = Sample(
-        id="pair-1",
-        category="chat",
-        status="right",
-        winner="A",
-        label="A",
-        confidence=0.75,
-        position_consistent=True,
-        prompt=say("the question", "user"),
-        response_a=say("the first answer"),
-        response_b=say("the second answer"),
-        votes=(make_vote(), make_vote(order="ba")),
-    )
-    return dataclasses.replace(sample, **changes)
+from tests.support.html_tree import Node, parse, texts
+from tests.support.reports import HOSTILE, SECTIONS, make_sample, make_vote, say
 
 
 def make_report(**changes: Any) -> JudgeReport:
@@ -136,10 +45,6 @@ def render_metric(*metric: Any) -> Node:
 def render_vote(**changes: Any) -> Node:
     (vote,) = render(samples=(make_sample(votes=(make_vote(**changes),)),)).find("details", class_="vote")
     return vote
-
-
-def texts(nodes: list[Node]) -> list[str]:
-    return [" ".join(node.text.split()) for node in nodes]
 
 
 def test_page_holds_title_facts_tables_and_notes() -> None:
@@ -302,20 +207,6 @@ def test_fenced_code_is_set_apart_and_kept_whole() -> None:
         ("u prose", "after"),
         ("u code", "~~~\nnever closed"),
     ]
-
-
-SECTIONS = Sections(
-    think="a thought",
-    task_type="Chat",
-    rubric="the rubric as text",
-    rubric_items=(RubricItem("accuracy", 0.6), RubricItem("tone", None)),
-    justify="because",
-    solution="my solution",
-    evaluation="First. <quote_A>a quote</quote_A> Then. <summary_B>a summary</summary_B> Last.",
-    quotes_a=("a quote",),
-    quotes_b=("a stray quote",),
-    summaries_b=("a summary",),
-)
 
 
 def test_vote_shows_every_section_in_order() -> None:

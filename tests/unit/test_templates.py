@@ -25,7 +25,15 @@ def user(pair, order="ab", template="cor", **options):
 
 
 def test_shipped_templates():
-    assert template_names() == ("cor", "cor-compact", "cor-skeleton", "reasoning-native", "rubric-only", "verdict-only")
+    assert template_names() == (
+        "cor",
+        "cor-brief",
+        "cor-compact",
+        "cor-skeleton",
+        "reasoning-native",
+        "rubric-only",
+        "verdict-only",
+    )
 
 
 def test_single_turn_blocks():
@@ -113,7 +121,7 @@ def test_malformed_template_is_named(tmp_path, text, message):
 
 
 def test_unknown_template_lists_the_known_ones():
-    with pytest.raises(TemplateError, match="neither a file nor one of cor, cor-compact"):
+    with pytest.raises(TemplateError, match="neither a file nor one of cor, cor-brief, cor-compact"):
         load_template("cr")
 
 

@@ -26,12 +26,15 @@ class Output:
     max_invalid: float | None = None
 
 
-class _Listener(JudgingProgress):
-    def __init__(self, as_json: bool) -> None:
+class JudgingListener(JudgingProgress):
+    """Shows progress; prints judgments as they come where JSON is wanted."""
+
+    def __init__(self, as_json: bool = False) -> None:
         super().__init__()
         self._as_json = as_json
 
     def judged(self, judgment: Judgment) -> None:
+        """One more pair is judged."""
         if self._as_json:
             sys.stdout.buffer.write(encode_line(judgment_as_json(judgment)))
             sys.stdout.buffer.flush()
@@ -39,7 +42,7 @@ class _Listener(JudgingProgress):
 
 def run_and_print(task: JudgeTask, config: JudgeConfig, output: Output) -> None:
     """Judge, print judgments and summary, and exit with the code that the results call for."""
-    with _Listener(output.as_json) as progress:
+    with JudgingListener(output.as_json) as progress:
         result = asyncio.run(judge_source(task, config, progress))
     if not output.as_json:
         for pair, judgment in result.first[: output.show]:

@@ -12,9 +12,13 @@ from typing import Annotated
 
 import typer
 
+from rmr1.cli.data import data
+from rmr1.cli.distill import distill
+from rmr1.cli.export import export
 from rmr1.cli.judge import judge
 from rmr1.cli.pull import pull
 from rmr1.cli.quickstart import quickstart
+from rmr1.cli.sft import sft
 from rmr1.errors import InputError, RMR1Error
 
 app = typer.Typer(
@@ -25,6 +29,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(judge)
+app.command()(distill)
+app.command()(sft)
+app.command()(data)
+app.command()(export)
 app.command()(pull)
 app.command()(quickstart)
 

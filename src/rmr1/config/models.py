@@ -19,6 +19,10 @@ class EngineConfig(BaseModel):
     api_key_env: Annotated[str, Field(description="Environment variable that holds the API key")] = "OPENAI_API_KEY"
     timeout_s: Annotated[float, Field(gt=0, description="Seconds to wait for one answer")] = 600.0
     max_retries: Annotated[int, Field(ge=0, description="Retries of one request by the client library")] = 5
+    omit: Annotated[
+        tuple[str, ...],
+        Field(description="Fields of a request that the server refuses, such as temperature, top_p, seed"),
+    ] = ()
     server_grammar: Annotated[
         Literal["llamacpp", "vllm"] | None, Field(description="How the server takes a grammar")
     ] = None
@@ -27,9 +31,19 @@ class EngineConfig(BaseModel):
         Field(description="Whether the chat template opens a think block before the model's first token"),
     ] = "auto"
     threads: Annotated[int | None, Field(ge=1, description="CPU threads; all cores where not given")] = None
-    slots: Annotated[int, Field(ge=1, description="Sequences that are decoded together")] = 1
+    slots: Annotated[
+        int | None,
+        Field(ge=1, description="Sequences that are decoded together; 1 for llamacpp and 32 for hf where not given"),
+    ] = None
     context: Annotated[int | None, Field(ge=256, description="Tokens of prompt and judgement together")] = None
     gpu_layers: Annotated[int, Field(ge=-1, description="Layers to put on a GPU, -1 for all")] = -1
+    device: Annotated[
+        str, Field(description="Device of transformers, such as cpu, cuda or cuda:1; auto takes a GPU")
+    ] = "auto"
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        Field(description="Type of transformers' weights; auto is float32 on a CPU and bfloat16 elsewhere"),
+    ] = "auto"
 
 
 class JudgeConfig(BaseModel):

@@ -1,7 +1,8 @@
 """Preference pairs from files and hubs, and the order in which a judge sees them.
 
 ``open_source`` reads every common shape of preference data and format; docs/data.md shows a sample row of each.
-``compare`` turns a pair into what the judge sees.
+``compare`` turns a pair into what the judge sees; ``split_of`` says which split its prompt belongs to; ``write_pairs`` is the
+way back to a file.
 """
 
 from __future__ import annotations
@@ -11,15 +12,24 @@ from rmr1.data.compare import compare, random_order
 from rmr1.data.formats import Format, sniff_format
 from rmr1.data.shape import Shape
 from rmr1.data.source import PairSource, Skipped, open_source
+from rmr1.data.split import check_shares, prompt_key, split_of
+from rmr1.data.transform import RowTransform
+from rmr1.data.write import pair_row, write_pairs
 
 __all__ = [
     "Format",
     "PairSource",
+    "RowTransform",
     "Shape",
     "Skipped",
+    "check_shares",
     "compare",
     "open_source",
+    "pair_row",
     "parse_columns",
+    "prompt_key",
     "random_order",
     "sniff_format",
+    "split_of",
+    "write_pairs",
 ]

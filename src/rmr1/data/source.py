@@ -14,6 +14,7 @@ from rmr1.data.hub import HUB_PREFIX, HubDataset, SavedDataset
 from rmr1.data.recognition import Layout, recognise
 from rmr1.data.rows import RawRow, RowError, RowReader
 from rmr1.data.shape import Shape, shape_of
+from rmr1.data.transform import RowTransform, TransformedReader
 from rmr1.errors import DataError
 from rmr1.records import PreferencePair, ResponseSet
 
@@ -76,6 +77,11 @@ class PairSource:
                 yield self._set(row)
             except RowError as problem:
                 self._skip(row, problem, skipped)
+
+    @property
+    def left_out(self) -> int:
+        """How many rows the transformation has left out in the latest pass."""
+        return self._reader.left_out if isinstance(self._reader, TransformedReader) else 0
 
     def fingerprint(self) -> str:
         """Identify the content: SHA-256 of a file's bytes, or of a hub data set's name, configuration, revision, split.
@@ -159,6 +165,7 @@ def open_source(
     columns: Mapping[str, str] | None = None,
     skip_invalid: bool = False,
     name: str | None = None,
+    transform: RowTransform | None = None,
 ) -> PairSource:
     """Open a file or data set of preference pairs and recognise the shape of its rows.
 
@@ -170,6 +177,7 @@ def open_source(
             recognition.
         skip_invalid: Leave out rows that cannot be read and count them, instead of stopping at the first.
         name: How messages name the source if not by its path: ``-`` for a spooled standard input.
+        transform: Changes a row before anything else is read from it, or leaves it out.
 
     Raises:
         DataError: If the source is missing, empty, of no known format, or of no known shape.
@@ -179,6 +187,8 @@ def open_source(
     overrides = dict(columns or {})
     source = str(path)
     reader = _open_reader(source, name or source, overrides)
+    if transform is not None:
+        reader = TransformedReader(reader, transform)
     first, layout = _recognise_first(reader, overrides, skip_invalid=skip_invalid)
     shape = shape_of(layout, first, reader.name)
     return PairSource(source, reader, layout, shape, skip_invalid=skip_invalid)

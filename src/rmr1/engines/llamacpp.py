@@ -46,10 +46,10 @@ class LlamaCppEngine:
         self.name = f"llamacpp/{name or path}"
         self.path = path
         self._context = config.context or _DEFAULT_CONTEXT
-        self._slots = config.slots
-        self._server = LlamaCppServer(path, config.slots, self._context, config.threads, config.gpu_layers)
+        self._slots = config.slots or 1
+        self._server = LlamaCppServer(path, self._slots, self._context, config.threads, config.gpu_layers)
         self.think_open = config.think == "open" or (config.think == "auto" and self._server.template_opens_think())
-        self._threads = ThreadPoolExecutor(config.slots, thread_name_prefix="llamacpp")
+        self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="llamacpp")
 
     @classmethod
     def from_name(cls, name: str, config: EngineConfig) -> LlamaCppEngine:

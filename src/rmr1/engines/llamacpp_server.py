@@ -128,6 +128,11 @@ def cached_tokens(usage: Mapping[str, Any]) -> int:
     return int((usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0))
 
 
+def _processors() -> int:
+    # Threads beyond the processors that this process may use would wait for each other in busy loops.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _load(path: Path, slots: int, context: int, threads: int | None, gpu_layers: int, states: str) -> Any:
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(path)
@@ -137,7 +142,7 @@ def _load(path: Path, slots: int, context: int, threads: int | None, gpu_layers:
     parameters.n_gpu_layers = gpu_layers
     parameters.slot_save_path = f"{states}{os.sep}"
     parameters.ui = False
-    threads = threads or os.cpu_count() or 1
+    threads = threads or _processors()
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
     # The parser of this project reads think blocks itself; the server must not cut them out.

@@ -26,8 +26,12 @@ class OpenAIEngine:
 
     Args:
         model: The server's name of the model.
-        config: ``base_url``, ``api_key_env``, ``timeout_s``, ``max_retries``, ``server_grammar`` and ``think`` matter here.
+        config: ``base_url``, ``api_key_env``, ``timeout_s``, ``max_retries``, ``server_grammar``, ``omit`` and ``think``
+            matter here.
         concurrency: Requests under way.
+
+    Attributes:
+        client: OpenAI's client, with its retries.
 
     Raises:
         ConfigError: There is no API key and the server is OpenAI's.
@@ -46,13 +50,14 @@ class OpenAIEngine:
         self.think_open = config.think == "open"
         self._config = config
         self._concurrency = concurrency
-        self._client = openai.AsyncOpenAI(
+        self.client = openai.AsyncOpenAI(
             api_key=key or "none", base_url=config.base_url, timeout=config.timeout_s, max_retries=config.max_retries
         )
 
     def identity(self) -> Mapping[str, Any]:
-        """The model, the server, and how a think block is treated."""
-        return {"model": self.model, "base_url": self._config.base_url, "think": self._config.think}
+        """The model, the server, how a think block is treated, and which fields of a request are left out."""
+        identity = {"model": self.model, "base_url": self._config.base_url, "think": self._config.think}
+        return identity | ({"omit": list(self._config.omit)} if self._config.omit else {})
 
     def generate(self, requests: Iterable[GenerationRequest]) -> AsyncGenerator[Generation]:
         """Ask for all requests, ``concurrency`` at a time.
@@ -64,18 +69,19 @@ class OpenAIEngine:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self.client.close()
 
     async def _complete(self, request: GenerationRequest) -> Generation:
         try:
-            completion = await self._client.chat.completions.create(**self._arguments(request))
+            completion = await self.client.chat.completions.create(**self.arguments(request))
         except _FATAL as error:
             raise EngineError(f"{self._config.base_url or 'OpenAI'} refuses {self.model}: {error}") from error
         except openai.OpenAIError as error:
             return Generation(request.id, "", "error", error=f"{type(error).__name__}: {error}")
-        return self._generation(request, completion)
+        return self.read(request.id, completion)
 
-    def _arguments(self, request: GenerationRequest) -> dict[str, Any]:
+    def arguments(self, request: GenerationRequest) -> dict[str, Any]:
+        """What the client is called with."""
         sampling = request.sampling
         # OpenAI renamed the limit for its own models; the servers that imitate it keep the old name.
         limit = "max_tokens" if self._config.base_url else "max_completion_tokens"
@@ -92,25 +98,26 @@ class OpenAIEngine:
             arguments |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
         if request.grammar is not None:
             arguments["extra_body"] = self._grammar(request.grammar)
-        return arguments
+        return {name: value for name, value in arguments.items() if name not in self._config.omit}
 
     def _grammar(self, grammar: str) -> dict[str, Any]:
         if self._config.server_grammar == "vllm":
             return {"structured_outputs": {"grammar": grammar}}
         return {"grammar": grammar}
 
-    def _generation(self, request: GenerationRequest, completion: Any) -> Generation:
+    def read(self, request_id: str, completion: Any) -> Generation:
+        """What the server wrote, from the client's ``ChatCompletion``."""
         if not completion.choices:
-            return Generation(request.id, "", "error", error=f"the server answered without choices: {completion}")
+            return Generation(request_id, "", "error", error=f"the server answered without choices: {completion}")
         choice = completion.choices[0]
         finish = _FINISH.get(choice.finish_reason)
         if finish is None:
-            return Generation(request.id, "", "error", error=f"the server ended with {choice.finish_reason}")
+            return Generation(request_id, "", "error", error=f"the server ended with {choice.finish_reason}")
         text, thought = choice.message.content or "", _reasoning(choice.message)
         if thought:
             text = f"<think>\n{thought}\n</think>\n\n{text}"
         return Generation(
-            request_id=request.id,
+            request_id=request_id,
             text=text,
             finish_reason=finish,
             usage=_usage(completion.usage),

@@ -4,41 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rmr1.catalogue import ModelEntry, find_model
+from rmr1.catalogue import ModelEntry
 from rmr1.config import EngineConfig
 from rmr1.engines.protocol import Engine
-from rmr1.errors import ConfigError
-
-ENGINES = ("llamacpp", "openai", "replay")
-
-
-def split_model(model: str) -> tuple[str, str]:
-    """Split ``ENGINE/MODEL``; a bare path or catalogue name belongs to the embedded engine.
-
-    Raises:
-        ConfigError: It is neither.
-    """
-    engine, slash, rest = model.partition("/")
-    if slash and rest and engine in ENGINES:
-        return engine, rest
-    if find_model(model) is not None or Path(model).expanduser().exists():
-        return "llamacpp", model
-    raise ConfigError(
-        f'--model {model}: not a file, not a name in the catalogue ("rmr1 pull --list"), and not ENGINE/MODEL with one of '
-        f"the engines {', '.join(ENGINES)}"
-    )
+from rmr1.engines.resolve import resolve_model
 
 
 def catalogue_entry(model: str) -> ModelEntry | None:
     """The catalogue's entry for a model argument, whichever engine runs it."""
-    return find_model(split_model(model)[1])
+    return resolve_model(model).entry
+
+
+def model_template(model: str) -> str | None:
+    """The judge template that a model wants: the catalogue knows it, or the model says it itself."""
+    return resolve_model(model).template
 
 
 def create_engine(model: str, config: EngineConfig | None = None, *, concurrency: int = 16) -> Engine:
     """Load the engine that a model argument names.
 
     Args:
-        model: ``ENGINE/MODEL``, a path to a GGUF file, or a name in the catalogue.
+        model: ``ENGINE/MODEL``, a GGUF file, a Hugging Face folder, a run that trained a model, or a name in the catalogue.
         config: Settings of the engine.
         concurrency: Requests under way at a server.
 
@@ -47,19 +33,26 @@ def create_engine(model: str, config: EngineConfig | None = None, *, concurrency
         ModelNotFoundError: The engine finds no such model.
         MissingExtraError: The engine's library is not installed; the message has the command that installs it.
     """
-    kind, name = split_model(model)
+    resolved = resolve_model(model)
     config = config or EngineConfig()
-    entry = find_model(name)
-    if config.think == "auto" and entry is not None:
-        config = config.model_copy(update={"think": entry.think})
-    if kind == "replay":
+    if config.think == "auto":
+        config = config.model_copy(update={"think": resolved.think})
+    if resolved.engine == "replay":
         from rmr1.engines.replay import ReplayEngine
 
-        return ReplayEngine(Path(name).expanduser())
-    if kind == "openai":
+        return ReplayEngine(Path(resolved.name).expanduser())
+    if resolved.engine == "openai":
         from rmr1.engines.openai import OpenAIEngine
 
-        return OpenAIEngine(name, config, concurrency)
+        return OpenAIEngine(resolved.name, config, concurrency)
+    if resolved.engine == "hf":
+        from rmr1.engines.hf import HfEngine
+
+        return HfEngine(resolved.name, config)
+    if resolved.engine == "program":
+        from rmr1.engines.program import ProgramEngine
+
+        return ProgramEngine(resolved.name)
     from rmr1.engines.llamacpp import LlamaCppEngine
 
-    return LlamaCppEngine.from_name(name, config)
+    return LlamaCppEngine.from_name(resolved.name, config)

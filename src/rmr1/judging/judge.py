@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from rmr1.config import JudgeConfig, load_config
-from rmr1.engines import Engine, catalogue_entry, create_engine
+from rmr1.engines import Engine, create_engine, model_template
 from rmr1.judging.background import BackgroundLoop
 from rmr1.judging.plan import JudgingPlan, plan_judging
 from rmr1.judging.stream import JudgingStream
@@ -38,17 +38,15 @@ class Judge:
         if isinstance(model, str):
             settings["model"] = model
         self.config = load_config(JudgeConfig, flags=settings, environment={})
-        entry = None
+        template = None
         if model is None or isinstance(model, str):
-            entry = catalogue_entry(self.config.model)
+            template = model_template(self.config.model)
             self.engine: Engine = create_engine(
                 self.config.model, self.config.engine, concurrency=self.config.concurrency
             )
         else:
             self.engine = model
-        self.plan: JudgingPlan = plan_judging(
-            self.config, self.engine, model_template=entry.template if entry else None
-        )
+        self.plan: JudgingPlan = plan_judging(self.config, self.engine, model_template=template)
         self._background: BackgroundLoop | None = None
 
     async def acompare(self, prompt: Text, a: Text, b: Text, *, label: Side | None = None) -> Judgment:

@@ -11,7 +11,7 @@ from rmr1.config import JudgeConfig
 from rmr1.data import compare, random_order
 from rmr1.engines import Engine
 from rmr1.errors import ConfigError
-from rmr1.prompts import Prompt, Template, load_grammar, load_template, render
+from rmr1.prompts import FENCE_SHA256, Prompt, Template, load_grammar, load_template, render
 from rmr1.records import Comparison, GenerationRequest, Order, PreferencePair, Sampling
 from rmr1.verdict import RULES
 
@@ -42,13 +42,17 @@ class JudgingPlan:
         """The request of a comparison, whose id is ``PAIR/ORDER/VOTE``. Its seed depends on that id and the plan's seed alone."""
         name = f"{comparison.pair_id}/{comparison.order}/{comparison.vote}"
         prompt = render(comparison, self.template, fenced=self.config.fence, system_role=self.config.system_role)
+        return self.request_for(name, prompt, comparison), prompt
+
+    def request_for(self, name: str, prompt: Prompt, comparison: Comparison) -> GenerationRequest:
+        """The request of any prompt about a comparison, under a name of its own."""
         sampling = Sampling(
             temperature=self.config.effective_temperature,
             top_p=self.config.top_p,
             max_tokens=self.config.max_tokens,
             seed=_seed(name, self.config.seed),
         )
-        return GenerationRequest(name, prompt.messages, sampling, self.grammar, self.logprobs, comparison), prompt
+        return GenerationRequest(name, prompt.messages, sampling, self.grammar, self.logprobs, comparison)
 
     def identity(self) -> Mapping[str, Any]:
         """What decides the results, for a run's manifest. How the engine is run (threads, concurrency) is not part of it."""
@@ -58,6 +62,7 @@ class JudgingPlan:
             "temperature": self.config.effective_temperature,
             "template": self.template.name,
             "template_sha256": self.template.sha256,
+            **({"fence_sha256": FENCE_SHA256} if self.config.fence else {}),
         }
 
     def _orders(self, pair_id: str) -> tuple[Order, ...]:

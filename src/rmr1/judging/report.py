@@ -28,9 +28,9 @@ def judging_report(title: str, identity: Mapping[str, Any], result: JobResult) -
     return JudgeReport(
         title=title,
         facts=tuple((name.replace("_", " "), _fact(value)) for name, value in identity.items() if value is not None),
-        headline=_headline(results),
+        headline=headline(results),
         tables=tuple(tables),
-        samples=tuple(_sample(pair, judgment) for pair, judgment in result.first),
+        samples=tuple(report_sample(pair, judgment) for pair, judgment in result.first),
         samples_total=results["pairs"],
         notes=(
             "A and B are the sides of the data; for chosen and rejected responses, A is the chosen one.",
@@ -39,7 +39,8 @@ def judging_report(title: str, identity: Mapping[str, Any], result: JobResult) -
     )
 
 
-def _headline(results: Mapping[str, Any]) -> tuple[Metric, ...]:
+def headline(results: Mapping[str, Any]) -> tuple[Metric, ...]:
+    """The figures that matter most, from a run's ``results.json``."""
     invalid = results["invalid"]["share"]
     return (
         _metric(
@@ -70,7 +71,8 @@ def _fact(value: object) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def _sample(pair: PreferencePair, judgment: Judgment) -> Sample:
+def report_sample(pair: PreferencePair, judgment: Judgment) -> Sample:
+    """One judged pair as reports list it."""
     return Sample(
         id=pair.id,
         category=pair.category,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rmr1.config import JudgeConfig
 from rmr1.data import PairSource, open_source
-from rmr1.engines import catalogue_entry, create_engine
+from rmr1.engines import catalogue_entry, create_engine, model_template
 from rmr1.judging.job import JobResult, JudgingJob, Listener, default_run_path, job_identity
 from rmr1.judging.plan import plan_judging
 from rmr1.judging.report import judging_report
@@ -56,7 +56,7 @@ async def judge_source(task: JudgeTask, config: JudgeConfig, listener: Listener)
     entry = catalogue_entry(config.model)
     engine = create_engine(config.model, config.engine, concurrency=config.concurrency)
     try:
-        plan = plan_judging(config, engine, model_template=entry.template if entry else None)
+        plan = plan_judging(config, engine, model_template=model_template(config.model))
         if entry is not None and entry.exact_template and config.template is None:
             listener.say(
                 f"{entry.name} was trained with the prompt on its {entry.exact_template}; for its published results, "

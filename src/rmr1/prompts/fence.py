@@ -11,13 +11,16 @@ Released RM-R1 models were trained without fencing: switch it off to reproduce t
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 _GAP = r"[^\S\n]*"
 _WORDS_OF_BLOCKS = (
-    r"client\s+question",
+    r"(?:client\s+)?question",
+    r"(?:response|conversation)\s+[ab]",
     r"the\s+(?:start|end)\s+of\s+chatbot\s+[ab]['\u2019]s\s+response",
     r"the\s+(?:start|end)\s+of\s+the\s+conversation\s+between\s+chatbot\s+[ab]\s+and\s+the\s+client",
+    r"the\s+(?:start|end)\s+of\s+the\s+failed\s+judgement",
     r"/?inst",
     rf"\[{_GAP}[ab]{_GAP}\]",
 )
@@ -35,6 +38,8 @@ _SPEAKER = re.compile(
     r"^([^\S\n]*)((?:user|client|system|tool|assistant|human|chatbot[^\S\n]+[ab])[^\S\n]*:)",
     re.IGNORECASE | re.MULTILINE,
 )
+FENCE_SHA256 = hashlib.sha256(f"{_MARK.pattern}\0{_SPEAKER.pattern}".encode()).hexdigest()
+"""Hash of what counts as a mark: a run that was begun with other marks is another run."""
 _ROUND = str.maketrans("[]<>", "()()")
 
 

@@ -54,7 +54,7 @@ def render(
                 "conversation_b": fencer.conversation((*comparison.prompt, *comparison.shown_b), "B"),
             },
         )
-    return Prompt(_messages(template.system, user, system_role), fencer.count)
+    return Prompt(as_messages(template.system, user, system_role), fencer.count)
 
 
 def _is_single_turn(comparison: Comparison) -> bool:
@@ -65,7 +65,8 @@ def _is_single_turn(comparison: Comparison) -> bool:
     )
 
 
-def _messages(system: str | None, user: str, system_role: SystemRole) -> tuple[Message, ...]:
+def as_messages(system: str | None, user: str, system_role: SystemRole) -> tuple[Message, ...]:
+    """A system part and a user part as messages."""
     if system is None:
         return (Message("user", user),)
     if system_role == "merge":

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -29,6 +30,17 @@ _MULTI = ("conversation_a", "conversation_b")
 _PARTS = {"system": (), "user single-turn": _SINGLE, "user multi-turn": _MULTI}
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _STANDARD = "standard_user"
+_REPAIR = "repair"
+_NO_JUDGES = frozenset({_STANDARD, _REPAIR})
+
+
+@dataclass(frozen=True, slots=True)
+class RepairTemplate:
+    """The prompt of a repairer, which corrects a judgement that failed. ``sha256`` covers its whole text."""
+
+    system: str
+    user: str
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +59,7 @@ def template_names() -> tuple[str, ...]:
     """The templates that ship with the package."""
     folder = files("rmr1.prompts") / "templates"
     names = (Path(entry.name) for entry in folder.iterdir())
-    return tuple(sorted(name.stem for name in names if name.suffix == ".txt" and name.stem != _STANDARD))
+    return tuple(sorted(name.stem for name in names if name.suffix == ".txt" and name.stem not in _NO_JUDGES))
 
 
 def load_template(name_or_path: str) -> Template:
@@ -66,6 +78,13 @@ def load_template(name_or_path: str) -> Template:
         return _build(str(path), path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise TemplateError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def load_repair_template() -> RepairTemplate:
+    """Load the one prompt of repairers."""
+    parts = _split(_REPAIR, _shipped(_REPAIR), ("system", "user"))
+    digest = hashlib.sha256("\0".join((parts["system"], parts["user"])).encode()).hexdigest()
+    return RepairTemplate(parts["system"], parts["user"], digest)
 
 
 def substitute(text: str, values: dict[str, str]) -> str:
@@ -89,7 +108,7 @@ def _build(name: str, source: str) -> Template:
     return Template(name, system, single, multi, grammar, digest)
 
 
-def _split(name: str, source: str) -> dict[str, str]:
+def _split(name: str, source: str, known: Collection[str] = tuple(_PARTS)) -> dict[str, str]:
     source = source.replace("\r\n", "\n")
     if not source.strip():
         raise TemplateError(f"{name}: the template is empty")
@@ -101,8 +120,8 @@ def _split(name: str, source: str) -> dict[str, str]:
         key, value = header.strip(), body.strip("\n")
         if key.startswith("grammar "):
             key, value = "grammar", key.removeprefix("grammar ")
-        elif key not in _PARTS:
-            raise TemplateError(f'{name}: unknown part "@@ {key}"; the parts are {", ".join(_PARTS)} and grammar NAME')
+        elif key not in known:
+            raise TemplateError(f'{name}: unknown part "@@ {key}"; the parts are {", ".join(known)} and grammar NAME')
         if key in parts:
             raise TemplateError(f'{name}: the part "@@ {key}" stands twice')
         parts[key] = value

@@ -20,13 +20,14 @@ class JudgingProgress:
 
     Args:
         stream: Where to write.
+        doing: What the bar is called.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, doing: str = "judging") -> None:
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
         self._bar = Progress(
-            TextColumn("judging"),
+            TextColumn(doing),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
@@ -35,7 +36,7 @@ class JudgingProgress:
             disable=not self._terminal,
             transient=True,
         )
-        self._task = self._bar.add_task("judging", total=None, rate="")
+        self._task = self._bar.add_task(doing, total=None, rate="")
         self._total: int | None = None
         self._before = self._answered = self._tokens = 0
         self._began = self._last_line = time.monotonic()

@@ -9,7 +9,8 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from rmr1.errors import RunLockedError, RunMismatchError
-from rmr1.runs.journal import Journal
+from rmr1.runs.journal import Journal, encode_line
 
 _VERSIONED = ("rmr1", "xllamacpp", "openai", "torch", "transformers", "trl", "vllm")
 
@@ -63,6 +64,21 @@ class RunDirectory:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         temporary.replace(target)
         return target
+
+    @contextmanager
+    def rewrite(self, name: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+        """Write a file of JSON lines in one step: give the function that adds a record; at the end the file takes its name.
+
+        An exception leaves the old file as it was.
+        """
+        temporary = self.path / f".{name}.tmp"
+        with temporary.open("wb") as lines:
+
+            def add(record: Mapping[str, Any]) -> None:
+                lines.write(encode_line(record))
+
+            yield add
+        temporary.replace(self.path / name)
 
     def close(self) -> None:
         """Let go of the lock."""

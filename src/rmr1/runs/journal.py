@@ -40,15 +40,30 @@ class Journal:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         self._cut_torn_line()
 
-    def append(self, record: Mapping[str, Any]) -> None:
-        """Write one record."""
+    def append(self, record: Mapping[str, Any]) -> int:
+        """Write one record; returns its place, for ``read``."""
         line = encode_line(record)
+        place = os.fstat(self._file).st_size
         written = os.write(self._file, line)
         while written < len(line):
             written += os.write(self._file, line[written:])
+        return place
+
+    def read(self, place: int) -> dict[str, Any]:
+        """Read the one record that ``append`` or ``places`` gave this place."""
+        with self.path.open("rb") as lines:
+            lines.seek(place)
+            record: dict[str, Any] = json.loads(lines.readline())
+            return record
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Read all records so far, one at a time."""
+        for _, record in self.places():
+            yield record
+
+    def places(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Read all records so far, each with its place."""
+        place = 0
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 try:
@@ -59,7 +74,8 @@ class Journal:
                     ) from error
                 if not isinstance(record, dict):
                     raise JournalError(f"{self.path}:{number}: not a JSON object; delete the line to redo it")
-                yield record
+                yield place, record
+                place += len(line)
 
     def close(self) -> None:
         """Bring everything to the disk and close the file."""

@@ -6,7 +6,8 @@
 'A'
 """
 
+from rmr1.verdict.compose import compose_chat, compose_reasoning, compose_reference
 from rmr1.verdict.parse import parse, verdict_probability
 from rmr1.verdict.rules import RULES, Rule
 
-__all__ = ["RULES", "Rule", "parse", "verdict_probability"]
+__all__ = ["RULES", "Rule", "compose_chat", "compose_reasoning", "compose_reference", "parse", "verdict_probability"]

@@ -1,0 +1,168 @@
+"""A data recipe as a run: the files of its splits, and a report of where every row went.
+
+The work is minutes of hashing, decided by the recipe and the sources alone. So there is nothing to journal: a killed run starts
+anew and ends with the same bytes, a finished one is recognised by the hashes of its files and not done again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rmr1.curation.benchmarks import BenchmarkIndex
+from rmr1.curation.candidates import Candidate, PairStore
+from rmr1.curation.difficulty import PassRates
+from rmr1.curation.duplicates import without_duplicates, without_near_duplicates
+from rmr1.curation.intake import Intake, Listener
+from rmr1.curation.mix import draw
+from rmr1.curation.recipe import DataRecipe
+from rmr1.curation.screens import Reason, pair_screens
+from rmr1.curation.sides import rows_of
+from rmr1.curation.sources import OpenSource, open_recipe_source
+from rmr1.curation.tally import Lengths, SplitTally, Tally
+from rmr1.data import PairSource, open_source, write_pairs
+from rmr1.data.rows import file_digest
+from rmr1.errors import ConfigError, DataError
+from rmr1.records import PreferencePair
+from rmr1.runs import RunDirectory, default_run_name
+
+
+@dataclass(frozen=True, slots=True)
+class CurationResult:
+    """Where the files are and what ``results.json`` says; ``fresh`` is false where an earlier process had done it all."""
+
+    run: Path
+    results: Mapping[str, Any]
+    fresh: bool
+
+
+def curate(recipe: DataRecipe, listener: Listener, *, out: Path | None = None) -> CurationResult:
+    """Make the files of a recipe: ``SPLIT.jsonl`` for each split, and ``results.json``.
+
+    Args:
+        recipe: What to do.
+        listener: Told of progress.
+        out: The run's directory; one that belongs to exactly this recipe and these data where not given.
+
+    Raises:
+        DataError: A source or one of its rows cannot be read, or nothing is left.
+        ConfigError: The run that tells the difficulty is none.
+        MissingExtraError: A format or a screen needs a library that is not installed.
+        RunError: The directory is in use, or is another run's.
+    """
+    sources = [open_recipe_source(*named) for named in zip(recipe.source_names(), recipe.sources, strict=True)]
+    benchmarks = recipe.screens.benchmarks
+    files = [open_source(path, skip_invalid=True) for path in benchmarks.files] if benchmarks else []
+    identity = _identity(recipe, sources, files)
+    subject = sources[0].name if len(sources) == 1 else "mix"
+    with RunDirectory(out or Path("runs") / default_run_name("data", subject, identity), identity) as run:
+        results = _finished(run.path)
+        if results is not None:
+            listener.say(f"{run.path}: done before, nothing to do")
+            return CurationResult(run.path, results, fresh=False)
+        for source in sources:
+            listener.say(source.describe())
+        index = BenchmarkIndex(files, benchmarks.ngram) if benchmarks else None
+        rates = PassRates(recipe.difficulty) if recipe.difficulty else None
+        tally = Tally([source.name for source in sources])
+        with PairStore(run.path) as store:
+            intake = Intake(recipe, pair_screens(recipe.screens, index), rates, store, tally, listener)
+            kept = _chosen(recipe, intake.take(sources), tally)
+            results = _write(recipe, kept, store, tally, run.path)
+        run.write_json("results.json", results)
+        return CurationResult(run.path, results, fresh=True)
+
+
+def _chosen(recipe: DataRecipe, candidates: list[Candidate], tally: Tally) -> list[Candidate]:
+    def drop(candidate: Candidate, reason: Reason) -> None:
+        tally.drop(candidate.source, reason)
+
+    if recipe.screens.duplicates:
+        candidates = without_duplicates(candidates, drop)
+    if recipe.screens.near_duplicates is not None:
+        candidates = without_near_duplicates(candidates, recipe.screens.near_duplicates, drop)
+    kept = draw(candidates, recipe.sources, recipe.size)
+    offsets = {candidate.offset for candidate in kept}
+    for candidate in candidates:
+        if candidate.offset not in offsets:
+            drop(candidate, "not_drawn")
+    if not kept:
+        counts = tally.results()["pairs"]
+        raise DataError(f"no pair is left of {counts['read']}: {json.dumps(counts['dropped'])}; loosen a screen")
+    return _uniquely_named(kept)
+
+
+def _uniquely_named(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Tell pairs apart that their source gave one id, by their content: the order of rows plays no part."""
+    named = Counter(candidate.id for candidate in candidates)
+    copies: Counter[tuple[str, bytes]] = Counter()
+    unique = []
+    for candidate in candidates:
+        if named[candidate.id] > 1:
+            copies[candidate.id, candidate.content] += 1
+            copy = copies[candidate.id, candidate.content]
+            name = f"{candidate.id}~{candidate.content.hex()[:8]}"
+            candidate = replace(candidate, id=name if copy == 1 else f"{name}.{copy}")
+        unique.append(candidate)
+    return unique
+
+
+def _write(
+    recipe: DataRecipe, kept: Sequence[Candidate], store: PairStore, tally: Tally, folder: Path
+) -> dict[str, Any]:
+    lengths = Lengths()
+    splits: dict[str, Any] = {}
+    for name in recipe.splits:
+        counts = SplitTally()
+
+        def rows(name: str = name, counts: SplitTally = counts) -> Iterator[PreferencePair]:
+            for candidate in kept:
+                if candidate.split != name:
+                    continue
+                pair = replace(store.fetch(candidate.offset), id=candidate.id)
+                tally.keep(candidate.source, name)
+                counts.pair(pair.category)
+                lengths.add(pair)
+                for row in rows_of(pair, recipe.orders, recipe.seed):
+                    counts.row(row.label)
+                    yield row
+
+        path = folder / f"{name}.jsonl"
+        write_pairs(path, rows())
+        splits[name] = counts.results(file_digest([path], str(path)))
+    return {**tally.results(), "splits": splits, "lengths": lengths.results()}
+
+
+def _identity(recipe: DataRecipe, sources: Sequence[OpenSource], files: Sequence[PairSource]) -> dict[str, Any]:
+    """What decides the files: the recipe with the content of what it names in place of paths."""
+    settings = recipe.model_dump(mode="json")
+    for source, opened in zip(settings["sources"], sources, strict=True):
+        del source["path"]
+        source |= {"name": opened.name, **opened.identity()}
+    if files:
+        settings["screens"]["benchmarks"]["files"] = [file.fingerprint() for file in files]
+    if recipe.difficulty is not None:
+        samples = recipe.difficulty.run / "samples.jsonl"
+        if not samples.is_file():
+            raise ConfigError(
+                f"--difficulty {recipe.difficulty.run}: no samples.jsonl in it; give the directory of a run"
+            )
+        settings["difficulty"]["run"] = file_digest([samples], str(samples))
+    return {"job": "data", **settings}
+
+
+def _finished(folder: Path) -> dict[str, Any] | None:
+    """Read the results of a run whose files are all as they were written."""
+    try:
+        results: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        for name, split in results["splits"].items():
+            path = folder / f"{name}.jsonl"
+            if file_digest([path], str(path)) != split["sha256"]:
+                return None
+    except (OSError, ValueError, KeyError, DataError):
+        return None
+    return results

@@ -1,0 +1,242 @@
+"""What a data recipe can say: its sources, their shares, the screens, the splits. Unknown keys are refused."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from rmr1.config import load_config
+from rmr1.curation.readers import ROW_READERS
+from rmr1.data import check_shares
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+_SPLIT_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_RESERVED = frozenset({"samples", "faults", "metrics"})
+
+Orders = Literal["random", "both", "given"]
+
+FOREIGN_MARKERS = (
+    "<|im_start|>",
+    "<|im_end|>",
+    "<im_start>",
+    "<im_end>",
+    "[INST]",
+    "[/INST]",
+    "<<SYS>>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+    "<|begin_of_text|>",
+    "<|endoftext|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<start_of_turn>",
+    "<end_of_turn>",
+    "<｜User｜>",
+    "<｜Assistant｜>",
+    "<｜end▁of▁sentence｜>",
+)
+"""Marks of chat templates. In a text they are traces of a tool, often on one side only (``magpie_ultra``: ``<im_start>``)."""
+
+
+class Condition(BaseModel):
+    """Which values of a column stay. Values are compared as texts."""
+
+    model_config = _STRICT
+
+    include: Annotated[list[Any] | None, Field(description="Only these")] = None
+    exclude: Annotated[list[Any] | None, Field(description="All but these")] = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Condition:
+        if (self.include is None) == (self.exclude is None):
+            raise ValueError('give either "include" or "exclude"')
+        return self
+
+
+class CurriculumRequest(BaseModel):
+    """Pairs to generate; None takes all families or all levels."""
+
+    model_config = _STRICT
+
+    families: list[str] | None = None
+    levels: list[int] | None = None
+    count: Annotated[int, Field(ge=1)]
+    seed: int = 0
+
+
+class SourceRecipe(BaseModel):
+    """Where pairs come from, and how many of them are wanted."""
+
+    model_config = _STRICT
+
+    name: Annotated[str | None, Field(description="Begins the ids where there are several sources")] = None
+    path: Annotated[str | None, Field(description="A file, a saved data set, or hf:OWNER/NAME")] = None
+    curriculum: Annotated[CurriculumRequest | None, Field(description="Pairs to generate instead")] = None
+    reader: Annotated[str | None, Field(description="Named change of the rows, before they are read")] = None
+    columns: Annotated[dict[str, str], Field(description="Our fields with the columns that hold them")] = {}
+    where: Annotated[dict[str, Condition], Field(description="Conditions on columns; extra.level goes into extra")] = {}
+    category: Annotated[str | None, Field(description="Category of all its pairs")] = None
+    weight: Annotated[float | None, Field(gt=0, description="Share of the size; by rows where not given")] = None
+    cap: Annotated[int | None, Field(ge=1, description="At most so many pairs")] = None
+    skip_invalid: Annotated[bool, Field(description="Leave out rows that cannot be read")] = False
+
+    @field_validator("reader")
+    @classmethod
+    def _known_reader(cls, value: str | None) -> str | None:
+        if value is not None and value not in ROW_READERS:
+            raise ValueError(f'no reader "{value}"; the readers are {", ".join(ROW_READERS)}')
+        return value
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> SourceRecipe:
+        if (self.path is None) == (self.curriculum is None):
+            raise ValueError('a source has either "path" or "curriculum"')
+        if self.curriculum is not None and (self.reader or self.columns or self.where):
+            raise ValueError('"reader", "columns" and "where" read rows of a path; generated pairs have none')
+        return self
+
+    @property
+    def short_name(self) -> str:
+        """The name given, else the last part of the path."""
+        if self.name is not None:
+            return self.name
+        if self.path is None:
+            return "curriculum"
+        if self.path.startswith("hf:"):
+            return re.split(r"[:@#]", self.path.removeprefix("hf:"))[0].rpartition("/")[2]
+        return PurePath(self.path).name.partition(".")[0] or self.path
+
+
+class OverLong(BaseModel):
+    """Lengths of prompt and both responses together, which is what a judge is shown; None for no bound.
+
+    The paper drops prompts over 4,096 tokens; 16,000 characters are about as many.
+    """
+
+    model_config = _STRICT
+
+    max_chars: Annotated[int | None, Field(ge=1)] = 16_000
+    max_words: Annotated[int | None, Field(ge=1)] = None
+
+
+class NearDuplicates(BaseModel):
+    """Pairs whose sets of word shingles (prompt and responses) overlap so much, by MinHash, are one pair."""
+
+    model_config = _STRICT
+
+    threshold: Annotated[float, Field(gt=0, lt=1, description="Jaccard similarity")] = 0.8
+    shingle: Annotated[int, Field(ge=1, description="Words of one shingle")] = 5
+    permutations: Annotated[int, Field(ge=16, le=1024, description="Values of one signature")] = 128
+
+
+class BenchmarkOverlap(BaseModel):
+    """Prompts that are, or share so many words in a row with, a prompt of these files."""
+
+    model_config = _STRICT
+
+    files: Annotated[list[str], Field(min_length=1, description="Files or hf: names that rmr1 can read")]
+    ngram: Annotated[int, Field(ge=2)] = 13
+
+
+class Screens(BaseModel):
+    """What makes a pair unfit. The first that applies is the one that is counted, in this order."""
+
+    model_config = _STRICT
+
+    unlabelled: bool = True
+    empty: bool = True
+    identical: bool = True
+    over_long: OverLong | None = OverLong()
+    markers: Annotated[tuple[str, ...], Field(description="Texts that must not occur, in any case")] = FOREIGN_MARKERS
+    benchmarks: BenchmarkOverlap | None = None
+    duplicates: Annotated[bool, Field(description="Also pairs that contradict each other")] = True
+    near_duplicates: NearDuplicates | None = NearDuplicates()
+
+
+class Difficulty(BaseModel):
+    """Keep pairs whose share of right judgements in a run lies strictly between the bounds."""
+
+    model_config = _STRICT
+
+    run: Annotated[Path, Field(description="Directory of a run of rmr1 judge --votes K")]
+    low: Annotated[float, Field(ge=0, le=1)] = 0.0
+    high: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Difficulty:
+        if self.low >= self.high:
+            raise ValueError('"low" is not below "high"; no pair can pass')
+        return self
+
+
+class DataRecipe(BaseModel):
+    """How to make training data out of sources of pairs."""
+
+    model_config = _STRICT
+
+    sources: Annotated[list[SourceRecipe], Field(min_length=1)]
+    size: Annotated[int | None, Field(ge=1, description="Pairs in all; whatever passes where not given")] = None
+    seed: int = 0
+    orders: Annotated[Orders, Field(description="random draws the sides, both writes two rows, given leaves them")] = (
+        "random"
+    )
+    splits: Annotated[dict[str, float], Field(min_length=1, description="Shares by name of the file")] = {
+        "train": 0.9,
+        "dev": 0.05,
+        "held_out": 0.05,
+    }
+    normalise: Annotated[bool, Field(description="See rmr1.curation.normalise")] = True
+    screens: Screens = Screens()
+    difficulty: Difficulty | None = None
+
+    @field_validator("splits")
+    @classmethod
+    def _usable_splits(cls, value: dict[str, float]) -> dict[str, float]:
+        for name in value:
+            if not _SPLIT_NAME.fullmatch(name) or name in _RESERVED:
+                raise ValueError(f'"{name}" cannot name a split; take small letters, digits and _, such as held_out')
+        check_shares(value)
+        return value
+
+    @model_validator(mode="after")
+    def _weights_and_names(self) -> DataRecipe:
+        weighted = [source.weight is not None for source in self.sources]
+        if any(weighted) and self.size is None:
+            raise ValueError('weights divide a size; give "size", or "cap" in place of the weights')
+        if any(weighted) and not all(weighted):
+            raise ValueError("some sources have a weight and some have none; give all or none of them one")
+        names = [source.name for source in self.sources if source.name is not None]
+        doubles = sorted({name for name in names if names.count(name) > 1})
+        if doubles:
+            raise ValueError(f'two sources are named "{doubles[0]}"')
+        return self
+
+    def source_names(self) -> list[str]:
+        """A name for each source; equal ones that nobody chose are numbered."""
+        taken = {source.name for source in self.sources if source.name is not None}
+        names: list[str] = []
+        for source in self.sources:
+            name, number = source.short_name, 2
+            while source.name is None and (name in taken or name in names):
+                name, number = f"{source.short_name}-{number}", number + 1
+            names.append(name)
+        return names
+
+
+def load_recipe(
+    file: Path | None, *, settings: Iterable[str] = (), flags: Mapping[str, Any] | None = None
+) -> DataRecipe:
+    """Build a recipe from a YAML file, ``--set`` and flags; of the environment only what names a key of recipes counts.
+
+    Raises:
+        ConfigError: A key is unknown or a value is wrong.
+    """
+    keys = tuple(f"RMR1_{key.upper()}" for key in DataRecipe.model_fields)
+    environment = {name: text for name, text in os.environ.items() if name.partition("__")[0] in keys}
+    return load_config(DataRecipe, file=file, settings=settings, flags=flags, environment=environment)

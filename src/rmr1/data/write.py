@@ -1,0 +1,52 @@
+"""Pairs as JSON Lines that ``open_source`` reads back to the same pairs.
+
+A row: ``{"id": "p1", "group": "g1", "category": "maths", "prompt": [{"role": "user", "content": "Name a prime."}],
+"response_a": [{"role": "assistant", "content": "7"}], "response_b": [{"role": "assistant", "content": "8"}], "label": "A",
+"extra": {"level": 2}}``
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rmr1.records import Message, PreferencePair
+
+
+def pair_row(pair: PreferencePair) -> dict[str, Any]:
+    """A pair as one row of the shape A and B with a label; a pair without a label has ``"label": None``.
+
+    The reader keeps of ``extra`` what is a number, a truth value or a short text, as of every source.
+    """
+    return {
+        "id": pair.id,
+        "group": pair.group or pair.id,
+        "category": pair.category,
+        "prompt": _turns(pair.prompt),
+        "response_a": _turns(pair.response_a),
+        "response_b": _turns(pair.response_b),
+        "label": pair.label,
+        "extra": dict(pair.extra),
+    }
+
+
+def write_pairs(path: Path, pairs: Iterable[PreferencePair]) -> int:
+    """Write pairs to a file, whole or not at all: readers see the old file until the new one is complete.
+
+    Returns:
+        The number of rows.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    count = 0
+    with temporary.open("w", encoding="utf-8", newline="\n") as out:
+        for pair in pairs:
+            out.write(json.dumps(pair_row(pair), ensure_ascii=False, separators=(",", ":")) + "\n")
+            count += 1
+    temporary.replace(path)
+    return count
+
+
+def _turns(messages: tuple[Message, ...]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in messages]

@@ -1,0 +1,18 @@
+"""Traces for the first stage: judgements that a teacher wrote, each verified against the label before a student sees it."""
+
+from rmr1.distill.assess import Assessment, assess, trim
+from rmr1.distill.hints import leaked_hints
+from rmr1.distill.job import DistillJob, DistillResult, Listener
+from rmr1.distill.session import DistillTask, distill_source
+
+__all__ = [
+    "Assessment",
+    "DistillJob",
+    "DistillResult",
+    "DistillTask",
+    "Listener",
+    "assess",
+    "distill_source",
+    "leaked_hints",
+    "trim",
+]

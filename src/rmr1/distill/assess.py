@@ -1,0 +1,88 @@
+"""Whether a written judgement may become a trace: the package's one parser against the label, for both passes alike.
+
+The code released with the paper keeps a trace whose last 100 characters hold the right letter, and never looks at those of its
+second pass; here both passes are held to the verdict that the reward of stage 2 will read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from rmr1.distill.hints import leaked_hints
+from rmr1.judging import Sample, pair_side
+from rmr1.records import Generation, PreferencePair, Side
+from rmr1.verdict import parse
+
+RULE = "default"
+Reason = Literal["wrong_verdict", "missing", "conflicting", "truncated", "format", "leaks_hint"]
+_THINK_END = "</think>"
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What came of one written judgement.
+
+    Args:
+        trace: What a student would be trained on.
+        reason: Why it is rejected; None where it is kept.
+        side: Its verdict, in shown sides.
+        gold: The right verdict, in shown sides.
+        problems: What is wrong with its format, see ``rmr1.verdict.problems``.
+        hints: Patterns by which it gives the hint away, see ``rmr1.distill.hints``.
+    """
+
+    trace: str
+    reason: Reason | None
+    side: Side | None
+    gold: Side
+    problems: tuple[str, ...]
+    hints: tuple[str, ...] = ()
+
+
+def trim(text: str, *, think_open: bool, keep_think: bool) -> str:
+    """The trace in a text: without what stands before the last ``</think>``, or with a think block that is whole."""
+    if not keep_think:
+        return text.rpartition(_THINK_END)[2].strip()
+    text = text.strip()
+    return f"<think>\n{text}" if think_open else text
+
+
+def assess(sample: Sample, *, require_format: bool, keep_think: bool, told: PreferencePair | None = None) -> Assessment:
+    """Hold a written judgement to the label of its pair.
+
+    Args:
+        sample: The judgement; its pair has a label, and the engine has not failed on it.
+        require_format: Whether any problem of format rejects it.
+        keep_think: Whether its think block becomes part of the trace.
+        told: The pair, where the writer was told the label: then the trace must not give that away.
+    """
+    trace = trim(sample.text, think_open=sample.think_open, keep_think=keep_think)
+    # What is verified is what will be trained on, so the parser reads the trimmed text.
+    verdict = parse(Generation(sample.request, trace, sample.finish_reason), RULE)
+    gold = _gold(sample)
+    hints = leaked_hints(trace, (*verdict.sections.quotes_a, *verdict.sections.quotes_b), _texts(told)) if told else ()
+    reason: Reason | None = None
+    if sample.finish_reason == "length":
+        reason = "truncated"
+    elif verdict.invalid is not None:
+        reason = "conflicting" if verdict.invalid == "conflicting" else "missing"
+    elif verdict.side != gold:
+        reason = "wrong_verdict"
+    elif hints:
+        reason = "leaks_hint"
+    elif require_format and verdict.problems:
+        reason = "format"
+    return Assessment(trace, reason, verdict.side, gold, verdict.problems, hints)
+
+
+def _gold(sample: Sample) -> Side:
+    gold = pair_side(sample.label, sample.order)
+    if gold is None:
+        raise ValueError(f"{sample.request}: a pair without a label has no traces")
+    return gold
+
+
+def _texts(pair: PreferencePair) -> Iterable[str]:
+    return (message.content for message in (*pair.prompt, *pair.response_a, *pair.response_b))

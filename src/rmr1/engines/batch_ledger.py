@@ -1,0 +1,79 @@
+"""What was sent to a provider in which batch, kept in a run's journal, so that nothing is paid for twice.
+
+A batch stands in the journal before the provider is asked to run it, under a token that the provider keeps beside the batch. So
+a process that is killed between the provider's answer and the next line of the journal leaves a batch that can be found again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rmr1.errors import JournalError
+from rmr1.runs import Journal
+
+
+class BatchLedger:
+    """The batches of one engine in one run.
+
+    Args:
+        journal: Where they are kept: one line when a batch is prepared (its token and the keys of its requests), one when the
+            provider has it (its name there), one for the requests whose answers have been taken.
+
+    Raises:
+        JournalError: The journal holds something else.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._names: dict[str, str] = {}
+        self._open: dict[str, set[str]] = {}
+        self._tokens: dict[str, str] = {}
+        for record in journal:
+            try:
+                self._apply(record)
+            except (KeyError, TypeError) as error:
+                raise JournalError(f"{journal.path}: a line tells of no batch ({error})") from error
+
+    def prepare(self, token: str, keys: Iterable[str]) -> None:
+        """A batch is about to be sent."""
+        self._write({"batch": token, "requests": list(keys)})
+
+    def accept(self, token: str, name: str) -> None:
+        """The provider has the batch, under this name."""
+        self._write({"batch": token, "name": name})
+
+    def take(self, token: str, keys: Iterable[str]) -> None:
+        """The answers to these requests have been taken, or will never come: the batch is no longer asked for them."""
+        self._write({"batch": token, "taken": list(keys)})
+
+    def batch_of(self, key: str) -> str | None:
+        """The token of the batch that holds a request whose answer has not been taken."""
+        return self._tokens.get(key)
+
+    def name(self, token: str) -> str:
+        """The provider's name of an accepted batch."""
+        return self._names[token]
+
+    def unaccepted(self) -> dict[str, set[str]]:
+        """Batches of which it is not known whether the provider has them, with the keys of their requests."""
+        return {token: set(keys) for token, keys in self._open.items() if keys and token not in self._names}
+
+    def waiting(self) -> int:
+        """How many requests have been sent whose answers have not been taken."""
+        return len(self._tokens)
+
+    def _write(self, record: dict[str, str | list[str]]) -> None:
+        self._journal.append(record)
+        self._apply(record)
+
+    def _apply(self, record: dict[str, str | list[str]]) -> None:
+        token = str(record["batch"])
+        if "requests" in record:
+            self._open[token] = set(record["requests"])
+            self._tokens.update(dict.fromkeys(record["requests"], token))
+        elif "name" in record:
+            self._names[token] = str(record["name"])
+        else:
+            for key in record["taken"]:
+                self._open[token].discard(key)
+                self._tokens.pop(key, None)

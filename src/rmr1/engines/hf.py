@@ -1,0 +1,196 @@
+"""Models of transformers in this process: what was trained here, and any Hugging Face folder.
+
+Sequences are decoded together in a batch of ``slots``, a finished one making room for the next. What is written is meant to depend
+on the request alone, so that a resumed run ends like an undisturbed one: a prompt is computed alone, a sequence draws from a
+generator of its own seed, and the sizes of a step are such that its rows round alike whatever is beside them. The last was measured
+on CPUs with AVX-512 and up to 48 slots (docs/decisions/0008); elsewhere the neighbours may tip a choice between two tokens that are
+all but equally likely. The batches are a pure function of the list of requests, so the same list is written alike in any case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import threading
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rmr1.config import EngineConfig
+from rmr1.engines.hf_model import hf_folder, load_causal_lm
+from rmr1.errors import ConfigError, EngineError, MissingExtraError
+from rmr1.records import Generation, GenerationRequest, Usage
+
+try:
+    import torch
+
+    from rmr1.engines.hf_batch import Batch, Cancelled, Writing
+    from rmr1.engines.hf_text import ChatText
+except ImportError as error:
+    raise MissingExtraError("the hf engine", "train") from error
+
+DEFAULT_SLOTS = 32
+_WINDOWS = 64
+_WINDOW_BYTES = 1 << 16
+
+
+class HfEngine:
+    """Writes with a causal language model of transformers.
+
+    Args:
+        name: A folder, a catalogue name, a run of ``rmr1 sft``, or a repository of the hub, see ``hf_folder``.
+        config: ``slots``, ``context``, ``threads``, ``think``, ``dtype`` and ``device`` matter here.
+
+    Raises:
+        ModelNotFoundError: There is no such model.
+        EngineError: It has no chat template, or layers that this engine does not know.
+        ConfigError: There is no such device.
+    """
+
+    embedded = True
+    writes_logprobs = True
+    obeys_grammars = False
+
+    def __init__(self, name: str, config: EngineConfig) -> None:
+        self.name = f"hf/{name}"
+        self._slots = config.slots or DEFAULT_SLOTS
+        device = _device(config.device)
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        self._dtype = config.dtype if config.dtype != "auto" else ("float32" if device == "cpu" else "bfloat16")
+        self._folder = hf_folder(name)
+        model, tokenizer = load_causal_lm(str(self._folder), dtype=self._dtype, device=device)
+        self._model = model.eval()  # type: ignore[no-untyped-call]
+        _check_layers(model.config, name)
+        self._context = min(
+            config.context or model.config.max_position_embeddings, model.config.max_position_embeddings
+        )
+        self._stops = _stop_tokens(model, tokenizer)
+        self._text = ChatText(tokenizer, name)
+        self.think_open = config.think == "open" or (config.think == "auto" and self._text.opens_think())
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hf")
+
+    def identity(self) -> Mapping[str, Any]:
+        """The weights by samples of their files, and the settings that change what is written."""
+        return {
+            "model_fingerprint": folder_fingerprint(self._folder),
+            "dtype": self._dtype,
+            "context": self._context,
+            "think_open": self.think_open,
+        }
+
+    async def generate(self, requests: Iterable[GenerationRequest]) -> AsyncGenerator[Generation]:
+        """Write for all requests, ``slots`` of them at a time; each is drawn when a sequence before it has finished.
+
+        Raises:
+            EngineError: The model cannot be run, for want of memory for instance.
+        """
+        source = iter(requests)
+        batch = Batch(self._model, self._slots, self._stops)
+        cancelled = threading.Event()
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                drawn = list(islice(source, batch.room))
+                if not drawn and not batch.busy:
+                    return
+                prepared = [self._prepare(request) for request in drawn]
+                for refused in prepared:
+                    if isinstance(refused, Generation):
+                        yield refused
+                arriving = [writing for writing in prepared if isinstance(writing, Writing)]
+                for writing in await loop.run_in_executor(self._thread, self._work, batch, arriving, cancelled):
+                    yield self._generation(writing)
+        finally:
+            cancelled.set()
+
+    async def aclose(self) -> None:
+        """Stop what is being written and free the model."""
+        await asyncio.to_thread(self._thread.shutdown)
+        del self._model
+
+    def _prepare(self, request: GenerationRequest) -> Writing | Generation:
+        if request.grammar is not None:
+            return Generation(request.id, "", "error", error="the hf engine takes no grammar")
+        try:
+            prompt = self._text.prompt(request.messages)
+        except ValueError as error:
+            return Generation(request.id, "", "error", error=str(error))
+        room = self._context - len(prompt)
+        if room < 1:
+            message = f"the prompt has {len(prompt)} tokens, the context only {self._context}"
+            return Generation(request.id, "", "error", error=message)
+        shared = self._text.instructions(request.messages, prompt)
+        return Writing(request, prompt, shared, min(request.sampling.max_tokens, room))
+
+    def _work(self, batch: Batch, arriving: list[Writing], cancelled: threading.Event) -> list[Writing]:
+        try:
+            return batch.work(arriving, cancelled)
+        except Cancelled:
+            return []
+        except RuntimeError as error:  # torch raises it and its kin for want of memory, and for kernels that fail
+            raise EngineError(
+                f"{self.name} cannot be run: {error}; if memory is short, take fewer slots, such as --set engine.slots=8"
+            ) from error
+
+    def _generation(self, writing: Writing) -> Generation:
+        choices = writing.choices
+        spoken = choices[:-1] if writing.finish == "stop" else choices
+        tokens = self._text.written(spoken)
+        return Generation(
+            request_id=writing.request.id,
+            text="".join(token.text for token in tokens),
+            finish_reason=writing.finish or "error",
+            usage=Usage(len(writing.prompt), len(choices), writing.cached),
+            think_open=self.think_open,
+            tokens=(tuple(tokens) or None) if writing.request.logprobs else None,
+        )
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """Identify the weights of a folder: sizes, and SHA-256 over samples of all weight files and the whole configuration."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".safetensors", ".bin"):
+            _sample(path, digest)
+        elif path.name in ("config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja"):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def _sample(path: Path, digest: Any) -> None:
+    with path.open("rb") as content:
+        size = content.seek(0, os.SEEK_END)
+        digest.update(f"{path.name}:{size}".encode())
+        for window in range(_WINDOWS):
+            content.seek(max(0, size - _WINDOW_BYTES) * window // (_WINDOWS - 1))
+            digest.update(content.read(_WINDOW_BYTES))
+
+
+def _device(wanted: str) -> str:
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"engine.device {wanted}: torch cannot use it: {error}") from error
+    return wanted
+
+
+def _check_layers(config: Any, name: str) -> None:
+    kinds = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
+    if kinds or getattr(config, "is_encoder_decoder", False):
+        found = ", ".join(sorted(kinds)) or "an encoder"
+        raise EngineError(
+            f"{name}: the hf engine knows layers of full attention only, this model has {found}; serve it with vLLM"
+        )
+
+
+def _stop_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    stops: set[int] = set()
+    for ids in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
+        stops.update([ids] if isinstance(ids, int) else ids or ())
+    return frozenset(stops)

@@ -1,0 +1,113 @@
+"""The report of a training: how the judge did at each point, and how it got there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rmr1.judging import JobResult, headline, report_sample
+from rmr1.reporting.console import interval, share
+from rmr1.reporting.judge_report import Table
+from rmr1.reporting.training_report import Curve, Series, Stage, StagedSample, TrainingReport
+from rmr1.runs import Journal
+
+_SAMPLES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What the judge was worth at one point of its training."""
+
+    name: str
+    result: JobResult
+
+
+def training_report(
+    title: str, identity: Mapping[str, Any], metrics: Path, evaluations: Sequence[Evaluation]
+) -> TrainingReport:
+    """Build the report.
+
+    Args:
+        title: Heading.
+        identity: The run's identity, of which the short values are shown.
+        metrics: ``metrics.jsonl`` of the fine-tuning.
+        evaluations: The same pairs judged at each point, in the order of the training.
+    """
+    last = evaluations[-1].result.results
+    return TrainingReport(
+        title=f"Training: {title}",
+        facts=tuple((name, str(value)) for name, value in _facts(identity)),
+        stages=tuple(Stage(evaluation.name, headline(evaluation.result.results)) for evaluation in evaluations),
+        curves=tuple(_curves(metrics)),
+        tables=(comparison_table(evaluations),),
+        samples=tuple(_staged(evaluations)),
+        notes=(
+            f"Every evaluation judges the same {last['pairs']} held-out pairs, in both orders; no prompt of theirs was trained on.",
+            "Ties, disagreement of the two orders among them, and pairs without a valid verdict count as wrong.",
+            "Intervals are 95 % Wilson intervals; pairs that share a prompt count as one cluster.",
+        ),
+    )
+
+
+def comparison_table(evaluations: Sequence[Evaluation]) -> Table:
+    """The figures of all evaluations side by side."""
+    results = [evaluation.result.results for evaluation in evaluations]
+    rows = [
+        ("Accuracy, both orders", *(interval(result["accuracy"]) for result in results)),
+        ("Accuracy of single judgements", *(share(result["vote_accuracy"]) for result in results)),
+        ("Position consistency", *(interval(result["position_consistency"]) for result in results)),
+        ("Invalid verdicts", *(share(result["invalid"]["share"]) for result in results)),
+    ]
+    for category in results[-1]["by_category"]:
+        row = (interval(result["by_category"].get(category)) for result in results)
+        rows.append((f"Accuracy, {category or 'no category'}", *row))
+    return Table("Before and after", ("Figure", *(evaluation.name for evaluation in evaluations)), tuple(rows))
+
+
+def _facts(identity: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in identity.items():
+        if isinstance(value, Mapping):
+            for inner, setting in value.items():
+                if isinstance(setting, str | int | float) and not isinstance(setting, bool):
+                    yield f"{name} {inner}".replace("_", " "), setting
+        elif isinstance(value, str | int | float):
+            yield name.replace("_", " "), value
+
+
+def _curves(metrics: Path) -> Iterator[Curve]:
+    with Journal(metrics) as journal:
+        records = list(journal)
+    steps = [record for record in records if record["kind"] == "step"]
+    held = [record for record in records if record["kind"] == "held_out"]
+    yield Curve(
+        "Loss",
+        "nats per token of the trace",
+        "optimiser step",
+        (
+            Series("training", tuple((record["step"], record["loss"]) for record in steps)),
+            Series("held out", tuple((record["step"], record["loss"]) for record in held)),
+        ),
+    )
+    verdicts = tuple((record["step"], record["accuracy"]) for record in held if record["accuracy"] is not None)
+    yield Curve(
+        "Verdict after the right reasoning",
+        "share of right letters, teacher-forced",
+        "optimiser step",
+        (Series("held out", verdicts),),
+    )
+    yield Curve(
+        "Learning rate", "", "optimiser step", (Series("", tuple((r["step"], r["learning_rate"]) for r in steps)),)
+    )
+
+
+def _staged(evaluations: Sequence[Evaluation]) -> Iterator[StagedSample]:
+    by_stage = [
+        {pair.id: report_sample(pair, judgment) for pair, judgment in evaluation.result.first}
+        for evaluation in evaluations
+    ]
+    names = [evaluation.name for evaluation in evaluations]
+    for pair_id in list(by_stage[-1])[:_SAMPLES]:
+        if all(pair_id in samples for samples in by_stage):
+            yield StagedSample(tuple((name, samples[pair_id]) for name, samples in zip(names, by_stage, strict=True)))

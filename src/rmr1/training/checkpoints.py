@@ -1,0 +1,87 @@
+"""Checkpoints that are whole or do not count.
+
+A checkpoint is written into a hidden folder, brought to the disk, and only then takes its name. It lists the sizes of its files in
+``complete.json``, so that a folder that lost something (a crash of the machine, a full disk, a hand) is seen and passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+_NAME = re.compile(r"checkpoint-(\d+)")
+_LIST = "complete.json"
+_STAGING = ".writing"
+
+
+def checkpoint_step(checkpoint: Path) -> int:
+    """The number of optimiser steps that a checkpoint holds."""
+    match = _NAME.fullmatch(checkpoint.name)
+    return int(match[1]) if match else -1
+
+
+def staging_folder(folder: Path) -> Path:
+    """An empty folder to write a checkpoint into; what an earlier process left there is gone."""
+    staging = folder / _STAGING
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    return staging
+
+
+def commit(written: Path, folder: Path) -> Path:
+    """Give a checkpoint that was written into the staging folder its place in ``folder``, under its own name."""
+    files = sorted(path for path in written.rglob("*") if path.is_file())
+    sizes = {path.relative_to(written).as_posix(): path.stat().st_size for path in files}
+    listing = written / _LIST
+    listing.write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
+    for path in (*files, listing):
+        _bring_to_disk(path)
+    target = folder / written.name
+    shutil.rmtree(target, ignore_errors=True)
+    written.rename(target)
+    shutil.rmtree(written.parent, ignore_errors=True)
+    _bring_to_disk(folder)
+    return target
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether all files of a checkpoint are there with their sizes."""
+    try:
+        sizes = json.loads((checkpoint / _LIST).read_text(encoding="utf-8"))
+        return bool(sizes) and all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def find_checkpoints(folder: Path) -> list[Path]:
+    """Everything in ``folder`` that is named as a checkpoint, oldest first."""
+    if not folder.is_dir():
+        return []
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=checkpoint_step)
+
+
+def latest_whole(folder: Path) -> tuple[Path | None, list[Path]]:
+    """The newest whole checkpoint, and the damaged ones that are newer than it."""
+    damaged: list[Path] = []
+    for checkpoint in reversed(find_checkpoints(folder)):
+        if is_whole(checkpoint):
+            return checkpoint, damaged
+        damaged.append(checkpoint)
+    return None, damaged
+
+
+def remove_old(folder: Path, keep: int) -> None:
+    """Remove all but the newest ``keep`` checkpoints."""
+    for checkpoint in find_checkpoints(folder)[:-keep] if keep else find_checkpoints(folder):
+        shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+def _bring_to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,59 @@
+"""How well a model predicts held-out traces, and the verdicts in them, when it is shown each trace up to the token in question."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rmr1.training.examples import Example
+from rmr1.training.listener import Held
+
+if TYPE_CHECKING:
+    import torch
+
+
+def evaluate(model: Any, examples: Sequence[Example], step: int, device: torch.device | str) -> Held:
+    """Evaluate one example after the other; only the logits of the trace are computed.
+
+    Args:
+        model: The model, wrapped as for training.
+        examples: Held-out traces with located verdicts.
+        step: Optimiser steps so far.
+        device: Where the model is.
+    """
+    import torch
+
+    training = model.training
+    model.eval()
+    total, learnt, right = 0.0, 0, 0
+    p_gold: list[float] = []
+    try:
+        with torch.no_grad():
+            for example in examples:
+                ids = torch.tensor([example.tokens], device=device)
+                first = example.prompt_length
+                logits = model(input_ids=ids, logits_to_keep=len(example.tokens) - first + 1, use_cache=False).logits
+                logprobs = torch.log_softmax(logits[0, :-1].float(), dim=-1)
+                total -= float(logprobs.gather(1, ids[0, first:, None]).sum())
+                learnt += len(example.tokens) - first
+                if example.verdict is not None:
+                    place = logprobs[example.verdict.index - first]
+                    margin = float(place[example.verdict.gold] - place[example.verdict.other])
+                    right += margin > 0
+                    p_gold.append(1 / (1 + math.exp(-max(min(margin, 700.0), -700.0))))
+    finally:
+        model.train(training)
+    return Held(
+        step=step,
+        loss=total / learnt,
+        accuracy=right / len(p_gold) if p_gold else None,
+        p_gold=sum(p_gold) / len(p_gold) if p_gold else None,
+        traces=len(examples),
+        verdicts=len(p_gold),
+    )
+
+
+def evaluation_steps(total: int, evaluations: int) -> frozenset[int]:
+    """After which optimiser steps to evaluate: before the first, evenly on the way, after the last."""
+    return frozenset({0, total, *(round(total * number / (evaluations + 1)) for number in range(1, evaluations + 1))})

@@ -1,0 +1,159 @@
+"""Traces as tokens: what the model reads, and which tokens it learns.
+
+The prompt is exactly what an engine sends at inference (chat template with the opening of the judge's turn); the supervised tokens
+are exactly the trace and the token that ends the turn. Tokens of prompt and trace are made apart, as a judge meets them: no token
+reaches over the boundary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rmr1.errors import DataError
+from rmr1.records import Generation
+from rmr1.training.traces import Trace
+from rmr1.verdict import parse
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100
+"""The label of a token that is not learnt."""
+_MARK = "RMR1ENDMARK"
+_OTHER = {"A": "B", "B": "A"}
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictToken:
+    """Where a trace says its verdict: index among the example's tokens, the token of the right letter, and the other one.
+
+    The right letter is the trace's label; a trace without a label is taken to be right.
+    """
+
+    index: int
+    gold: int
+    other: int
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One trace as tokens; the first ``prompt_length`` are the prompt."""
+
+    id: str
+    tokens: tuple[int, ...]
+    prompt_length: int
+    verdict: VerdictToken | None = None
+
+    @property
+    def labels(self) -> list[int]:
+        """The tokens to learn, ``IGNORED`` elsewhere."""
+        return [IGNORED] * self.prompt_length + list(self.tokens[self.prompt_length :])
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenised:
+    """The examples that fit, and the ids of those that were dropped because they are too long."""
+
+    examples: list[Example]
+    too_long: list[str]
+
+    @property
+    def supervised(self) -> int:
+        """Tokens that are learnt."""
+        return sum(len(example.tokens) - example.prompt_length for example in self.examples)
+
+    @property
+    def tokens(self) -> int:
+        """All tokens."""
+        return sum(len(example.tokens) for example in self.examples)
+
+
+def tokenise(
+    traces: Sequence[Trace],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    *,
+    verdicts: bool = False,
+    think_open: bool = False,
+) -> Tokenised:
+    """Make tokens of traces; an example longer than ``max_length`` is dropped, never cut.
+
+    Args:
+        traces: What to learn.
+        tokenizer: The model's, with its chat template.
+        max_length: Tokens of prompt and trace together.
+        verdicts: Locate the verdict of each trace.
+        think_open: Whether the chat template opens a think block, in which the traces then begin.
+
+    Raises:
+        DataError: The chat template refuses a prompt, such as one with a system message.
+    """
+    end = end_of_turn(tokenizer)
+    rendered = [_render(trace, tokenizer) for trace in traces]
+    prompts = _encode(tokenizer, rendered)
+    completions = _encode(tokenizer, [trace.completion for trace in traces])
+    examples: list[Example] = []
+    too_long: list[str] = []
+    for trace, prompt, completion in zip(traces, prompts, completions, strict=True):
+        tokens = (*prompt, *completion, end)
+        if len(tokens) > max_length:
+            too_long.append(trace.id)
+            continue
+        verdict = _locate(trace, completion, len(prompt), tokenizer, think_open) if verdicts else None
+        examples.append(Example(trace.id, tokens, len(prompt), verdict))
+    return Tokenised(examples, too_long)
+
+
+def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The token with which the chat template ends a turn of the assistant, else the end-of-text token.
+
+    Raises:
+        DataError: The tokenizer has no chat template, or no token to end with.
+    """
+    if not tokenizer.chat_template:
+        raise DataError("the model's tokenizer has no chat template; fine-tune an instruct model")
+    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _MARK}]
+    after = str(tokenizer.apply_chat_template(turns, tokenize=False)).partition(_MARK)[2]
+    ids = tokenizer(after, add_special_tokens=False)["input_ids"]
+    added = tokenizer.added_tokens_decoder
+    if ids and ids[0] in added and added[ids[0]].special:
+        return int(ids[0])
+    if tokenizer.eos_token_id is None:
+        raise DataError("the model's tokenizer has no token that ends a turn")
+    return int(tokenizer.eos_token_id)
+
+
+def _render(trace: Trace, tokenizer: PreTrainedTokenizerBase) -> str:
+    turns = [{"role": message.role, "content": message.content} for message in trace.prompt]
+    try:
+        return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+    except Exception as error:  # jinja raises its own kinds
+        raise DataError(f"trace {trace.id}: the model's chat template refuses the prompt: {error}") from error
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
+    if not texts:
+        return []
+    encoded: Any = tokenizer(texts, add_special_tokens=False)
+    return [list(ids) for ids in encoded["input_ids"]]
+
+
+def _locate(
+    trace: Trace, completion: list[int], offset: int, tokenizer: PreTrainedTokenizerBase, think_open: bool
+) -> VerdictToken | None:
+    verdict = parse(Generation(trace.id, trace.completion, think_open=think_open))
+    if verdict.side is None or verdict.position is None:
+        return None
+    text, place = trace.completion, verdict.position
+    swapped = f"{text[:place]}{_OTHER[verdict.side]}{text[place + 1 :]}"
+    (other,) = _encode(tokenizer, [swapped])
+    differing = [index for index, pair in enumerate(zip(completion, other, strict=False)) if pair[0] != pair[1]]
+    if len(other) != len(completion) or len(differing) != 1:
+        return None  # the letters are parts of tokens that are cut differently
+    index = differing[0]
+    gold, wrong = completion[index], other[index]
+    if trace.label not in (None, verdict.side):
+        gold, wrong = wrong, gold
+    return VerdictToken(offset + index, gold, wrong)

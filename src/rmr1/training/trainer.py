@@ -1,0 +1,256 @@
+"""TRL's SFT trainer with examples in an order that needs no state, whole checkpoints, and a loss that is cheap on a CPU."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
+from datasets import Dataset
+from torch.utils.data import Sampler
+from transformers import PrinterCallback, Trainer
+from trl import SFTConfig as TrlConfig
+from trl import SFTTrainer, pack_dataset
+
+from rmr1.config import SftConfig
+from rmr1.errors import ConfigError
+from rmr1.training.checkpoints import commit, remove_old, staging_folder
+from rmr1.training.course import Course
+from rmr1.training.examples import Example
+from rmr1.training.machine import Machine
+from rmr1.training.order import rate_factor, training_order
+from rmr1.training.supervised import has_plain_head, summed_loss
+
+
+class _Fixed(Sampler[int]):
+    """Examples in a given order."""
+
+    def __init__(self, order: Sequence[int]) -> None:
+        self._order = order
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._order)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+
+class TraceTrainer(SFTTrainer):  # type: ignore[misc]
+    """Trains on tokenised traces.
+
+    Args:
+        config: How to train.
+        order: Rows of the data set for the whole training, all epochs one after the other.
+        checkpoints: Where checkpoints go.
+        course: Told what happens.
+        arguments: Those of TRL's trainer.
+    """
+
+    def __init__(
+        self, config: SftConfig, order: Sequence[int], checkpoints: Path, course: Course, **arguments: Any
+    ) -> None:
+        self._config = config
+        self._order = order
+        self._checkpoints = checkpoints
+        self._staging: Path | None = None
+        self._tokens = self._supervised = 0
+        super().__init__(callbacks=[course], **arguments)
+        self.course = course
+        course.trainer = self
+        self.remove_callback(PrinterCallback)  # it prints to stdout, which is for data
+        plain = self.accelerator.unwrap_model(self.model)
+        self._core = plain.get_base_model() if hasattr(plain, "get_base_model") else plain
+        alone_on_cpu = self.accelerator.num_processes == 1 and self.args.device.type == "cpu"
+        if config.method == "lora" and (self.is_fsdp_enabled or self.is_deepspeed_enabled):
+            raise ConfigError(
+                "method lora cannot be merged from a sharded model; launch plain data parallel processes, or use method full"
+            )
+        self._cheap_loss = alone_on_cpu and has_plain_head(self._core)
+
+    def take_token_counts(self) -> tuple[int, int]:
+        """Tokens, and those of them that were learnt, since the last call, over all processes."""
+        counts = (self._tokens * self.args.world_size, self._supervised * self.args.world_size)
+        self._tokens = self._supervised = 0
+        return counts
+
+    def report(self, metrics: dict[str, Any]) -> None:
+        """Give metrics to the trackers, such as TensorBoard."""
+        self.log({name: value for name, value in metrics.items() if value is not None})
+
+    def agree(self, value: bool) -> bool:
+        """What the first process thinks: clocks differ, and all processes have to save together."""
+        if self.accelerator.num_processes == 1:
+            return value
+        values = [value]
+        broadcast_object_list(values)
+        return values[0]
+
+    def write_model(self, folder: Path, dtype: torch.dtype) -> None:
+        """Write the trained model, adapters merged in, in the type of its base. With several processes, all have to call it."""
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            self.save_model(str(folder))
+            return
+        if not self.args.should_save:
+            return
+        model = self.accelerator.unwrap_model(self.model)
+        if hasattr(model, "merge_and_unload"):
+            model.save_pretrained(folder.parent / "adapter")
+            model = model.merge_and_unload()
+        model.config.use_cache = True
+        model.to(dtype).save_pretrained(folder)
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Mean loss of a supervised token of the optimiser step; its sum over the micro-batches is the step's loss."""
+        self._count(inputs)
+        if not self._cheap_loss or return_outputs:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        with self.compute_loss_context_manager():
+            loss = summed_loss(self._core, inputs)
+        count = num_items_in_batch if num_items_in_batch is not None else (inputs["labels"][:, 1:] != -100).sum()
+        return loss / torch.as_tensor(count).clamp(min=1)
+
+    def _count(self, inputs: dict[str, Any]) -> None:
+        mask = inputs.get("attention_mask")
+        self._tokens += int(mask.sum()) if mask is not None else inputs["input_ids"].numel()
+        self._supervised += int((inputs["labels"] != -100).sum())
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The course of the learning rate; unlike that of transformers, its first step is not lost to a rate of 0."""
+        schedule = self._config.schedule
+        warmup = math.ceil(self._config.warmup * num_training_steps)
+        self.lr_scheduler: Any = torch.optim.lr_scheduler.LambdaLR(
+            optimizer or self.optimizer, lambda step: rate_factor(step, num_training_steps, warmup, schedule)
+        )
+        self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
+        return _Fixed(self._order)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self._staging or self._checkpoints)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write a checkpoint aside and give it its name when it is whole. TRL's model card in each is left out."""
+        self._staging = self._checkpoints / ".writing"
+        if self.args.should_save:
+            staging_folder(self._checkpoints)
+        self.accelerator.wait_for_everyone()
+        try:
+            Trainer._save_checkpoint(self, model, trial)
+        finally:
+            staging, self._staging = self._staging, None
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            commit(staging / f"checkpoint-{self.state.global_step}", self._checkpoints)
+            remove_old(self._checkpoints, self._config.save_total_limit)
+        self.accelerator.wait_for_everyone()
+
+
+def build_trainer(
+    config: SftConfig, machine: Machine, model: Any, tokenizer: Any, rows: Rows, run: Path, course: Course
+) -> TraceTrainer:
+    """Put a trainer together; adapters are added to the model where the configuration asks for them."""
+    with warnings.catch_warnings():
+        # peft asks a model for this by the name that it had until transformers 5.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        return TraceTrainer(
+            config,
+            rows.order,
+            run / "checkpoints",
+            course,
+            model=model,
+            args=trl_arguments(config, machine, run),
+            train_dataset=rows.data,
+            processing_class=tokenizer,
+            peft_config=_adapters(config),
+        )
+
+
+class Rows:
+    """What the trainer reads: one row an example, or several examples a row where they are packed.
+
+    Attributes:
+        data: The rows.
+        order: In which order they come.
+        steps: Optimiser steps of the whole training.
+        epoch_steps: Optimiser steps of one pass, as a fraction.
+        epochs: Passes of the whole training.
+    """
+
+    def __init__(self, examples: Sequence[Example], config: SftConfig, machine: Machine) -> None:
+        data = Dataset.from_dict(
+            {"input_ids": [list(e.tokens) for e in examples], "labels": [e.labels for e in examples]}
+        )
+        if machine.packing:
+            data = pack_dataset(data, config.max_length, "bfd")
+        self.data = data
+        order = training_order(
+            [len(ids) for ids in data["input_ids"]],
+            seed=config.seed,
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            micro_batch_size=min(config.micro_batch_size, config.batch_size),
+            group=not machine.packing,
+        )
+        if config.max_steps is not None:
+            order = order[: config.max_steps * config.batch_size]
+        self.order = order
+        self.steps = math.ceil(len(order) / config.batch_size)
+        self.epoch_steps = len(data) / config.batch_size
+        self.epochs = len(order) / len(data)
+
+
+def trl_arguments(config: SftConfig, machine: Machine, run: Path) -> TrlConfig:
+    """The configuration in TRL's terms. Lengths were seen to before, so that nothing is left for TRL to cut."""
+    micro = min(config.micro_batch_size, config.batch_size)
+    return TrlConfig(
+        output_dir=str(run),
+        run_name=run.name,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=config.batch_size // (micro * machine.processes),
+        num_train_epochs=1,
+        max_length=None,
+        packing=False,
+        padding_free=machine.packing,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        adam_beta1=config.betas[0],
+        adam_beta2=config.betas[1],
+        max_grad_norm=config.max_grad_norm,
+        optim="adamw_torch_fused",
+        bf16=machine.precision == "bfloat16",
+        use_cpu=machine.device == "cpu",
+        activation_checkpointing=machine.gradient_checkpointing,
+        seed=config.seed,
+        data_seed=config.seed,
+        ddp_find_unused_parameters=False,
+        dataloader_pin_memory=machine.device == "cuda",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        eval_strategy="no",
+        report_to=list(config.report_to),
+        disable_tqdm=True,
+    )
+
+
+def _adapters(config: SftConfig) -> Any:
+    if config.method == "full":
+        return None
+    from peft import LoraConfig
+
+    lora = config.lora
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets,
+        task_type="CAUSAL_LM",
+    )

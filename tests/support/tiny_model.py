@@ -1,0 +1,81 @@
+"""A small random model with its tokenizer, written to a folder; and traces for it."""
+
+import json
+from pathlib import Path
+
+from tests.support.engines import answer
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+def tiny_tokenizer():
+    """Bytes as tokens, and the marks of a chat."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: index for index, token in enumerate(["<|endoftext|>", "<|im_start|>", "<|im_end|>", *letters])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        additional_special_tokens=["<|im_start|>"],
+    )
+    fast.chat_template = CHAT_TEMPLATE
+    return fast
+
+
+def tiny_model(seed: int = 0, **changes):
+    """A random Llama of two layers in float32."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    settings = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": 259,
+        "max_position_embeddings": 2048,
+        "tie_word_embeddings": True,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 0,
+    }
+    torch.manual_seed(seed)
+    return LlamaForCausalLM(LlamaConfig(**{**settings, **changes}))
+
+
+def write_tiny_model(folder: Path, **changes) -> Path:
+    tiny_model(**changes).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def trace_row(number: int, label: str = "A", words: int = 3) -> dict:
+    """A trace as ``rmr1 distill`` writes it."""
+    return {
+        "prompt": [
+            {"role": "system", "content": "You are a judge of two answers."},
+            {"role": "user", "content": f"Question {number}: which is longer?" + " word" * (number % words)},
+        ],
+        "completion": [{"role": "assistant", "content": f"<eval>Answer {number}.</eval>{answer(label)}"}],
+        "id": f"p{number}/ab",
+        "label": label,
+        "group": f"g{number}",
+        "category": "test",
+    }
+
+
+def write_traces(path: Path, count: int) -> Path:
+    with path.open("w") as lines:
+        for number in range(count):
+            lines.write(json.dumps(trace_row(number, "AB"[number % 2])) + "\n")
+    return path
