@@ -25,6 +25,13 @@ HEAVY = (
     "datasets",
     "pyarrow",
     "huggingface_hub",
+    "trl",
+    "peft",
+    "accelerate",
+    "tokenizers",
+    "gguf",
+    "reasoning_gym",
+    "datasketch",
 )
 
 
