@@ -115,7 +115,10 @@ def _split(name: str, source: str, known: Collection[str] = tuple(_PARTS)) -> di
     if not re.search(r"^@@ ", source, re.MULTILINE):
         return {"system": source.strip("\n")}
     parts: dict[str, str] = {}
-    for section in re.split(r"^@@ ", source, flags=re.MULTILINE)[1:]:
+    before, *sections = re.split(r"^@@ ", source, flags=re.MULTILINE)
+    if before.strip():
+        raise TemplateError(f'{name}: text stands before the first "@@" line; put "@@ system" above it')
+    for section in sections:
         header, _, body = section.partition("\n")
         key, value = header.strip(), body.strip("\n")
         if key.startswith("grammar "):
