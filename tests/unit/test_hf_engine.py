@@ -3,6 +3,7 @@
 import asyncio
 import math
 import threading
+import time
 from contextlib import aclosing
 
 import pytest
@@ -13,6 +14,7 @@ pytest.importorskip("transformers", reason="the train extra is not installed")
 from rmr1.config import EngineConfig  # noqa: E402
 from rmr1.engines import create_engine  # noqa: E402
 from rmr1.engines.hf import HfEngine, folder_fingerprint  # noqa: E402
+from rmr1.engines.hf_batch import Batch  # noqa: E402
 from rmr1.engines.hf_sampling import Choice, Chooser, choose  # noqa: E402
 from rmr1.engines.hf_text import ChatText  # noqa: E402
 from rmr1.errors import ConfigError, EngineError, ModelNotFoundError  # noqa: E402
@@ -166,19 +168,29 @@ def test_requests_are_drawn_as_there_is_room(engine):
     assert drawn <= 3 + 4 + 4
 
 
-def test_closing_stops_the_writing(folder):
+def test_closing_stops_the_writing(folder, monkeypatch):
     engine = HfEngine(str(folder), EngineConfig(slots=2, device="cpu"))
+    engine._stops = frozenset()
+    steps, step = [], Batch._step
+
+    def counted(self):
+        steps.append(1)
+        time.sleep(0.005)
+        step(self)
+
+    monkeypatch.setattr(Batch, "_step", counted)
 
     async def leave_early():
-        stream = engine.generate(requests(2, max_tokens=2000, temperature=1.0))
+        stream = engine.generate(requests(2, max_tokens=1500))
         task = asyncio.ensure_future(anext(stream))
-        await asyncio.sleep(0.05)
+        while not steps:  # noqa: ASYNC110 - the writing is in another thread
+            await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await stream.aclose()
         await engine.aclose()
 
-    asyncio.run(asyncio.wait_for(leave_early(), 20))
+    asyncio.run(leave_early())
+    assert 0 < len(steps) < 300
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("hf_") and thread.is_alive()]
 
 
