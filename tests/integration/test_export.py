@@ -20,7 +20,7 @@ TOPICS = "tides bread chess rivers glass winter bees maps steel violins rice bri
 MOST = 0.02
 """Nats of mean absolute difference that a file in float16 may have from the weights that it was made of."""
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("llamacpp")]
 
 
 def requests(count):

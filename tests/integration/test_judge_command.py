@@ -181,7 +181,7 @@ def samples(run):
 
 @pytest.mark.slow
 def test_killed_anywhere_a_rerun_has_each_comparison_once_and_the_same_results(folder):
-    many = 1500
+    many = 800
     with (folder / "many.jsonl").open("w") as pairs, (folder / "slow.jsonl").open("w") as recording:
         for number in range(many):
             pairs.write(

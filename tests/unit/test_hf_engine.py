@@ -13,7 +13,8 @@ pytest.importorskip("transformers", reason="the train extra is not installed")
 
 from rmr1.config import EngineConfig  # noqa: E402
 from rmr1.engines import create_engine  # noqa: E402
-from rmr1.engines.hf import HfEngine, folder_fingerprint  # noqa: E402
+from rmr1.engines.fingerprint import folder_fingerprint  # noqa: E402
+from rmr1.engines.hf import HfEngine  # noqa: E402
 from rmr1.engines.hf_batch import Batch  # noqa: E402
 from rmr1.engines.hf_sampling import Choice, Chooser, choose  # noqa: E402
 from rmr1.engines.hf_text import ChatText  # noqa: E402

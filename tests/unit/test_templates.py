@@ -105,7 +105,7 @@ def test_hash_changes_with_every_part(tmp_path):
     ("text", "message"),
     [
         ("", "empty"),
-        ("hello\n@@ system\nx", "text stands before the first \"@@\" line"),
+        ("hello\n@@ system\nx", 'text stands before the first "@@" line'),
         ("@@ sistem\nx", 'unknown part "@@ sistem"'),
         ("@@ system\nx\n@@ system\ny", "stands twice"),
         ("@@ system\nx {{question}}", "unknown placeholder {{question}}"),

@@ -10,16 +10,14 @@ all but equally likely. The batches are a pure function of the list of requests,
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 import threading
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from rmr1.config import EngineConfig
+from rmr1.engines.fingerprint import folder_fingerprint
 from rmr1.engines.hf_model import hf_folder, load_causal_lm
 from rmr1.errors import ConfigError, EngineError, MissingExtraError
 from rmr1.records import Generation, GenerationRequest, Usage
@@ -33,8 +31,6 @@ except ImportError as error:
     raise MissingExtraError("the hf engine", "train") from error
 
 DEFAULT_SLOTS = 32
-_WINDOWS = 64
-_WINDOW_BYTES = 1 << 16
 
 
 class HfEngine:
@@ -148,26 +144,6 @@ class HfEngine:
             think_open=self.think_open,
             tokens=(tuple(tokens) or None) if writing.request.logprobs else None,
         )
-
-
-def folder_fingerprint(folder: Path) -> str:
-    """Identify the weights of a folder: sizes, and SHA-256 over samples of all weight files and the whole configuration."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in (".safetensors", ".bin"):
-            _sample(path, digest)
-        elif path.name in ("config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja"):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:32]
-
-
-def _sample(path: Path, digest: Any) -> None:
-    with path.open("rb") as content:
-        size = content.seek(0, os.SEEK_END)
-        digest.update(f"{path.name}:{size}".encode())
-        for window in range(_WINDOWS):
-            content.seek(max(0, size - _WINDOW_BYTES) * window // (_WINDOWS - 1))
-            digest.update(content.read(_WINDOW_BYTES))
 
 
 def _device(wanted: str) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 import threading
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,13 +12,13 @@ from typing import Any
 from rmr1.catalogue import cached_file, find_model
 from rmr1.config import EngineConfig
 from rmr1.engines.dispatch import dispatch
+from rmr1.engines.fingerprint import file_fingerprint
 from rmr1.engines.llamacpp_server import LlamaCppServer, cached_tokens
 from rmr1.errors import ModelNotFoundError
 from rmr1.records import FinishReason, Generation, GenerationRequest, TokenLogprob, Usage
 
 _DEFAULT_CONTEXT = 8192
 _TOP_LOGPROBS = 20
-_FINGERPRINT_BYTES = 1 << 20
 
 
 class LlamaCppEngine:
@@ -74,9 +72,9 @@ class LlamaCppEngine:
         return cls(path, config, name)
 
     def identity(self) -> Mapping[str, Any]:
-        """The file by its size and the hash of its first and last megabyte, and the settings that change what is written."""
+        """The file by its size and samples of it, and the settings that change what is written."""
         return {
-            "model_fingerprint": _fingerprint(self.path),
+            "model_fingerprint": file_fingerprint(self.path),
             "context": self._context,
             "think_open": self.think_open,
         }
@@ -174,13 +172,3 @@ def _token(token: Mapping[str, Any]) -> TokenLogprob:
 
 def _usage(usage: Mapping[str, Any]) -> Usage:
     return Usage(usage["prompt_tokens"], usage["completion_tokens"], cached_tokens(usage))
-
-
-def _fingerprint(path: Path) -> str:
-    with path.open("rb") as content:
-        size = content.seek(0, os.SEEK_END)
-        content.seek(0)
-        digest = hashlib.sha256(content.read(_FINGERPRINT_BYTES))
-        content.seek(max(0, size - _FINGERPRINT_BYTES))
-        digest.update(content.read())
-    return f"{size}-{digest.hexdigest()[:32]}"

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from rmr1.config import SftConfig
+from rmr1.engines.fingerprint import folder_fingerprint
 from rmr1.engines.hf_model import ModelCard, hf_folder, quiet_transformers, read_card
 from rmr1.errors import DataError
 from rmr1.runs import RunDirectory, default_run_name
 from rmr1.training.listener import SftListener, Silence
 from rmr1.training.machine import Machine, look_at_machine
 from rmr1.training.traces import Trace, read_traces, split_held_out
-
-_ENDS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ def _identity(task: SftTask, config: SftConfig, machine: Machine, folder: Path, 
         "data_sha256": _sha256(task.data),
         "held_out_sha256": _sha256(task.held_out) if task.held_out is not None else None,
         "model": config.model,
-        "model_fingerprint": _fingerprint(folder),
+        "model_fingerprint": folder_fingerprint(folder),
         **config.identity(),
         "template": card.template,
         "think": card.think,
@@ -146,21 +145,6 @@ def _identity(task: SftTask, config: SftConfig, machine: Machine, folder: Path, 
 def _sha256(path: Path) -> str:
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _fingerprint(folder: Path) -> str:
-    """A hash of names, sizes, beginnings and ends of a model's files: weights of many gigabytes are not read whole."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix not in (".json", ".safetensors", ".jinja", ".model", ".bin"):
-            continue
-        size = path.stat().st_size
-        digest.update(f"{path.name}\0{size}\0".encode())
-        with path.open("rb") as content:
-            digest.update(content.read(_ENDS))
-            content.seek(max(0, size - _ENDS))
-            digest.update(content.read(_ENDS))
-    return digest.hexdigest()
 
 
 @contextmanager
