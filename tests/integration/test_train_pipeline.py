@@ -38,7 +38,7 @@ RECIPE = {
 def folder(tmp_path):
     pytest.importorskip("trl", reason="the train extra is not installed")
     write_tiny_model(tmp_path / "tiny")
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE, sort_keys=False))
     return tmp_path
 
 
@@ -98,6 +98,6 @@ def test_every_shipped_recipe_loads():
     ],
 )
 def test_what_a_recipe_cannot_say_is_named(tmp_path, change, message):
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({**RECIPE, **change}))
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({**RECIPE, **change}, sort_keys=False))
     with pytest.raises(ConfigError, match=message):
         load_train_recipe(tmp_path / "recipe.yaml")
