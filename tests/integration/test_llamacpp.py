@@ -200,7 +200,13 @@ def test_killed_in_the_middle_the_rerun_ends_as_if_undisturbed(folder):
 @pytest.mark.usefixtures("small_model")
 def test_ctrl_c_says_how_to_go_on(folder):
     process = subprocess.Popen(
-        [*COMMAND, "stopped", "--model", "smollm2-135m-instruct"], cwd=folder, stderr=subprocess.PIPE, text=True
+        [*COMMAND, "stopped", "--model", "smollm2-135m-instruct"],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # where the tests run in the background, it is ignored
     )
     journal = folder / "stopped" / "samples.jsonl"
     while not (journal.exists() and journal.stat().st_size):
