@@ -45,14 +45,10 @@ class Demand(Protocol):
 
     Attributes:
         basis: The solution (Reasoning) or the criterion (Chat) that responses are held to.
-        reason: Why a Chat criterion is the right one; "" for Reasoning.
     """
 
     @property
     def basis(self) -> str: ...  # noqa: D102
-
-    @property
-    def reason(self) -> str: ...  # noqa: D102
 
     def examine(self, response: str) -> Finding:
         """Decide whether a response meets the demand."""

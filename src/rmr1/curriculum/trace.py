@@ -12,6 +12,9 @@ from rmr1.errors import DataError
 from rmr1.records import Comparison, Message, Side
 from rmr1.verdict import compose_chat, compose_reasoning, compose_reference
 
+_JUSTIFICATION = "The client asks for it."
+"""Every Chat task of the curriculum states its one criterion."""
+
 
 def write_trace(comparison: Comparison) -> str:
     """Judge a comparison of the curriculum, in shown sides.
@@ -30,7 +33,7 @@ def write_trace(comparison: Comparison) -> str:
     better: Side = "A" if a.meets else "B"
     if family.task_type == "Reasoning":
         return compose_reasoning(demand.basis, evaluation, better)
-    return compose_chat(f"{demand.basis} (100%)", demand.reason, evaluation, better)
+    return compose_chat(f"{demand.basis} (100%)", _JUSTIFICATION, evaluation, better)
 
 
 def _cite(side: Side, finding: Finding) -> str:

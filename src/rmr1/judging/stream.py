@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from array import array
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
@@ -36,8 +37,8 @@ class JudgingStream:
         self._asking = Asking(engine, plan.config.rule, on_sample=on_sample, on_fault=on_fault)
         self._done = bytearray()
         self._partial: dict[int, list[Sample]] = {}
-        self.clusters = array("I")
-        """For each pair by its number, which cluster of pairs with one prompt it belongs to; filled as pairs are drawn."""
+        self.clusters = array("Q")
+        """For each pair by its number, a hash of its group, whose pairs share a prompt; filled as pairs are drawn."""
 
     def restore(self, sample: Sample) -> tuple[int, Judgment] | None:
         """Take over a sample of an earlier process; its comparison will not be asked again."""
@@ -60,12 +61,8 @@ class JudgingStream:
 
     def _questions(self, pairs: Iterable[PreferencePair]) -> Iterator[Question]:
         per_pair = self._plan.comparisons_per_pair
-        group: str | None = None
         for number, pair in enumerate(pairs):
-            if number == 0 or not pair.group or pair.group != group:
-                cluster = self.clusters[-1] + 1 if self.clusters else 0
-            group = pair.group
-            self.clusters.append(cluster)
+            self.clusters.append(_cluster(pair.group) if pair.group else number)
             if all(self._is_done(number * per_pair + index) for index in range(per_pair)):
                 continue
             for index, comparison in enumerate(self._plan.comparisons(pair)):
@@ -89,3 +86,8 @@ class JudgingStream:
 
     def _is_done(self, number: int) -> bool:
         return number // 8 < len(self._done) and bool(self._done[number // 8] >> (number % 8) & 1)
+
+
+def _cluster(group: str) -> int:
+    digest = hashlib.blake2b(group.encode(errors="surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")

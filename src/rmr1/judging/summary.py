@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy
+
 from rmr1.records import Judgment, Usage
 from rmr1.stats import ClusteredShare, Estimate
 
@@ -118,17 +120,17 @@ class Summary:
     def _share(
         self, clusters: Sequence[int], counted: Sequence[bool], codes: bytearray, success: int, category: int | None
     ) -> Estimate | None:
+        if not codes:
+            return None
+        outcomes = numpy.frombuffer(codes, numpy.uint8)
+        chosen = numpy.array(counted)[outcomes]
+        if category is not None:
+            chosen &= numpy.frombuffer(self._category, numpy.uint32)[: len(outcomes)] == category
+        _, cluster = numpy.unique(numpy.asarray(clusters, numpy.uint64)[: len(outcomes)][chosen], return_inverse=True)
+        successes = numpy.bincount(cluster, outcomes[chosen] == success)
         share = ClusteredShare()
-        current, successes, size = -1, 0, 0
-        for number, code in enumerate(codes):
-            if not counted[code] or (category is not None and self._category[number] != category):
-                continue
-            if clusters[number] != current:
-                share.add_cluster(successes, size)
-                current, successes, size = clusters[number], 0, 0
-            successes += code == success
-            size += 1
-        share.add_cluster(successes, size)
+        for right, size in zip(successes.tolist(), numpy.bincount(cluster).tolist(), strict=True):
+            share.add_cluster(right, size)
         return share.estimate()
 
     def _grow(self, length: int) -> None:

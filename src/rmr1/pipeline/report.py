@@ -45,6 +45,7 @@ def training_report(
         samples=tuple(_staged(evaluations)),
         notes=(
             f"Every evaluation judges the same {last['pairs']} held-out pairs, in both orders; no prompt of theirs was trained on.",
+            f"The first {_SAMPLES} of them are listed at most.",
             "Ties, disagreement of the two orders among them, and pairs without a valid verdict count as wrong.",
             "Intervals are 95 % Wilson intervals; pairs that share a prompt count as one cluster.",
         ),

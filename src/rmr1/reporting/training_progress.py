@@ -1,14 +1,11 @@
-"""Progress of a training on stderr: a bar on a terminal, a line now and then elsewhere; stdout stays for data."""
+"""Progress of a training."""
 
 from __future__ import annotations
 
-import sys
 import time
-from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Protocol, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rmr1.reporting.terminal import TerminalProgress, duration
 
 _LINE_EVERY_S = 15.0
 _EARLY_LINES = 3
@@ -41,7 +38,7 @@ class HeldOut(Protocol):
     def accuracy(self) -> float | None: ...  # noqa: D102
 
 
-class TrainingProgress:
+class TrainingProgress(TerminalProgress):
     """Shows steps with loss, learning rate, speed and remaining time; the first steps at once, later ones now and then.
 
     Args:
@@ -50,44 +47,17 @@ class TrainingProgress:
     """
 
     def __init__(self, stage: str, stream: TextIO | None = None) -> None:
+        super().__init__(stage, stream)
         self._stage = stage
-        self._stream = stream or sys.stderr
-        self._terminal = self._stream.isatty()
-        self._bar = Progress(
-            TextColumn(stage),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[state]}"),
-            console=Console(file=self._stream),
-            disable=not self._terminal,
-            transient=True,
-        )
-        self._task = self._bar.add_task(stage, total=None, state="")
         self._total = self._shown = 0
         self._loss: float | None = None
         self._tokens, self._seconds, self._steps = 0, 0.0, 0
         self._last_line = time.monotonic()
 
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
-
-    def say(self, message: str) -> None:
-        """Print a line, above the bar if there is one."""
-        if self._terminal:
-            self._bar.console.print(message, highlight=False, markup=False)
-        else:
-            print(message, file=self._stream, flush=True)
-
     def started(self, total: int, done: int) -> None:
         """``done`` of ``total`` optimiser steps were done before."""
         self._total = total
-        self._bar.reset(self._task, total=total, completed=done, state="")
+        self._begin(total, done)
         if done:
             self.say(f"resuming: {done} of {total} steps are already done")
 
@@ -99,7 +69,7 @@ class TrainingProgress:
         self._steps += 1
         state = self._state(step)
         if self._terminal:
-            self._bar.update(self._task, completed=step.step, state=state)
+            self._show(step.step, state)
             return
         now = time.monotonic()
         if self._shown < _EARLY_LINES or now - self._last_line >= _LINE_EVERY_S or step.step == self._total:
@@ -116,12 +86,3 @@ class TrainingProgress:
         speed = self._tokens / max(self._seconds, 1e-9)
         left = (self._total - step.step) * self._seconds / self._steps
         return f"loss {self._loss:.3f}, lr {step.learning_rate:.1e}, {speed:.0f} tokens/s, {duration(left)} left"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

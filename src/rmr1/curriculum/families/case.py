@@ -20,7 +20,6 @@ _WORD = re.compile(r'^Write a sentence with only the word "([a-z]+)" in capital 
 @dataclass(frozen=True, slots=True)
 class _Letters:
     capital: bool
-    reason: str = "The client asks for it."
 
     @property
     def basis(self) -> str:
@@ -35,7 +34,6 @@ class _Letters:
 @dataclass(frozen=True, slots=True)
 class _CapitalWord:
     word: str
-    reason: str = "The client asks for it."
 
     @property
     def basis(self) -> str:

@@ -16,7 +16,6 @@ _PROMPT = re.compile(r'^Write a sentence with the words? ("[a-z]+"(?: and "[a-z]
 @dataclass(frozen=True, slots=True)
 class _Words:
     words: tuple[str, ...]
-    reason: str = "The client asks for it."
 
     @property
     def basis(self) -> str:

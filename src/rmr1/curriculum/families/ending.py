@@ -19,7 +19,6 @@ _PROMPT = re.compile(r'^Write a sentence that ends with the word "([a-z]+)"\.$')
 @dataclass(frozen=True, slots=True)
 class _LastWord:
     word: str
-    reason: str = "The client asks for it."
 
     @property
     def basis(self) -> str:

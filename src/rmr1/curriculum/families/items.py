@@ -18,7 +18,6 @@ _RANGES = {1: (2, 3), 2: (3, 5), 3: (5, 8)}
 class _Count:
     number: int
     things: str
-    reason: str = "The client asks for it."
 
     @property
     def basis(self) -> str:

@@ -29,7 +29,6 @@ _LEVELS = {
 @dataclass(frozen=True, slots=True)
 class _Layout:
     asked: str
-    reason: str = "The client asks for it."
 
     @property
     def basis(self) -> str:

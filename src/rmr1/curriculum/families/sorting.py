@@ -18,7 +18,6 @@ _NUMBERS = re.compile(r"\d+(?:, \d+)*")
 class _Order:
     numbers: tuple[int, ...]
     falling: bool
-    reason: str = ""
 
     @property
     def basis(self) -> str:

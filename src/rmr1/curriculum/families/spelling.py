@@ -16,7 +16,6 @@ _PROMPT = re.compile(r"^Spell this word backwards: ([a-z]+)$")
 @dataclass(frozen=True, slots=True)
 class _Reversal:
     word: str
-    reason: str = ""
 
     @property
     def basis(self) -> str:
@@ -29,7 +28,7 @@ class _Reversal:
 
 
 class Spelling:
-    """Spelling; the wrong answer is another word of the same beginning or end, backwards."""
+    """Spelling; the wrong answer is another word backwards, which shares a letter's place with the right one."""
 
     name = "spelling"
     task_type: TaskType = "Reasoning"

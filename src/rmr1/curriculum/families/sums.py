@@ -22,7 +22,6 @@ _NEAR = 3
 @dataclass(frozen=True, slots=True)
 class _Sum:
     expression: str
-    reason: str = ""
 
     @property
     def basis(self) -> str:
