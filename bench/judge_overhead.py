@@ -32,7 +32,7 @@ import openai
 from rmr1.config import EngineConfig, JudgeConfig, OrderPolicy
 from rmr1.data import open_source
 from rmr1.engines import create_engine
-from rmr1.judging import JudgeTask, judge_source, plan_judging
+from rmr1.judging import PairTask, judge_source, plan_judging
 from rmr1.records import Judgment, Usage
 
 ROOT = Path(__file__).parents[1]
@@ -99,7 +99,7 @@ async def bare_seconds(path: Path, address: str, pairs: int, concurrency: int) -
 async def rmr1_seconds(path: Path, settings: JudgeConfig, pairs: int, run: Path) -> float:
     """Judging as the command line does it, from the file to the report."""
     begin = time.perf_counter()
-    await judge_source(JudgeTask(str(path), limit=pairs, run=run), settings, Silent())
+    await judge_source(PairTask(str(path), limit=pairs, run=run), settings, Silent())
     return time.perf_counter() - begin
 
 

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -210,3 +211,22 @@ def test_environment_does_not_reach_the_python_api(monkeypatch):
     monkeypatch.setitem(os.environ, "RMR1_VOTES", "7")
     with Judge(FunctionEngine(prefers("good"))) as judge:
         assert judge.config.votes == 1
+
+
+def test_pairs_of_one_group_are_one_cluster_wherever_they_stand():
+    def accuracy(groups):
+        source = [replace(pair, group=group) for pair, group in zip(pairs(len(groups)), groups, strict=True)]
+        engine = FunctionEngine(lambda request: answer("A" if "0" in request.id or "1" in request.id else "B"))
+        stream, summary = JudgingStream(engine, plan_judging(JudgeConfig(orders="given"), engine)), Summary()
+
+        async def count():
+            async for number, judgment in stream.judge(source):
+                summary.add(number, judgment)
+
+        asyncio.run(count())
+        return summary.results(stream.clusters)["accuracy"]
+
+    together, scattered, alone = accuracy("aabbccdd"), accuracy("acabdcdb"), accuracy([""] * 8)
+    assert together["clusters"] == scattered["clusters"] == 4
+    assert alone["clusters"] == 8
+    assert together["low"] < alone["low"], "pairs that rise and fall together say less"

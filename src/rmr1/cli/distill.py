@@ -12,7 +12,8 @@ import typer
 from rmr1.cli.stdin import spooled
 from rmr1.config import DistillConfig, load_config
 from rmr1.data import parse_columns
-from rmr1.distill import DistillResult, DistillTask, distill_source
+from rmr1.distill import DistillResult, distill_source
+from rmr1.judging import PairTask
 from rmr1.reporting.console import print_summary
 from rmr1.reporting.distill_summary import distill_rows
 from rmr1.reporting.progress import JudgingProgress
@@ -63,7 +64,7 @@ def distill(
     )
     mapping = parse_columns(columns) if columns else None
     with spooled(source) as path, JudgingProgress(doing="distilling") as progress:
-        task = DistillTask(path, source if path != source else None, mapping, skip_invalid, limit, run)
+        task = PairTask(path, source if path != source else None, mapping, skip_invalid, limit, run)
         result = asyncio.run(distill_source(task, loaded, progress))
     if as_json:
         sys.stdout.buffer.write(encode_line(result.results))

@@ -11,7 +11,7 @@ from rmr1.cli.judging import Output, run_and_print
 from rmr1.cli.stdin import spooled
 from rmr1.config import JudgeConfig, load_config
 from rmr1.data import parse_columns
-from rmr1.judging import JudgeTask
+from rmr1.judging import PairTask
 
 
 def judge(
@@ -65,5 +65,5 @@ def judge(
     loaded = load_config(JudgeConfig, file=config, settings=settings or (), flags=flags)
     mapping = parse_columns(columns) if columns else None
     with spooled(source) as path:
-        task = JudgeTask(path, source if path != source else None, mapping, skip_invalid, limit, run)
+        task = PairTask(path, source if path != source else None, mapping, skip_invalid, limit, run)
         run_and_print(task, loaded, Output(as_json, show, fail_under, max_invalid))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import typer
 
 from rmr1.config import JudgeConfig
-from rmr1.judging import JobResult, JudgeTask, judge_source
+from rmr1.judging import JobResult, PairTask, judge_source
 from rmr1.records import Judgment
 from rmr1.reporting.console import judgment_as_json, print_judgment, print_summary, summary_rows
 from rmr1.reporting.progress import JudgingProgress
@@ -40,7 +40,7 @@ class JudgingListener(JudgingProgress):
             sys.stdout.buffer.flush()
 
 
-def run_and_print(task: JudgeTask, config: JudgeConfig, output: Output) -> None:
+def run_and_print(task: PairTask, config: JudgeConfig, output: Output) -> None:
     """Judge, print judgments and summary, and exit with the code that the results call for."""
     with JudgingListener(output.as_json) as progress:
         result = asyncio.run(judge_source(task, config, progress))

@@ -11,7 +11,7 @@ import typer
 from rmr1.catalogue import find_model, pull
 from rmr1.cli.judging import Output, run_and_print
 from rmr1.config import JudgeConfig, find_recipe, load_config
-from rmr1.judging import JudgeTask
+from rmr1.judging import PairTask
 
 _MODEL = "smollm2-135m-instruct"
 _RECIPE = "smollm2-135m-cpu"
@@ -39,4 +39,4 @@ def quickstart(
         JudgeConfig, flags={"model": f"llamacpp/{_MODEL}", "constrain": True, "max_tokens": 240}, environment={}
     )
     with as_file(files("rmr1.data") / "starter_pairs.jsonl") as pairs:
-        run_and_print(JudgeTask(str(pairs), limit=limit), config, Output(show=3))
+        run_and_print(PairTask(str(pairs), limit=limit), config, Output(show=3))

@@ -3,13 +3,12 @@
 from rmr1.distill.assess import Assessment, assess, trim
 from rmr1.distill.hints import leaked_hints
 from rmr1.distill.job import DistillJob, DistillResult, Listener
-from rmr1.distill.session import DistillTask, distill_source
+from rmr1.distill.session import distill_source
 
 __all__ = [
     "Assessment",
     "DistillJob",
     "DistillResult",
-    "DistillTask",
     "Listener",
     "assess",
     "distill_source",

@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from rmr1.config import DistillConfig, EngineConfig
-from rmr1.data import PairSource, open_source
+from rmr1.data import PairSource
 from rmr1.distill.job import DistillJob, DistillResult, Listener, labelled
 from rmr1.distill.report import distill_report
 from rmr1.distill.written import Writer
 from rmr1.engines import BatchLedger, Engine, batched, create_engine, has_batches
 from rmr1.errors import ConfigError
-from rmr1.judging import plan_judging
+from rmr1.judging import PairTask, plan_judging
 from rmr1.prompts import load_repair_template
 from rmr1.reporting.html import write_judge_report
-from rmr1.runs import RunDirectory, default_run_name
+from rmr1.runs import RunDirectory
 
 
-@dataclass(frozen=True, slots=True)
-class DistillTask:
-    """What to distil from and where to keep it.
-
-    Args:
-        path: A file, a directory or ``hf:`` name, see ``rmr1.data.open_source``.
-        name: How messages and the run call it; the path where not given.
-        columns: Our field names with the columns that hold them.
-        skip_invalid: Leave out rows that cannot be read, and pairs without a label.
-        limit: Take the first so many pairs.
-        run: The run's directory; one that belongs to exactly this task where not given.
-    """
-
-    path: str
-    name: str | None = None
-    columns: Mapping[str, str] | None = None
-    skip_invalid: bool = False
-    limit: int | None = None
-    run: Path | None = None
-
-
-async def distill_source(task: DistillTask, config: DistillConfig, listener: Listener) -> DistillResult:
+async def distill_source(task: PairTask, config: DistillConfig, listener: Listener) -> DistillResult:
     """Distil traces from a source as a resumable run.
 
     All rows are read once before an engine is loaded, so that a bad one is named before anything is spent.
@@ -54,28 +31,26 @@ async def distill_source(task: DistillTask, config: DistillConfig, listener: Lis
         RunError: The run's directory is in use, or is another run's.
         EngineError: An engine is gone; what is done is kept.
     """
-    source = open_source(task.path, columns=task.columns, skip_invalid=task.skip_invalid, name=task.name)
+    source = task.open()
     listener.say(source.shape.describe())
     _check(source, task, listener)
     async with AsyncExitStack() as stack:
         teacher, repairer = await _writers(config, stack)
         identity = _identity(source, task, config, teacher, repairer)
-        name = task.name or task.path
-        path = task.run or Path("runs") / default_run_name("distill", Path(name).name.partition(".")[0], identity)
-        run = stack.enter_context(RunDirectory(path, identity))
+        run = stack.enter_context(RunDirectory(task.run_path("distill", identity), identity))
         teacher = _sent(teacher, "teacher", run, config, listener, stack)
         repairer = repairer and _sent(repairer, "repairer", run, config, listener, stack)
         job = DistillJob(
             source, teacher, repairer, config, run, listener, limit=task.limit, skip_unlabelled=task.skip_invalid
         )
         result = await job.run()
-        title = f"Traces of {config.teacher} on {Path(name).name}"
-        write_judge_report(distill_report(title, {"data": name, **identity}, result), run.path / "report.html")
+        title = f"Traces of {config.teacher} on {task.title}"
+        write_judge_report(distill_report(title, {"data": task.called, **identity}, result), run.path / "report.html")
     return result
 
 
-def _check(source: PairSource, task: DistillTask, listener: Listener) -> None:
-    if task.path.startswith("hf:"):  # one more pass would fetch everything once more
+def _check(source: PairSource, task: PairTask, listener: Listener) -> None:
+    if task.read_once:  # one more pass would fetch everything once more
         return
     count = sum(1 for _ in labelled(source, task.limit, skip=task.skip_invalid))
     listener.say(f"{count} pairs")
@@ -120,7 +95,7 @@ def _sent(
 
 
 def _identity(
-    source: PairSource, task: DistillTask, config: DistillConfig, teacher: Writer, repairer: Writer | None
+    source: PairSource, task: PairTask, config: DistillConfig, teacher: Writer, repairer: Writer | None
 ) -> dict[str, Any]:
     """What makes two distillations the same. Budgets, prices and the way requests travel are not part of it."""
     identity = {

@@ -17,7 +17,7 @@ from rmr1.judging.samples import Sample
 from rmr1.judging.stream import JudgingStream
 from rmr1.judging.summary import Summary
 from rmr1.records import Judgment, PreferencePair, Usage
-from rmr1.runs import Journal, RunDirectory, default_run_name
+from rmr1.runs import Journal, RunDirectory
 
 SAMPLES_KEPT = 200
 """So many pairs are kept whole for the report; the journal has all of them."""
@@ -66,11 +66,6 @@ def job_identity(source: PairSource, engine: Engine, plan: JudgingPlan) -> dict[
         **engine.identity(),
         **plan.identity(),
     }
-
-
-def default_run_path(subject: str, identity: Mapping[str, Any]) -> Path:
-    """The directory that the same job always takes, and no other."""
-    return Path("runs") / default_run_name("judge", subject, identity)
 
 
 class JudgingJob:

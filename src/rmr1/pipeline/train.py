@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rmr1.curation import curate
-from rmr1.distill import DistillTask, distill_source
 from rmr1.distill import Listener as DistillListener
-from rmr1.judging import JobResult, JudgeTask, judge_source
+from rmr1.distill import distill_source
+from rmr1.judging import JobResult, PairTask, judge_source
 from rmr1.judging import Listener as JudgeListener
 from rmr1.pipeline.recipe import TrainRecipe
 from rmr1.pipeline.report import Evaluation, training_report
@@ -94,7 +94,7 @@ class _Training:
         return self._conclude(name, data.results, tuned, (before, after))
 
     def _distill(self, pairs: Path) -> Path:
-        task = DistillTask(str(pairs), run=self._path / "traces")
+        task = PairTask(str(pairs), run=self._path / "traces")
         with self._listener.distilling() as listener:
             return asyncio.run(distill_source(task, self._recipe.distill, listener)).traces
 
@@ -106,7 +106,7 @@ class _Training:
         self._listener.stage(f"evaluation {name}")
         evaluation = self._recipe.evaluation
         config = evaluation.judge.model_copy(update={"model": model})
-        task = JudgeTask(str(pairs), limit=evaluation.limit, run=self._path / folder)
+        task = PairTask(str(pairs), limit=evaluation.limit, run=self._path / folder)
         with self._listener.judging() as listener:
             result: JobResult = asyncio.run(judge_source(task, config, listener))
         return Evaluation(name, result)
