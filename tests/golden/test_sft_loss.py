@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from rmr1.records import Message
-from rmr1.training.evaluation import evaluate
-from rmr1.training.examples import tokenise
-from rmr1.training.supervised import has_plain_head, shared_length, summed_loss
-from rmr1.training.traces import Trace
+from rmr1.training.sft.evaluation import evaluate
+from rmr1.training.sft.examples import tokenise
+from rmr1.training.sft.supervised import has_plain_head, shared_length, summed_loss
+from rmr1.training.sft.traces import Trace
 from tests.support.tiny_model import tiny_model, tiny_tokenizer, trace_row
 
 torch = pytest.importorskip("torch", reason="the train extra is not installed")

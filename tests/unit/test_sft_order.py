@@ -5,7 +5,8 @@ from collections import Counter
 
 import pytest
 
-from rmr1.training.order import rate_factor, training_order
+from rmr1.training.schedule import rate_factor
+from rmr1.training.sft.order import training_order
 
 LENGTHS = [random.Random(number).randrange(50, 600) for number in range(203)]
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rmr1.errors import DataError
-from rmr1.training.traces import read_traces, split_held_out
+from rmr1.training.sft.traces import read_traces, split_held_out
 from tests.support.tiny_model import trace_row, write_traces
 
 

@@ -15,6 +15,7 @@ import typer
 from rmr1.cli.data import data
 from rmr1.cli.distill import distill
 from rmr1.cli.export import export
+from rmr1.cli.grpo import grpo
 from rmr1.cli.judge import judge
 from rmr1.cli.pull import pull
 from rmr1.cli.quickstart import quickstart
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(judge)
 app.command()(distill)
 app.command()(sft)
+app.command()(grpo)
 app.command()(data)
 app.command()(export)
 app.command()(pull)

@@ -1,20 +1,25 @@
 """Typed configuration: flags over environment over YAML, unknown keys refused."""
 
 from rmr1.config.distill import BatchConfig, DistillConfig, Prices
+from rmr1.config.grpo import GrpoConfig, VllmConfig
 from rmr1.config.load import load_config
 from rmr1.config.models import EngineConfig, JudgeConfig, OrderPolicy
 from rmr1.config.recipes import find_recipe, recipe_names
-from rmr1.config.sft import LoraConfig, SftConfig
+from rmr1.config.sft import SftConfig
+from rmr1.config.trainer import LoraConfig, TrainerConfig
 
 __all__ = [
     "BatchConfig",
     "DistillConfig",
     "EngineConfig",
+    "GrpoConfig",
     "JudgeConfig",
     "LoraConfig",
     "OrderPolicy",
     "Prices",
     "SftConfig",
+    "TrainerConfig",
+    "VllmConfig",
     "find_recipe",
     "load_config",
     "recipe_names",

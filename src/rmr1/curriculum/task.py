@@ -30,13 +30,14 @@ class Finding:
     Args:
         meets: Whether the response meets the demand.
         evidence: The words of the response that show it, verbatim, or a paraphrase where ``quoted`` is false.
-        remark: What the evidence shows, in a few words, where it does not speak for itself.
+        remark: What the evidence shows, in the words of the demand's basis, so that the two are compared word by word. A small
+            model learns that far sooner than to compare two values that stand alone.
         quoted: Whether ``evidence`` is a verbatim quotation.
     """
 
     meets: bool
     evidence: str
-    remark: str = ""
+    remark: str
     quoted: bool = True
 
 

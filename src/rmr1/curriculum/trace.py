@@ -37,8 +37,8 @@ def write_trace(comparison: Comparison) -> str:
 
 
 def _cite(side: Side, finding: Finding) -> str:
-    remark = f" {finding.remark}," if finding.remark else ""
-    return f"{compose_reference(side, finding.evidence, quoted=finding.quoted)}{remark} {'yes' if finding.meets else 'no'}."
+    conclusion = f"yes, so {side}" if finding.meets else "no"
+    return f"{compose_reference(side, finding.evidence, quoted=finding.quoted)} {finding.remark}, {conclusion}."
 
 
 def _text(messages: tuple[Message, ...]) -> str:

@@ -8,7 +8,7 @@ way back to a file.
 from __future__ import annotations
 
 from rmr1.data.columns import parse_columns
-from rmr1.data.compare import compare, random_order
+from rmr1.data.compare import compare, random_order, shown_orders
 from rmr1.data.formats import Format, sniff_format
 from rmr1.data.shape import Shape
 from rmr1.data.source import PairSource, Skipped, open_source
@@ -29,6 +29,7 @@ __all__ = [
     "parse_columns",
     "prompt_key",
     "random_order",
+    "shown_orders",
     "sniff_format",
     "split_of",
     "write_pairs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Literal
 
 from rmr1.records import Comparison, Order, PreferencePair, Side
 
@@ -24,6 +25,15 @@ def compare(pair: PreferencePair, order: Order, vote: int = 0) -> Comparison:
         return Comparison(pair.id, order, vote, pair.prompt, pair.response_a, pair.response_b, pair.label)
     gold = None if pair.label is None else OTHER_SIDE[pair.label]
     return Comparison(pair.id, order, vote, pair.prompt, pair.response_b, pair.response_a, gold)
+
+
+def shown_orders(policy: Literal["both", "given", "swapped", "random"], pair_id: str, seed: int) -> tuple[Order, ...]:
+    """In which orders a pair is shown: both, as it is given, swapped, or one that is drawn, see ``random_order``."""
+    if policy == "both":
+        return ("ab", "ba")
+    if policy == "random":
+        return (random_order(pair_id, seed),)
+    return ("ab",) if policy == "given" else ("ba",)
 
 
 def random_order(pair_id: str, seed: int) -> Order:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmr1.config import JudgeConfig
-from rmr1.data import compare, random_order
+from rmr1.data import compare, shown_orders
 from rmr1.engines import Engine
 from rmr1.errors import ConfigError
 from rmr1.prompts import FENCE_SHA256, Prompt, Template, load_grammar, load_template, render
-from rmr1.records import Comparison, GenerationRequest, Order, PreferencePair, Sampling
+from rmr1.records import Comparison, GenerationRequest, PreferencePair, Sampling
 from rmr1.verdict import RULES
 
 DEFAULT_TEMPLATE = "cor"
@@ -34,7 +34,7 @@ class JudgingPlan:
 
     def comparisons(self, pair: PreferencePair) -> Iterator[Comparison]:
         """All comparisons of a pair: order by order, vote by vote."""
-        for order in self._orders(pair.id):
+        for order in shown_orders(self.config.orders, pair.id, self.config.seed):
             for vote in range(self.config.votes):
                 yield compare(pair, order, vote)
 
@@ -64,14 +64,6 @@ class JudgingPlan:
             "template_sha256": self.template.sha256,
             **({"fence_sha256": FENCE_SHA256} if self.config.fence else {}),
         }
-
-    def _orders(self, pair_id: str) -> tuple[Order, ...]:
-        policy = self.config.orders
-        if policy == "both":
-            return ("ab", "ba")
-        if policy == "random":
-            return (random_order(pair_id, self.config.seed),)
-        return ("ab",) if policy == "given" else ("ba",)
 
 
 def plan_judging(config: JudgeConfig, engine: Engine, *, model_template: str | None = None) -> JudgingPlan:

@@ -38,20 +38,51 @@ class HeldOut(Protocol):
     def accuracy(self) -> float | None: ...  # noqa: D102
 
 
-class TrainingProgress(TerminalProgress):
-    """Shows steps with loss, learning rate, speed and remaining time; the first steps at once, later ones now and then.
+class JudgedStep(Protocol):
+    """What is shown of an optimiser step of RL."""
 
-    Args:
-        stage: What is trained, such as "SFT".
-        stream: Where to write.
-    """
+    @property
+    def step(self) -> int: ...  # noqa: D102
+    @property
+    def reward(self) -> float: ...  # noqa: D102
+    @property
+    def accuracy(self) -> float: ...  # noqa: D102
+    @property
+    def invalid(self) -> float: ...  # noqa: D102
+    @property
+    def computed(self) -> float: ...  # noqa: D102
+    @property
+    def seconds(self) -> float: ...  # noqa: D102
+
+
+class JudgedHeldOut(Protocol):
+    """What is shown of an evaluation on held-out pairs."""
+
+    @property
+    def step(self) -> int: ...  # noqa: D102
+    @property
+    def accuracy(self) -> float: ...  # noqa: D102
+    @property
+    def position_consistency(self) -> float | None: ...  # noqa: D102
+    @property
+    def invalid(self) -> float: ...  # noqa: D102
+
+
+class _Numbered(Protocol):
+    @property
+    def step(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+class _StepProgress(TerminalProgress):
+    """Shows optimiser steps: in a terminal on one line, elsewhere the first steps at once and later ones now and then."""
 
     def __init__(self, stage: str, stream: TextIO | None = None) -> None:
         super().__init__(stage, stream)
         self._stage = stage
-        self._total = self._shown = 0
-        self._loss: float | None = None
-        self._tokens, self._seconds, self._steps = 0, 0.0, 0
+        self._total = self._shown = self._steps = 0
+        self._seconds = 0.0
         self._last_line = time.monotonic()
 
     def started(self, total: int, done: int) -> None:
@@ -61,13 +92,10 @@ class TrainingProgress(TerminalProgress):
         if done:
             self.say(f"resuming: {done} of {total} steps are already done")
 
-    def stepped(self, step: TrainingStep) -> None:
-        """One more optimiser step is done."""
-        self._loss = step.loss if self._loss is None else _SMOOTHING * self._loss + (1 - _SMOOTHING) * step.loss
-        self._tokens += step.tokens
+    def _tell(self, step: _Numbered, figures: str) -> None:
         self._seconds += step.seconds
         self._steps += 1
-        state = self._state(step)
+        state = f"{figures}, {duration((self._total - step.step) * self._seconds / self._steps)} left"
         if self._terminal:
             self._show(step.step, state)
             return
@@ -77,12 +105,62 @@ class TrainingProgress(TerminalProgress):
             self._last_line = now
             self.say(f"{self._stage} step {step.step} of {self._total}, {state}")
 
+
+class TrainingProgress(_StepProgress):
+    """Shows steps with loss, learning rate, speed and remaining time.
+
+    Args:
+        stage: What is trained, such as "SFT".
+        stream: Where to write.
+    """
+
+    def __init__(self, stage: str, stream: TextIO | None = None) -> None:
+        super().__init__(stage, stream)
+        self._loss: float | None = None
+        self._tokens = 0
+
+    def stepped(self, step: TrainingStep) -> None:
+        """One more optimiser step is done."""
+        self._loss = _smoothed(self._loss, step.loss)
+        self._tokens += step.tokens
+        speed = self._tokens / max(self._seconds + step.seconds, 1e-9)
+        self._tell(step, f"loss {self._loss:.3f}, lr {step.learning_rate:.1e}, {speed:.0f} tokens/s")
+
     def evaluated(self, held: HeldOut) -> None:
         """The held-out traces were evaluated."""
         verdicts = "" if held.accuracy is None else f", right verdict letter likelier in {100 * held.accuracy:.0f} %"
         self.say(f"{self._stage} step {held.step}, held out: loss {held.loss:.3f}{verdicts}")
 
-    def _state(self, step: TrainingStep) -> str:
-        speed = self._tokens / max(self._seconds, 1e-9)
-        left = (self._total - step.step) * self._seconds / self._steps
-        return f"loss {self._loss:.3f}, lr {step.learning_rate:.1e}, {speed:.0f} tokens/s, {duration(left)} left"
+
+class RewardProgress(_StepProgress):
+    """Shows steps of RL with reward, accuracy and remaining time.
+
+    Args:
+        stage: What is trained, such as "GRPO".
+        stream: Where to write.
+    """
+
+    def __init__(self, stage: str, stream: TextIO | None = None) -> None:
+        super().__init__(stage, stream)
+        self._reward: float | None = None
+        self._accuracy: float | None = None
+
+    def stepped(self, step: JudgedStep) -> None:
+        """One more optimiser step is done."""
+        self._reward = _smoothed(self._reward, step.reward)
+        self._accuracy = _smoothed(self._accuracy, step.accuracy)
+        figures = f"reward {self._reward:+.2f}, right {100 * self._accuracy:.0f} %, invalid {100 * step.invalid:.0f} %"
+        self._tell(step, f"{figures}, {100 * step.computed:.0f} % of rollouts computed, {step.seconds:.0f} s a step")
+
+    def evaluated(self, held: JudgedHeldOut) -> None:
+        """The held-out pairs were judged."""
+        consistency = held.position_consistency
+        same = "" if consistency is None else f", {100 * consistency:.0f} % consistent"
+        self.say(
+            f"{self._stage} step {held.step}, held out: {100 * held.accuracy:.0f} % right in both orders{same}, "
+            f"{100 * held.invalid:.0f} % invalid"
+        )
+
+
+def _smoothed(before: float | None, value: float) -> float:
+    return value if before is None else _SMOOTHING * before + (1 - _SMOOTHING) * value

@@ -4,52 +4,54 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from transformers import TrainerCallback
 
-from rmr1.training.listener import Held, SftListener, Step
+from rmr1.training.listener import TrainingListener
 
 if TYPE_CHECKING:
-    from rmr1.training.trainer import TraceTrainer
+    from rmr1.config import TrainerConfig
+    from rmr1.training.keeping import KeepingTrainer
+
+StepT = TypeVar("StepT")
+HeldT = TypeVar("HeldT")
 
 
-class Course(TrainerCallback):
+class Course(TrainerCallback, Generic[StepT, HeldT]):
     """Follows a training from step to step.
 
     Attributes:
         trainer: The trainer that it follows.
-        evaluate: Evaluates the held-out traces after this many steps; None where there are none.
+        evaluate: Evaluates what is held out after this many steps; None where nothing is.
         interrupted: Set to end after the step under way, with a checkpoint.
 
     Args:
         listener: Told of each step.
         record: Writes a line of ``metrics.jsonl``.
-        evaluate_after: After which steps the held-out traces are evaluated.
-        save_every_s: Seconds between checkpoints.
-        save_steps: Steps between checkpoints instead.
-        epoch_steps: Optimiser steps of one pass over the traces.
+        evaluate_after: After which steps to evaluate.
+        config: When to save.
+        describe: Makes what is told of a step from its number, what the trainer logs of it, and its seconds.
     """
 
     def __init__(
         self,
-        listener: SftListener,
+        listener: TrainingListener[StepT, HeldT],
         record: Callable[[Mapping[str, Any]], object],
         evaluate_after: frozenset[int],
-        save_every_s: float,
-        save_steps: int | None,
-        epoch_steps: float,
+        config: TrainerConfig,
+        describe: Callable[[int, Mapping[str, Any], float], StepT],
     ) -> None:
         self._listener = listener
         self._record = record
         self._evaluate_after = evaluate_after
-        self._save_every_s = save_every_s
-        self._save_steps = save_steps
-        self._epoch_steps = epoch_steps
+        self._save_every_s = config.checkpoint_minutes * 60
+        self._save_steps = config.checkpoint_steps
+        self._describe = describe
         self._began = self._saved = time.monotonic()
         self._seconds = 0.0
-        self.trainer: TraceTrainer | None = None
-        self.evaluate: Callable[[int], Held] | None = None
+        self.trainer: KeepingTrainer | None = None
+        self.evaluate: Callable[[int], HeldT] | None = None
         self.interrupted = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -79,18 +81,8 @@ class Course(TrainerCallback):
         logs: dict[str, Any] = given["logs"]
         if "loss" not in logs or self.trainer is None:
             return
-        tokens, supervised = self.trainer.take_token_counts()
-        step = Step(
-            step=state.global_step,
-            loss=logs["loss"],
-            learning_rate=logs["learning_rate"],
-            grad_norm=float(logs.get("grad_norm", 0.0)),
-            epoch=state.global_step / self._epoch_steps,
-            tokens=tokens,
-            supervised=supervised,
-            seconds=self._seconds,
-        )
-        self._record({"kind": "step", **_fields(step), "seconds": round(step.seconds, 3)})
+        step = self._describe(state.global_step, logs, self._seconds)
+        self._record({"kind": "step", **fields(step), "seconds": round(self._seconds, 3)})
         self._listener.stepped(step)
         if state.global_step in self._evaluate_after:
             self._evaluate_now(state.global_step)
@@ -103,10 +95,11 @@ class Course(TrainerCallback):
         if self.evaluate is None or self.trainer is None:
             return
         held = self.evaluate(step)
-        self._record({"kind": "held_out", **_fields(held)})
+        self._record({"kind": "held_out", **fields(held)})
         self._listener.evaluated(held)
-        self.trainer.report({f"eval_{name}": value for name, value in _fields(held).items() if name != "step"})
+        self.trainer.report({f"eval_{name}": value for name, value in fields(held).items() if name != "step"})
 
 
-def _fields(values: Step | Held) -> dict[str, Any]:
+def fields(values: Any) -> dict[str, Any]:
+    """The fields of a slotted dataclass."""
     return {name: getattr(values, name) for name in values.__slots__}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias, TypeVar
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One optimiser step.
+    """One optimiser step of stage 1.
 
     Args:
         step: Its number, from 1.
@@ -53,7 +54,87 @@ class Held:
     verdicts: int
 
 
-class SftListener(Protocol):
+@dataclass(frozen=True, slots=True)
+class GrpoStep:
+    """One optimiser step of stage 2. Shares are of the rollouts of the step unless they say otherwise.
+
+    Args:
+        step: Its number, from 1.
+        loss: The loss; its gradient counts, its value says little.
+        learning_rate: The one that it used.
+        grad_norm: Norm of the gradient before clipping.
+        epoch: Passes over the pairs so far.
+        reward: Mean reward, between -1 and 1.
+        accuracy: Share with the right verdict.
+        position_consistency: Chance that a rollout of one order and one of the other prefer the same response; None where each pair
+            is shown in one order.
+        invalid: Share without a valid verdict.
+        invalid_by_reason: The same by reason.
+        zero_variance: Share of the groups whose rewards are all equal.
+        truncated: Share that was cut.
+        computed: Rollouts that went through the forward and backward pass, of all that were written.
+        completion_tokens: Mean length of a rollout.
+        entropy: Mean entropy of a written token, in nats.
+        kl: Mean divergence from the model before RL, per token; None where it is off.
+        clipped: Share of the tokens whose ratio was clipped.
+        tokens: Tokens of the rollouts and their prompts, each counted once for each rollout.
+        seconds: Time of the step.
+        seconds_rollout: Of it, for writing; 0 where the step used rollouts of an earlier one.
+        seconds_update: Of it, for everything else: log-probabilities, gradients, the optimiser.
+    """
+
+    step: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    epoch: float
+    reward: float
+    accuracy: float
+    position_consistency: float | None
+    invalid: float
+    invalid_by_reason: Mapping[str, float]
+    zero_variance: float
+    truncated: float
+    computed: float
+    completion_tokens: float
+    entropy: float
+    kl: float | None
+    clipped: float
+    tokens: int
+    seconds: float
+    seconds_rollout: float
+    seconds_update: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeldJudged:
+    """One evaluation on held-out pairs: each is judged once in each order, greedily.
+
+    Args:
+        step: Optimiser steps so far; 0 is the model before RL.
+        accuracy: Share of the pairs that are judged right in both orders; invalid verdicts count as wrong.
+        vote_accuracy: Share of single judgements that are right.
+        position_consistency: Share of the pairs, of those with two valid verdicts, where both prefer the same response; None where
+            there is none.
+        invalid: Share of judgements without a valid verdict.
+        completion_tokens: Mean length of a judgement.
+        pairs: How many pairs were judged.
+    """
+
+    step: int
+    accuracy: float
+    vote_accuracy: float
+    position_consistency: float | None
+    invalid: float
+    completion_tokens: float
+    pairs: int
+
+
+StepT = TypeVar("StepT", contravariant=True)
+HeldT = TypeVar("HeldT", contravariant=True)
+
+
+class TrainingListener(Protocol[StepT, HeldT]):
     """Told what a training is doing."""
 
     def say(self, message: str) -> None:
@@ -62,11 +143,15 @@ class SftListener(Protocol):
     def started(self, total: int, done: int) -> None:
         """``done`` of ``total`` optimiser steps were done by an earlier process."""
 
-    def stepped(self, step: Step) -> None:
+    def stepped(self, step: StepT) -> None:
         """One more optimiser step is done."""
 
-    def evaluated(self, held: Held) -> None:
-        """The held-out traces were evaluated."""
+    def evaluated(self, held: HeldT) -> None:
+        """What is held out was evaluated."""
+
+
+SftListener: TypeAlias = TrainingListener[Step, Held]
+GrpoListener: TypeAlias = TrainingListener[GrpoStep, HeldJudged]
 
 
 class Silence:
@@ -78,8 +163,8 @@ class Silence:
     def started(self, total: int, done: int) -> None:
         """Nothing."""
 
-    def stepped(self, step: Step) -> None:
+    def stepped(self, step: object) -> None:
         """Nothing."""
 
-    def evaluated(self, held: Held) -> None:
+    def evaluated(self, held: object) -> None:
         """Nothing."""

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from rmr1.config import SftConfig
+from rmr1.config import TrainerConfig
 from rmr1.errors import ConfigError, MissingExtraError
 
 
@@ -32,7 +32,7 @@ class Machine:
     rank: int
 
 
-def look_at_machine(config: SftConfig) -> Machine:
+def look_at_machine(config: TrainerConfig, packing: Literal["auto", "on", "off"] = "off") -> Machine:
     """Find out what the machine has, and settle what the configuration leaves open.
 
     Raises:
@@ -53,14 +53,12 @@ def look_at_machine(config: SftConfig) -> Machine:
         precision = config.precision
     if config.precision == "bfloat16" and on_gpu and not torch.cuda.is_bf16_supported():
         raise ConfigError("precision: this GPU does not compute in bfloat16; choose float32")
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    _check_batch(config, processes)
     return Machine(
         device="cuda" if on_gpu else "cpu",
         precision=precision,
-        packing=config.packing == "on" or (config.packing == "auto" and on_gpu and has_flash_attention()),
+        packing=packing == "on" or (packing == "auto" and on_gpu and has_flash_attention()),
         gradient_checkpointing=on_gpu if config.gradient_checkpointing is None else config.gradient_checkpointing,
-        processes=processes,
+        processes=int(os.environ.get("WORLD_SIZE", "1")),
         rank=int(os.environ.get("RANK", "0")),
     )
 
@@ -77,10 +75,15 @@ def _cpu_is_fast_in_bfloat16() -> bool:
     return bool(torch.cpu._is_amx_tile_supported())
 
 
-def _check_batch(config: SftConfig, processes: int) -> None:
-    together = min(config.micro_batch_size, config.batch_size) * processes
-    if config.batch_size % together:
+def check_batch(batch_size: int, micro_batch_size: int, machine: Machine) -> None:
+    """Refuse a batch that the processes cannot share evenly.
+
+    Raises:
+        ConfigError: It is not a multiple of what they compute at once.
+    """
+    together = min(micro_batch_size, batch_size) * machine.processes
+    if batch_size % together:
         raise ConfigError(
-            f"batch_size {config.batch_size} cannot be shared by {processes} processes with micro_batch_size "
-            f"{config.micro_batch_size}; make it a multiple of {together}"
+            f"batch_size {batch_size} cannot be shared by {machine.processes} processes with micro_batch_size "
+            f"{micro_batch_size}; make it a multiple of {together}"
         )

@@ -28,7 +28,7 @@ class _Letters:
     def examine(self, response: str) -> Finding:
         found = "capital" if response.isupper() else "small" if response.islower() else "mixed"
         meets = found == ("capital" if self.capital else "small")
-        return Finding(meets, response, f"{found} letters")
+        return Finding(meets, " ".join(response.split(" ")[:2]), f"{found} letters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class _CapitalWord:
     def examine(self, response: str) -> Finding:
         capitals = [word for word in re.findall(r"[A-Za-z]+", response) if word.isupper() and len(word) > 1]
         meets = capitals == [self.word.upper()]
-        return Finding(meets, response, f"{' '.join(capitals) or 'nothing'} in capitals")
+        return Finding(meets, response, f'only "{" ".join(capitals).lower()}" in capital letters')
 
 
 class Case:

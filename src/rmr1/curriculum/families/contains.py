@@ -12,6 +12,9 @@ from rmr1.records import TaskType
 
 _PROMPT = re.compile(r'^Write a sentence with the words? ("[a-z]+"(?: and "[a-z]+")*)\.$')
 
+_ADJECTIVE, _NOUN = "|".join(ADJECTIVES), "|".join(NOUNS)
+_NAMED = re.compile(rf"\b(?:(?:{_ADJECTIVE}) )?(?:{_NOUN})\b")
+
 
 @dataclass(frozen=True, slots=True)
 class _Words:
@@ -23,10 +26,8 @@ class _Words:
 
     def examine(self, response: str) -> Finding:
         held = re.findall(r"[a-z]+", response.lower())
-        lacking = [word for word in self.words if word not in held]
-        if lacking:
-            return Finding(False, response, f"no {_listed(lacking[:1])}")
-        return Finding(True, response, f"has {_listed(self.words)}")
+        named = _named(response)
+        return Finding(all(word in held for word in self.words), named, f"has {_listed(named.split(' '))}")
 
 
 class Contains:
@@ -53,6 +54,12 @@ class Contains:
         """The required words."""
         match = _PROMPT.match(prompt)
         return _Words(tuple(re.findall(r"[a-z]+(?=\")", match.group(1)))) if match else None
+
+
+def _named(response: str) -> str:
+    """The part that decides: the words of the curriculum, in the place of which the required ones stand."""
+    named = _NAMED.search(response)
+    return named.group() if named else response
 
 
 def _ask(words: tuple[str, ...]) -> str:

@@ -25,9 +25,9 @@ class _LastWord:
         return f'ends with "{self.word}"'
 
     def examine(self, response: str) -> Finding:
-        words = re.findall(r"[a-z]+", response.lower())
-        last = words[-1] if words else ""
-        return Finding(last == self.word, response, f'ends with "{last}"')
+        words = re.findall(r"[A-Za-z]+", response)
+        last = words[-1] if words else response
+        return Finding(last.lower() == self.word, last, f'ends with "{last}"')
 
 
 class Ending:

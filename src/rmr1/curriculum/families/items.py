@@ -27,7 +27,7 @@ class _Count:
         items = response.split(", ")
         # Counting aloud: a model that numbers the items has their count at the last one.
         counted = " ".join(f"{number} {item}" for number, item in enumerate(items, 1))
-        return Finding(len(items) == self.number, counted, str(len(items)), quoted=False)
+        return Finding(len(items) == self.number, counted, f"{len(items)} {self.things}", quoted=False)
 
 
 class Items:

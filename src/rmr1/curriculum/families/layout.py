@@ -12,12 +12,12 @@ from rmr1.records import TaskType
 
 _PROMPT = re.compile(r"^List three ([a-z]+) (.+)\.$")
 _LAYOUTS = {
-    "with bullets": ("bullets", re.compile(r"(- \w+\n)+- \w+")),
-    "with numbers": ("numbers", re.compile(r"(\d\. \w+\n)+\d\. \w+")),
-    "with commas": ("commas", re.compile(r"(\w+, )+\w+")),
-    "with slashes": ("slashes", re.compile(r"(\w+ / )+\w+")),
-    "as a JSON array": ("JSON array", re.compile(r'\["\w+"(, "\w+")*\]')),
-    "as a Python tuple": ("Python tuple", re.compile(r'\("\w+"(, "\w+")*\)')),
+    "with bullets": re.compile(r"(- \w+\n)+- \w+"),
+    "with numbers": re.compile(r"(\d\. \w+\n)+\d\. \w+"),
+    "with commas": re.compile(r"(\w+, )+\w+"),
+    "with slashes": re.compile(r"(\w+ / )+\w+"),
+    "as a JSON array": re.compile(r'\["\w+"(, "\w+")*\]'),
+    "as a Python tuple": re.compile(r'\("\w+"(, "\w+")*\)'),
 }
 _LEVELS = {
     1: ("with bullets", "with numbers"),
@@ -35,9 +35,8 @@ class _Layout:
         return self.asked
 
     def examine(self, response: str) -> Finding:
-        found = next((name for name, pattern in _LAYOUTS.values() if pattern.fullmatch(response)), "another layout")
-        meets = found == _LAYOUTS[self.asked][0]
-        return Finding(meets, response.partition("\n")[0], found)
+        found = next((name for name, pattern in _LAYOUTS.items() if pattern.fullmatch(response)), "in another layout")
+        return Finding(found == self.asked, response.partition("\n")[0], found)
 
 
 class Layout:

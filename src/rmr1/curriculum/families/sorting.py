@@ -21,13 +21,20 @@ class _Order:
 
     @property
     def basis(self) -> str:
+        return f"{self._direction}: {self._answer}"
+
+    @property
+    def _answer(self) -> str:
         return _written(sorted(self.numbers, reverse=self.falling))
+
+    @property
+    def _direction(self) -> str:
+        return "down" if self.falling else "up"
 
     def examine(self, response: str) -> Finding:
         listed = _NUMBERS.search(response)
         said = listed.group() if listed else response
-        meets = said == self.basis
-        return Finding(meets, said)
+        return Finding(said == self._answer, said, f"{self._direction}: {said}")
 
 
 class Sorting:

@@ -24,7 +24,7 @@ class _Reversal:
 
     def examine(self, response: str) -> Finding:
         meets = response == self.word[::-1]
-        return Finding(meets, response, "-".join(response))
+        return Finding(meets, response, f"backwards {'-'.join(response)}")
 
 
 class Spelling:

@@ -31,7 +31,7 @@ class _Sum:
         number = _LAST_NUMBER.search(response)
         said = number.group() if number else response
         meets = said == str(_value(self.expression))
-        return Finding(meets, said)
+        return Finding(meets, said, f"{self.expression} = {said}")
 
 
 class Sums:

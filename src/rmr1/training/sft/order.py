@@ -1,11 +1,9 @@
-"""In which order examples are trained on, and at which rate: pure functions, so that a resumed run needs no state for them."""
+"""In which order examples are trained on: a pure function, so that a resumed run needs no state for it."""
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
-from typing import Literal
 
 _BATCHES_SORTED_TOGETHER = 16
 
@@ -52,20 +50,3 @@ def _grouped(
         chance.shuffle(batches)
         ordered.extend(index for batch in (*batches, piece[whole:]) for index in batch)
     return ordered
-
-
-def rate_factor(step: int, total: int, warmup: int, schedule: Literal["cosine", "linear", "constant"]) -> float:
-    """The learning rate of a step as a share of the highest.
-
-    Args:
-        step: Optimiser steps done before it.
-        total: Optimiser steps of the training.
-        warmup: Steps in which the rate rises; the first of them already has a rate above 0.
-        schedule: The course after that; cosine and linear end just above 0.
-    """
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    if schedule == "constant":
-        return 1.0
-    done = (step - warmup) / max(1, total - warmup)
-    return (1 + math.cos(math.pi * done)) / 2 if schedule == "cosine" else 1 - done

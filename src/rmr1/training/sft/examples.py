@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rmr1.errors import DataError
 from rmr1.records import Generation
-from rmr1.training.traces import Trace
+from rmr1.training.chat_tokens import encode, end_of_turn, render_chat
+from rmr1.training.sft.traces import Trace
 from rmr1.verdict import parse
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 IGNORED = -100
 """The label of a token that is not learnt."""
-_MARK = "RMR1ENDMARK"
 _OTHER = {"A": "B", "B": "A"}
 
 
@@ -91,9 +90,9 @@ def tokenise(
         DataError: The chat template refuses a prompt, such as one with a system message.
     """
     end = end_of_turn(tokenizer)
-    rendered = [_render(trace, tokenizer) for trace in traces]
-    prompts = _encode(tokenizer, rendered)
-    completions = _encode(tokenizer, [trace.completion for trace in traces])
+    rendered = [render_chat(trace.prompt, tokenizer, f"trace {trace.id}") for trace in traces]
+    prompts = encode(tokenizer, rendered)
+    completions = encode(tokenizer, [trace.completion for trace in traces])
     examples: list[Example] = []
     too_long: list[str] = []
     for trace, prompt, completion in zip(traces, prompts, completions, strict=True):
@@ -106,40 +105,6 @@ def tokenise(
     return Tokenised(examples, too_long)
 
 
-def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The token with which the chat template ends a turn of the assistant, else the end-of-text token.
-
-    Raises:
-        DataError: The tokenizer has no chat template, or no token to end with.
-    """
-    if not tokenizer.chat_template:
-        raise DataError("the model's tokenizer has no chat template; fine-tune an instruct model")
-    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _MARK}]
-    after = str(tokenizer.apply_chat_template(turns, tokenize=False)).partition(_MARK)[2]
-    ids = tokenizer(after, add_special_tokens=False)["input_ids"]
-    added = tokenizer.added_tokens_decoder
-    if ids and ids[0] in added and added[ids[0]].special:
-        return int(ids[0])
-    if tokenizer.eos_token_id is None:
-        raise DataError("the model's tokenizer has no token that ends a turn")
-    return int(tokenizer.eos_token_id)
-
-
-def _render(trace: Trace, tokenizer: PreTrainedTokenizerBase) -> str:
-    turns = [{"role": message.role, "content": message.content} for message in trace.prompt]
-    try:
-        return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-    except Exception as error:  # jinja raises its own kinds
-        raise DataError(f"trace {trace.id}: the model's chat template refuses the prompt: {error}") from error
-
-
-def _encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
-    if not texts:
-        return []
-    encoded: Any = tokenizer(texts, add_special_tokens=False)
-    return [list(ids) for ids in encoded["input_ids"]]
-
-
 def _locate(
     trace: Trace, completion: list[int], offset: int, tokenizer: PreTrainedTokenizerBase, think_open: bool
 ) -> VerdictToken | None:
@@ -148,7 +113,7 @@ def _locate(
         return None
     text, place = trace.completion, verdict.position
     swapped = f"{text[:place]}{_OTHER[verdict.side]}{text[place + 1 :]}"
-    (other,) = _encode(tokenizer, [swapped])
+    (other,) = encode(tokenizer, [swapped])
     differing = [index for index, pair in enumerate(zip(completion, other, strict=False)) if pair[0] != pair[1]]
     if len(other) != len(completion) or len(differing) != 1:
         return None  # the letters are parts of tokens that are cut differently

@@ -6,11 +6,9 @@ while it is under way, and at the end ``model/`` (a Hugging Face folder with ``r
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,11 @@ from rmr1.config import SftConfig
 from rmr1.engines.fingerprint import folder_fingerprint
 from rmr1.engines.hf_model import ModelCard, hf_folder, quiet_transformers, read_card
 from rmr1.errors import DataError
-from rmr1.runs import RunDirectory, default_run_name
+from rmr1.runs import default_run_name
 from rmr1.training.listener import SftListener, Silence
-from rmr1.training.machine import Machine, look_at_machine
-from rmr1.training.traces import Trace, read_traces, split_held_out
+from rmr1.training.machine import Machine, check_batch, look_at_machine
+from rmr1.training.results import file_sha256, open_run, read_results
+from rmr1.training.sft.traces import Trace, read_traces, split_held_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class SftTask:
     """What to train on and where to keep it.
 
     Args:
-        data: Traces, see ``rmr1.training.traces``.
+        data: Traces, see ``rmr1.training.sft.traces``.
         held_out: Traces to evaluate on; a share of ``data`` where not given, see ``SftConfig.held_out_share``.
         run: The run's directory; one that belongs to exactly this task where not given.
     """
@@ -68,32 +67,25 @@ def train_sft(task: SftTask, config: SftConfig, listener: SftListener) -> SftRes
     began = time.monotonic()
     training, held = _read(task, config)
     folder = hf_folder(config.model.removeprefix("hf/"), listener.say)
-    machine = look_at_machine(config)
+    machine = look_at_machine(config, packing=config.packing)
+    check_batch(config.batch_size, config.micro_batch_size, machine)
     if machine.rank:
         listener = Silence()
     card = _card(task, config, folder)
     identity = _identity(task, config, machine, folder, card)
     path = task.run or Path("runs") / default_run_name("sft", task.data.name.partition(".")[0], identity)
-    with _open(path, identity, machine) as run:
+    with open_run(path, identity, machine) as run:
         finished = read_results(path)
         if finished is not None:
             listener.say(f"{path} is complete")
             return SftResult(path, path / "model", finished, 0, time.monotonic() - began)
         with quiet_transformers():
-            from rmr1.training.fine_tuning import FineTuning
+            from rmr1.training.job import TrainingJob
+            from rmr1.training.sft.fine_tuning import FineTuning
 
-            job = FineTuning(config, machine, path, run, listener)
-            results, steps = job.run(training, held, folder, card)
+            tuning = FineTuning(TrainingJob(config, machine, path, run, listener), config)
+            results, steps = tuning.run(training, held, folder, card)
     return SftResult(path, path / "model", results, steps, time.monotonic() - began)
-
-
-def read_results(run: Path) -> dict[str, Any] | None:
-    """The results of a complete training, or None where it is under way or was never begun."""
-    try:
-        results: dict[str, Any] = json.loads((run / "results.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return results if (run / "model" / "config.json").is_file() else None
 
 
 def _read(task: SftTask, config: SftConfig) -> tuple[list[Trace], list[Trace]]:
@@ -130,8 +122,8 @@ def _template_of(manifest: Path) -> str | None:
 def _identity(task: SftTask, config: SftConfig, machine: Machine, folder: Path, card: ModelCard) -> dict[str, Any]:
     return {
         "job": "sft",
-        "data_sha256": _sha256(task.data),
-        "held_out_sha256": _sha256(task.held_out) if task.held_out is not None else None,
+        "data_sha256": file_sha256(task.data),
+        "held_out_sha256": file_sha256(task.held_out) if task.held_out is not None else None,
         "model": config.model,
         "model_fingerprint": folder_fingerprint(folder),
         **config.identity(),
@@ -140,18 +132,3 @@ def _identity(task: SftTask, config: SftConfig, machine: Machine, folder: Path, 
         "precision": machine.precision,
         "packing": machine.packing,
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-@contextmanager
-def _open(path: Path, identity: Mapping[str, Any], machine: Machine) -> Iterator[RunDirectory | None]:
-    """Open the run; of several processes that train together, only the first one holds it."""
-    if machine.rank:
-        yield None
-        return
-    with RunDirectory(path, identity) as run:
-        yield run

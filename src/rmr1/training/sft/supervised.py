@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rmr1.training.examples import IGNORED
+from rmr1.training.sft.examples import IGNORED
 
 if TYPE_CHECKING:
     from torch import Tensor

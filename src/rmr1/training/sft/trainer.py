@@ -9,21 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
 from datasets import Dataset
 from torch.utils.data import Sampler
-from transformers import PrinterCallback, Trainer
 from trl import SFTConfig as TrlConfig
 from trl import SFTTrainer, pack_dataset
 
 from rmr1.config import SftConfig
-from rmr1.errors import ConfigError
-from rmr1.training.checkpoints import commit, remove_old, staging_folder
 from rmr1.training.course import Course
-from rmr1.training.examples import Example
+from rmr1.training.keeping import KeepingTrainer, adapters
+from rmr1.training.listener import Held, Step
 from rmr1.training.machine import Machine
-from rmr1.training.order import rate_factor, training_order
-from rmr1.training.supervised import has_plain_head, summed_loss
+from rmr1.training.sft.examples import Example
+from rmr1.training.sft.order import training_order
+from rmr1.training.sft.supervised import has_plain_head, summed_loss
 
 
 class _Fixed(Sampler[int]):
@@ -39,7 +37,7 @@ class _Fixed(Sampler[int]):
         return len(self._order)
 
 
-class TraceTrainer(SFTTrainer):  # type: ignore[misc]
+class TraceTrainer(KeepingTrainer, SFTTrainer):  # type: ignore[misc]
     """Trains on tokenised traces.
 
     Args:
@@ -51,24 +49,16 @@ class TraceTrainer(SFTTrainer):  # type: ignore[misc]
     """
 
     def __init__(
-        self, config: SftConfig, order: Sequence[int], checkpoints: Path, course: Course, **arguments: Any
+        self, config: SftConfig, order: Sequence[int], checkpoints: Path, course: Course[Step, Held], **arguments: Any
     ) -> None:
-        self._config = config
+        self.prepare(config, checkpoints)
         self._order = order
-        self._checkpoints = checkpoints
-        self._staging: Path | None = None
         self._tokens = self._supervised = 0
         super().__init__(callbacks=[course], **arguments)
-        self.course = course
-        course.trainer = self
-        self.remove_callback(PrinterCallback)  # it prints to stdout, which is for data
+        self.follow(course)
         plain = self.accelerator.unwrap_model(self.model)
         self._core = plain.get_base_model() if hasattr(plain, "get_base_model") else plain
         alone_on_cpu = self.accelerator.num_processes == 1 and self.args.device.type == "cpu"
-        if config.method == "lora" and (self.is_fsdp_enabled or self.is_deepspeed_enabled):
-            raise ConfigError(
-                "method lora cannot be merged from a sharded model; launch plain data parallel processes, or use method full"
-            )
         self._cheap_loss = alone_on_cpu and has_plain_head(self._core)
 
     def take_token_counts(self) -> tuple[int, int]:
@@ -76,32 +66,6 @@ class TraceTrainer(SFTTrainer):  # type: ignore[misc]
         counts = (self._tokens * self.args.world_size, self._supervised * self.args.world_size)
         self._tokens = self._supervised = 0
         return counts
-
-    def report(self, metrics: dict[str, Any]) -> None:
-        """Give metrics to the trackers, such as TensorBoard."""
-        self.log({name: value for name, value in metrics.items() if value is not None})
-
-    def agree(self, value: bool) -> bool:
-        """What the first process thinks: clocks differ, and all processes have to save together."""
-        if self.accelerator.num_processes == 1:
-            return value
-        values = [value]
-        broadcast_object_list(values)
-        return values[0]
-
-    def write_model(self, folder: Path, dtype: torch.dtype) -> None:
-        """Write the trained model, adapters merged in, in the type of its base. With several processes, all have to call it."""
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            self.save_model(str(folder))
-            return
-        if not self.args.should_save:
-            return
-        model = self.accelerator.unwrap_model(self.model)
-        if hasattr(model, "merge_and_unload"):
-            model.save_pretrained(folder.parent / "adapter")
-            model = model.merge_and_unload()
-        model.config.use_cache = True
-        model.to(dtype).save_pretrained(folder)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -120,41 +84,12 @@ class TraceTrainer(SFTTrainer):  # type: ignore[misc]
         self._tokens += int(mask.sum()) if mask is not None else inputs["input_ids"].numel()
         self._supervised += int((inputs["labels"] != -100).sum())
 
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """The course of the learning rate; unlike that of transformers, its first step is not lost to a rate of 0."""
-        schedule = self._config.schedule
-        warmup = math.ceil(self._config.warmup * num_training_steps)
-        self.lr_scheduler: Any = torch.optim.lr_scheduler.LambdaLR(
-            optimizer or self.optimizer, lambda step: rate_factor(step, num_training_steps, warmup, schedule)
-        )
-        self._created_lr_scheduler = True
-        return self.lr_scheduler
-
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         return _Fixed(self._order)
 
-    def _get_output_dir(self, trial: Any) -> str:
-        return str(self._staging or self._checkpoints)
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Write a checkpoint aside and give it its name when it is whole. TRL's model card in each is left out."""
-        self._staging = self._checkpoints / ".writing"
-        if self.args.should_save:
-            staging_folder(self._checkpoints)
-        self.accelerator.wait_for_everyone()
-        try:
-            Trainer._save_checkpoint(self, model, trial)
-        finally:
-            staging, self._staging = self._staging, None
-        self.accelerator.wait_for_everyone()
-        if self.args.should_save:
-            commit(staging / f"checkpoint-{self.state.global_step}", self._checkpoints)
-            remove_old(self._checkpoints, self._config.save_total_limit)
-        self.accelerator.wait_for_everyone()
-
 
 def build_trainer(
-    config: SftConfig, machine: Machine, model: Any, tokenizer: Any, rows: Rows, run: Path, course: Course
+    config: SftConfig, machine: Machine, model: Any, tokenizer: Any, rows: Rows, run: Path, course: Course[Step, Held]
 ) -> TraceTrainer:
     """Put a trainer together; adapters are added to the model where the configuration asks for them."""
     with warnings.catch_warnings():
@@ -169,7 +104,7 @@ def build_trainer(
             args=trl_arguments(config, machine, run),
             train_dataset=rows.data,
             processing_class=tokenizer,
-            peft_config=_adapters(config),
+            peft_config=adapters(config),
         )
 
 
@@ -238,19 +173,4 @@ def trl_arguments(config: SftConfig, machine: Machine, run: Path) -> TrlConfig:
         eval_strategy="no",
         report_to=list(config.report_to),
         disable_tqdm=True,
-    )
-
-
-def _adapters(config: SftConfig) -> Any:
-    if config.method == "full":
-        return None
-    from peft import LoraConfig
-
-    lora = config.lora
-    return LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=lora.targets,
-        task_type="CAUSAL_LM",
     )

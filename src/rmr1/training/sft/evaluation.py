@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rmr1.training.examples import Example
 from rmr1.training.listener import Held
+from rmr1.training.sft.examples import Example
 
 if TYPE_CHECKING:
     import torch
@@ -52,8 +52,3 @@ def evaluate(model: Any, examples: Sequence[Example], step: int, device: torch.d
         traces=len(examples),
         verdicts=len(p_gold),
     )
-
-
-def evaluation_steps(total: int, evaluations: int) -> frozenset[int]:
-    """After which optimiser steps to evaluate: before the first, evenly on the way, after the last."""
-    return frozenset({0, total, *(round(total * number / (evaluations + 1)) for number in range(1, evaluations + 1))})

@@ -1,0 +1,166 @@
+"""How to train a judge by reinforcement learning with a correctness reward (stage 2 of the paper), with two presets.
+
+``paper`` holds the values of the paper (section 3.3 and its appendix on training) as far as they do not depend on the model; the
+recipes in ``recipes/train`` add what does. ``default`` is what is known to be better or what fits smaller machines:
+
+==================  =============  ============  ===========================================================================
+key                 paper          default       why
+==================  =============  ============  ===========================================================================
+orders              random         both          a judge that is right in one order only is not right
+group               comparison     pair          one baseline for both orders: favouring a side is no way to be above it
+rollouts            7              4             of each order; a group of both orders then has 8
+pairs_per_step      128            16            smaller machines take more and smaller steps
+steps_per_rollout   8              1             every step is on policy, so that nothing is clipped
+loss                sequence-mean  token-mean    a long and a short rollout count by their tokens; independent of micro-batches
+skip_zero_variance  false          true          where all rollouts got the same reward there is nothing to learn
+mask_truncated      false          true          a rollout that was cut says little about its reasoning
+kl                  1e-3           0             the reference costs a forward pass of every token; the correctness reward holds
+max_tokens          8192           1024          judgements of small models are short
+evaluations         0              4             the released runs have no held-out set
+held_out_share      0              0.05          the same
+==================  =============  ============  ===========================================================================
+
+Equal in both: reward +1 for the right verdict and -1 for any other text, advantages divided by the standard deviation of their
+group, clip 0.2, no entropy bonus, temperature 1, top-p 1, one epoch, constant learning rate without warm-up, gradient clip 1.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rmr1.config.models import OrderPolicy
+from rmr1.config.trainer import TrainerConfig
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "paper": {
+        "orders": "random",
+        "group": "comparison",
+        "rollouts": 7,
+        "pairs_per_step": 128,
+        "steps_per_rollout": 8,
+        "loss": "sequence-mean",
+        "skip_zero_variance": False,
+        "mask_truncated": False,
+        "kl": 1e-3,
+        "max_tokens": 8192,
+        "evaluations": 0,
+        "held_out_share": 0.0,
+    },
+}
+"""What each preset sets; keys that are given win over it."""
+
+
+class VllmConfig(BaseModel):
+    """How vLLM writes the rollouts, where ``writer`` is vllm. TRL corrects for its other probabilities by truncated ratios."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Annotated[
+        Literal["colocate", "server"], Field(description="In the trainer's processes, or trl vllm-serve")
+    ] = "colocate"
+    memory: Annotated[float, Field(gt=0, lt=1, description="Share of the GPU memory that a colocated vLLM takes")] = 0.3
+    sleep: Annotated[bool, Field(description="Let a colocated vLLM free its memory while weights are trained")] = True
+    tensor_parallel: Annotated[int, Field(ge=1, description="GPUs over which a colocated vLLM spreads a model")] = 1
+    host: Annotated[str, Field(description="Host of the server")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535, description="Port of the server")] = 8000
+    timeout_s: Annotated[float, Field(gt=0, description="Seconds to wait for the server")] = 240.0
+
+
+class GrpoConfig(TrainerConfig):
+    """How to train a judge with group-relative policy optimisation (GRPO)."""
+
+    preset: Annotated[Literal["default", "paper"], Field(description="Where keys that are not given come from")] = (
+        "default"
+    )
+    template: Annotated[str | None, Field(description="Prompt template; the model's own where not given, else cor")] = (
+        None
+    )
+    fence: Annotated[bool, Field(description="Disarm marks of the prompt inside the responses")] = True
+    system_role: Literal["system", "merge"] = "system"
+    orders: Annotated[OrderPolicy, Field(description="In which orders each pair is shown")] = "both"
+    group: Annotated[
+        Literal["pair", "comparison"], Field(description="Whether the orders of a pair share a group and its baseline")
+    ] = "pair"
+    rollouts: Annotated[int, Field(ge=2, description="Rollouts of each comparison")] = 4
+    pairs_per_step: Annotated[int, Field(ge=1, description="Pairs of one optimiser step, over all devices")] = 16
+    steps_per_rollout: Annotated[int, Field(ge=1, description="Optimiser steps on the rollouts of one policy")] = 1
+    micro_batch_size: Annotated[int, Field(ge=1, description="Rollouts that one device computes at once")] = 8
+    max_prompt_tokens: Annotated[int, Field(ge=16, description="Pairs with a longer prompt are dropped, never cut")] = (
+        4096
+    )
+    max_tokens: Annotated[int, Field(ge=1, description="Longest judgement; what is longer is cut")] = 1024
+    temperature: Annotated[float, Field(gt=0, description="Temperature of the rollouts")] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    loss: Annotated[
+        Literal["token-mean", "sequence-mean"],
+        Field(description="Mean over all tokens of a step, or over each rollout's tokens and then over rollouts"),
+    ] = "token-mean"
+    normalise: Annotated[bool, Field(description="Divide advantages by the standard deviation of their group")] = True
+    clip: Annotated[float, Field(gt=0, lt=1, description="Policy ratios are clipped at 1 - clip")] = 0.2
+    clip_high: Annotated[float | None, Field(gt=0, description="And at 1 + clip_high; clip where not given")] = None
+    kl: Annotated[float, Field(ge=0, description="Weight of the divergence from the model before RL; 0 is off")] = 0.0
+    skip_zero_variance: Annotated[
+        bool, Field(description="Leave groups whose rewards are all equal out of the forward and backward pass")
+    ] = True
+    mask_truncated: Annotated[bool, Field(description="Learn nothing from judgements that were cut")] = True
+    learning_rate: Annotated[float, Field(gt=0, description="Highest learning rate")] = 1e-6
+    schedule: Annotated[
+        Literal["cosine", "linear", "constant"], Field(description="Course of the learning rate after the warm-up")
+    ] = "constant"
+    warmup: Annotated[float, Field(ge=0, lt=1, description="Share of the steps in which the learning rate rises")] = 0.0
+    writer: Annotated[
+        Literal["batch", "generate", "vllm"],
+        Field(description="What writes rollouts: our own batches, generate of transformers, or vLLM"),
+    ] = "batch"
+    slots: Annotated[int, Field(ge=1, description="Rollouts that our own batches write at once")] = 32
+    vllm: VllmConfig = VllmConfig()
+    held_out_share: Annotated[float, Field(ge=0, lt=1, description="Share of the prompts that are held out")] = 0.05
+    held_out_most: Annotated[int, Field(ge=1, description="Held-out pairs that are judged")] = 64
+    evaluations: Annotated[
+        int, Field(ge=0, description="Evaluations on the way, evenly spaced; one more at the end")
+    ] = 4
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {**PRESETS.get(values.get("preset", "default"), {}), **values}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> GrpoConfig:
+        if self.skip_zero_variance and self.loss == "sequence-mean":
+            raise ValueError(
+                "skip_zero_variance needs loss token-mean: a mean over rollouts would change with the rollouts that are left out"
+            )
+        rows = self.rows_per_step
+        if rows % self.micro_batch_size and rows > self.micro_batch_size:
+            raise ValueError(
+                f"micro_batch_size {self.micro_batch_size} does not divide the {rows} rollouts of a step "
+                f"({self.pairs_per_step} pairs, {self.comparisons_per_pair} shown order(s), {self.rollouts} rollouts); change it"
+            )
+        return self
+
+    @property
+    def comparisons_per_pair(self) -> int:
+        """In how many orders a pair is shown."""
+        return 2 if self.orders == "both" else 1
+
+    @property
+    def group_size(self) -> int:
+        """Rollouts that share a baseline."""
+        return self.rollouts * (self.comparisons_per_pair if self.group == "pair" else 1)
+
+    @property
+    def rows_per_step(self) -> int:
+        """Rollouts of one optimiser step."""
+        return self.pairs_per_step * self.comparisons_per_pair * self.rollouts
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide the trained weights; the others may change when a run is resumed."""
+        settings = super().identity()
+        without = {"slots", "micro_batch_size"} | ({"vllm"} if self.writer != "vllm" else set())
+        return {name: value for name, value in settings.items() if name not in without}

@@ -1,0 +1,148 @@
+"""TRL's GRPO trainer with groups over both orders, rollouts of our own, and without the rollouts that nothing can be learnt from.
+
+What is TRL's stays TRL's: the loss and its clipping, the divergence from the reference model, the normalisation by the tokens of
+the whole batch, the masking of what was cut, the correction for vLLM's probabilities, the distribution over processes. Its methods
+that begin with an underscore are overridden in this file only; ``tests/contract`` fails where a release of TRL changes them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object  # type: ignore[import-untyped]
+from trl import GRPOTrainer
+
+from rmr1.config import GrpoConfig
+from rmr1.records import Sampling
+from rmr1.training.course import Course
+from rmr1.training.grpo.groups import Group, Shown
+from rmr1.training.grpo.outcomes import Outcome, score
+from rmr1.training.grpo.selection import keep_rows, live_rows, scaled_by_group
+from rmr1.training.grpo.writing import rollout_seed, write
+from rmr1.training.keeping import KeepingTrainer
+from rmr1.training.listener import GrpoStep, HeldJudged
+
+
+class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
+    """Trains a judge on the correctness of its verdicts.
+
+    Args:
+        config: How to train.
+        groups: The groups of the whole training, in their order; the data set has a row with the index of each.
+        think_open: Whether the chat template opens a think block.
+        checkpoints: Where checkpoints go.
+        course: Told what happens.
+        arguments: Those of TRL's trainer.
+    """
+
+    def __init__(
+        self,
+        config: GrpoConfig,
+        groups: Sequence[Group],
+        think_open: bool,
+        checkpoints: Path,
+        course: Course[GrpoStep, HeldJudged],
+        **arguments: Any,
+    ) -> None:
+        self.prepare(config, checkpoints)
+        self._config = config
+        self._groups = groups
+        self._think_open = think_open
+        self._asked: list[tuple[Shown, int]] = []
+        self._scored: list[Outcome] = []
+        self._outcomes: list[Outcome] = []
+        self._computed = 1.0
+        self._rollout_s = 0.0
+        super().__init__(**{"callbacks": [course], "reward_funcs": [self.reward], **arguments})
+        self.follow(course)
+
+    def take_outcomes(self) -> tuple[list[Outcome], float, float]:
+        """What the latest rollouts were, the share of them that is computed, and the seconds of writing since the last call."""
+        seconds, self._rollout_s = self._rollout_s, 0.0
+        return self._outcomes, self._computed, seconds
+
+    def reward(self, completions: list[Any], completion_ids: list[list[int]], **_: Any) -> list[float]:
+        """TRL's reward function: +1 for the right verdict, else -1. It is called with the rollouts in the order of the inputs."""
+        texts = [completion[0]["content"] for completion in completions]
+        self._scored = [
+            self._score(shown, text, ids)
+            for (shown, _), text, ids in zip(self._asked, texts, completion_ids, strict=True)
+        ]
+        return [outcome.reward for outcome in self._scored]
+
+    def outcome(self, shown: Shown, tokens: list[int]) -> Outcome:
+        """Parse a completion."""
+        text: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
+        return self._score(shown, text, tokens)
+
+    def write(self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]) -> list[list[int]]:
+        """Write completions with the model as it is now."""
+        model = self.accelerator.unwrap_model(self.model)
+        with self.accelerator.autocast():
+            return write(model, prompts, samplings, frozenset(self.eos_token_ids), self._config.slots)
+
+    def _score(self, shown: Shown, text: str, tokens: list[int]) -> Outcome:
+        return score(
+            text,
+            pair_id=shown.pair_id,
+            order=shown.order,
+            gold=shown.gold,
+            tokens=len(tokens),
+            cut=not tokens or tokens[-1] not in self.eos_token_ids,
+            think_open=self._think_open,
+        )
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """One rollout for each input, scored; of the result, the rows that are to be computed.
+
+        TRL repeats each row of the data set as often as its group has rollouts; here they are shared out among the group's
+        comparisons.
+        """
+        size = self._config.group_size
+        self._asked = [self._rollout(self._groups[row["group"]], number % size) for number, row in enumerate(inputs)]
+        placed = [{"prompt": _turns(shown)} for shown, _ in self._asked]
+        batch: dict[str, Any] = super()._generate_and_score_completions(placed)
+        self._outcomes = gather_object(self._scored) if self.accelerator.num_processes > 1 else self._scored
+        if self._config.normalise:
+            batch["advantages"] = scaled_by_group(batch["advantages"], size)
+        return self._selected(batch) if self._config.skip_zero_variance else batch
+
+    def _rollout(self, group: Group, place: int) -> tuple[Shown, int]:
+        order, number = divmod(place, self._config.rollouts)
+        return group.comparisons[order], number
+
+    def _generate_single_turn(
+        self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, *rest: Any, **more: Any
+    ) -> tuple[Any, Any]:
+        """Write the rollouts. vLLM is asked once for each comparison and not for each group, whose prompts may differ."""
+        began = time.monotonic()
+        try:
+            if self._config.writer != "batch":
+                return super()._generate_single_turn(  # type: ignore[no-any-return]
+                    prompt_ids, images, multimodal_fields, self._config.rollouts, *rest, **more
+                )
+            return self.write(prompt_ids, [self._sampling(*asked) for asked in self._asked]), None
+        finally:
+            self._rollout_s += time.monotonic() - began
+
+    def _sampling(self, shown: Shown, number: int) -> Sampling:
+        config = self._config
+        seed = rollout_seed(config.seed, self.state.global_step, shown.pair_id, shown.order, number)
+        return Sampling(config.temperature, config.top_p, config.max_tokens, seed)
+
+    def _selected(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """All processes keep as many rows as the one that has most to learn from, and at least one for each micro-batch."""
+        live = live_rows(batch["advantages"], batch["completion_mask"])
+        slices: int = self.args.steps_per_generation  # type: ignore[attr-defined]
+        most = int(self.accelerator.gather(torch.tensor([len(live)], device=live.device)).max())
+        count = max(1, -(-most // slices)) * slices
+        self._computed = count / len(batch["advantages"])
+        return keep_rows(batch, live, count)
+
+
+def _turns(shown: Shown) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in shown.messages]

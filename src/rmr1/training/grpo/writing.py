@@ -1,0 +1,81 @@
+"""Rollouts and greedy judgements of the model that is being trained, written by the batches of the hf engine.
+
+A sequence draws from a seed of its own, so what is written depends on the weights and the seeds alone: not on how many sequences
+are written at once, on how many processes share the work, or on whether the training was interrupted before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import torch
+
+from rmr1.engines.hf_batch import Batch, Writing
+from rmr1.records import GenerationRequest, Sampling
+
+
+def rollout_seed(seed: int, step: int, pair_id: str, order: str, number: int) -> int:
+    """The seed of one rollout."""
+    text = f"{seed}\n{step}\n{pair_id}\n{order}\n{number}"
+    return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "big")
+
+
+def write(
+    model: Any, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling], stops: frozenset[int], slots: int
+) -> list[list[int]]:
+    """Write a completion for each prompt; the token that ends it is its last, unless it was cut.
+
+    The instructions that all prompts share are computed once, and so is a prompt that follows itself.
+
+    Args:
+        model: A causal language model of transformers; it is in evaluation mode meanwhile.
+        prompts: Tokens of each prompt.
+        samplings: How to draw each.
+        stops: Tokens that end a completion.
+        slots: Sequences that are written at once.
+    """
+    shared = _shared_length(prompts)
+    waiting = iter(
+        [
+            Writing(GenerationRequest(str(number), (), sampling), tuple(prompt), shared, sampling.max_tokens)
+            for number, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True))
+        ]
+    )
+    completions: list[list[int]] = [[] for _ in prompts]
+    with _evaluating(model):
+        batch, never = Batch(model, min(slots, len(prompts)), stops), threading.Event()
+        while True:
+            arriving = list(islice(waiting, batch.room))
+            if not arriving and not batch.busy:
+                return completions
+            for writing in batch.work(arriving, never):
+                completions[int(writing.request.id)] = [choice.token for choice in writing.choices]
+
+
+def _shared_length(prompts: Sequence[Sequence[int]]) -> int:
+    """How many tokens all prompts begin with; at least one token of each is its own."""
+    ordered = sorted(tuple(prompt) for prompt in prompts)
+    first, last = ordered[0], ordered[-1]
+    shortest = min(len(prompt) for prompt in prompts)
+    length = 0
+    while length < shortest - 1 and first[length] == last[length]:
+        length += 1
+    return length
+
+
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    training, use_cache = model.training, model.config.use_cache
+    model.eval()
+    model.config.use_cache = True
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.config.use_cache = use_cache
+        model.train(training)
