@@ -9,28 +9,10 @@ from rmr1.engines.hf_model import hf_folder, load_causal_lm, published_type, rea
 from rmr1.errors import DataError, ModelNotFoundError
 from rmr1.training import SftTask, train_sft
 from tests.support.tiny_model import write_tiny_model, write_traces
+from tests.support.training import Memory
 
 pytest.importorskip("trl", reason="the train extra is not installed")
 SMALL = {"batch_size": 8, "micro_batch_size": 4, "max_steps": 3, "learning_rate": 1e-2, "threads": 1, "evaluations": 0}
-
-
-class Memory:
-    """Remembers what it is told."""
-
-    def __init__(self):
-        self.said, self.steps, self.held = [], [], []
-
-    def say(self, message):
-        self.said.append(message)
-
-    def started(self, total, done):
-        self.total = total
-
-    def stepped(self, step):
-        self.steps.append(step)
-
-    def evaluated(self, held):
-        self.held.append(held)
 
 
 @pytest.fixture

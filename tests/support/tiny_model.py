@@ -79,3 +79,37 @@ def write_traces(path: Path, count: int) -> Path:
         for number in range(count):
             lines.write(json.dumps(trace_row(number, "AB"[number % 2])) + "\n")
     return path
+
+
+def write_tiny_judge(folder: Path, steps: int = 60) -> Path:
+    """A tiny model that answers every prompt with A or B, each about half of the time."""
+    import torch
+
+    tokenizer, model = tiny_tokenizer(), tiny_model()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    chance = torch.Generator().manual_seed(0)
+    answers = [tokenizer(f"{answer(letter)}<|im_end|>")["input_ids"] for letter in "AB"]
+    for _ in range(steps):
+        rows = []
+        for letter in torch.randint(2, (16,), generator=chance).tolist():
+            noise = torch.randint(3, 259, (40,), generator=chance).tolist()
+            head = tokenizer("<|im_end|>\n<|im_start|>assistant\n")["input_ids"]
+            rows.append([*noise, *head, *answers[letter]])
+        ids = torch.tensor(rows)
+        labels = ids.clone()
+        labels[:, : -len(answers[0])] = -100
+        model(input_ids=ids, labels=labels).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def write_pairs_file(path: Path, count: int) -> Path:
+    """Labelled pairs, the better one now A, now B."""
+    with path.open("w") as lines:
+        for number in range(count):
+            row = {"id": f"p{number}", "prompt": f"Question {number}?", "chosen": f"yes {number}", "rejected": "no"}
+            lines.write(json.dumps(row) + "\n")
+    return path

@@ -20,6 +20,7 @@ from rmr1.cli.judge import judge
 from rmr1.cli.pull import pull
 from rmr1.cli.quickstart import quickstart
 from rmr1.cli.sft import sft
+from rmr1.cli.train import train
 from rmr1.errors import InputError, RMR1Error
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ app.command()(judge)
 app.command()(distill)
 app.command()(sft)
 app.command()(grpo)
+app.command()(train)
 app.command()(data)
 app.command()(export)
 app.command()(pull)

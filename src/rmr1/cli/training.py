@@ -18,7 +18,7 @@ from rmr1.pipeline import TrainRecipe, TrainResult, load_train_recipe, train
 from rmr1.pipeline.report import comparison_table
 from rmr1.reporting.console import print_judgment, print_summary
 from rmr1.reporting.progress import JudgingProgress
-from rmr1.reporting.training_progress import TrainingProgress
+from rmr1.reporting.training_progress import RewardProgress, TrainingProgress
 
 
 class _Listener:
@@ -42,6 +42,9 @@ class _Listener:
 
     def fine_tuning(self) -> AbstractContextManager[TrainingProgress]:
         return TrainingProgress("SFT")
+
+    def optimising(self) -> AbstractContextManager[RewardProgress]:
+        return RewardProgress("GRPO")
 
 
 def train_and_print(

@@ -15,6 +15,7 @@ loss                sequence-mean  token-mean    a long and a short rollout coun
 skip_zero_variance  false          true          where all rollouts got the same reward there is nothing to learn
 mask_truncated      false          true          a rollout that was cut says little about its reasoning
 kl                  1e-3           0             the reference costs a forward pass of every token; the correctness reward holds
+unbiased_kl         false          true          weighed by the policy's ratio, the estimate's gradient is that of the divergence
 max_tokens          8192           1024          judgements of small models are short
 evaluations         0              4             the released runs have no held-out set
 held_out_share      0              0.05          the same
@@ -45,6 +46,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "skip_zero_variance": False,
         "mask_truncated": False,
         "kl": 1e-3,
+        "unbiased_kl": False,
         "max_tokens": 8192,
         "evaluations": 0,
         "held_out_share": 0.0,
@@ -102,6 +104,9 @@ class GrpoConfig(TrainerConfig):
     clip: Annotated[float, Field(gt=0, lt=1, description="Policy ratios are clipped at 1 - clip")] = 0.2
     clip_high: Annotated[float | None, Field(gt=0, description="And at 1 + clip_high; clip where not given")] = None
     kl: Annotated[float, Field(ge=0, description="Weight of the divergence from the model before RL; 0 is off")] = 0.0
+    unbiased_kl: Annotated[
+        bool, Field(description="Weigh the estimated divergence by the policy's ratio; false is the plain k3 estimator")
+    ] = True
     skip_zero_variance: Annotated[
         bool, Field(description="Leave groups whose rewards are all equal out of the forward and backward pass")
     ] = True
@@ -111,6 +116,9 @@ class GrpoConfig(TrainerConfig):
         Literal["cosine", "linear", "constant"], Field(description="Course of the learning rate after the warm-up")
     ] = "constant"
     warmup: Annotated[float, Field(ge=0, lt=1, description="Share of the steps in which the learning rate rises")] = 0.0
+    max_minutes: Annotated[
+        float | None, Field(gt=0, description="Stop after the step that ends past so many minutes of steps")
+    ] = None
     writer: Annotated[
         Literal["batch", "generate", "vllm"],
         Field(description="What writes rollouts: our own batches, generate of transformers, or vLLM"),

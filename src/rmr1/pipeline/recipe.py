@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rmr1.config import DistillConfig, JudgeConfig, SftConfig, load_config
-from rmr1.curation import DataRecipe
+from rmr1.config import DistillConfig, GrpoConfig, JudgeConfig, SftConfig, find_recipe, load_config
+from rmr1.curation import DataRecipe, load_recipe
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,10 +36,12 @@ class TrainRecipe(BaseModel):
 
     model: Annotated[str, Field(description="The model to train: a catalogue or hub name, or a folder")]
     template: Annotated[str, Field(description="Prompt template, of the traces and of the evaluations")] = "cor"
-    data: DataRecipe
-    train_split: Annotated[str, Field(description="The split of the data that traces are written for")] = "train"
-    distill: DistillConfig
-    sft: SftConfig
+    data: Annotated[DataRecipe, Field(description="A recipe of rmr1 data, or its name")]
+    distill_split: Annotated[str, Field(description="The split of the data that traces are written for")] = "train"
+    grpo_split: Annotated[str, Field(description="The split of the data whose pairs are rewarded")] = "train"
+    distill: DistillConfig | None = None
+    sft: SftConfig | None = None
+    grpo: GrpoConfig | None = None
     evaluation: EvaluationRecipe = EvaluationRecipe()
 
     @model_validator(mode="before")
@@ -47,23 +49,32 @@ class TrainRecipe(BaseModel):
     def _spread(cls, values: Any) -> Any:
         if not isinstance(values, dict) or "model" not in values:
             return values
+        if isinstance(values.get("data"), str):
+            values = {**values, "data": load_recipe(find_recipe("data", values["data"]))}
         shared = {"template": values["template"]} if "template" in values else {}
-        stages = {name: values.get(name) or {} for name in ("distill", "sft", "evaluation")}
+        names = [name for name in ("distill", "sft", "grpo") if values.get(name) is not None]
+        stages = {name: values.get(name) or {} for name in (*names, "evaluation")}
         for stage in stages.values():
             for key in ("model", "template"):
                 if isinstance(stage, dict) and key in stage:
                     raise ValueError(f"{key} stands at the top of a recipe and holds for all its stages")
         judge = {**(stages["evaluation"].get("judge") or {}), **shared, "model": f"hf/{values['model']}"}
-        return {
-            **values,
-            "distill": {**stages["distill"], **shared},
-            "sft": {**stages["sft"], **shared, "model": values["model"]},
-            "evaluation": {**stages["evaluation"], "judge": judge},
-        }
+        model = {"distill": {}, "sft": {"model": values["model"]}, "grpo": {"model": values["model"]}}
+        filled = {name: {**stages[name], **shared, **model[name]} for name in names if isinstance(stages[name], dict)}
+        return {**values, **filled, "evaluation": {**stages["evaluation"], "judge": judge}}
 
     @model_validator(mode="after")
-    def _splits_exist(self) -> TrainRecipe:
-        for key, split in (("train_split", self.train_split), ("evaluation.split", self.evaluation.split)):
+    def _stages_fit(self) -> TrainRecipe:
+        if self.sft is None and self.grpo is None:
+            raise ValueError("a recipe trains something: give it sft (with distill), grpo, or both")
+        if (self.sft is None) != (self.distill is None):
+            raise ValueError("sft learns the traces that distill writes: give both, or neither")
+        splits = {"evaluation.split": self.evaluation.split}
+        if self.distill is not None:
+            splits["distill_split"] = self.distill_split
+        if self.grpo is not None:
+            splits["grpo_split"] = self.grpo_split
+        for key, split in splits.items():
             if split not in self.data.splits:
                 raise ValueError(f'{key}: the data has no split "{split}"; it has {", ".join(self.data.splits)}')
         return self

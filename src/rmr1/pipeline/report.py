@@ -14,6 +14,7 @@ from rmr1.reporting.training_report import Curve, Series, Stage, StagedSample, T
 from rmr1.runs import Journal
 
 _SAMPLES = 100
+_STEP = "optimiser step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,14 @@ class Evaluation:
 
 
 def training_report(
-    title: str, identity: Mapping[str, Any], metrics: Path, evaluations: Sequence[Evaluation]
+    title: str, identity: Mapping[str, Any], metrics: Mapping[str, Path], evaluations: Sequence[Evaluation]
 ) -> TrainingReport:
     """Build the report.
 
     Args:
         title: Heading.
         identity: The run's identity, of which the short values are shown.
-        metrics: ``metrics.jsonl`` of the fine-tuning.
+        metrics: ``metrics.jsonl`` of each stage, "sft" and "grpo".
         evaluations: The same pairs judged at each point, in the order of the training.
     """
     last = evaluations[-1].result.results
@@ -77,30 +78,53 @@ def _facts(identity: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name.replace("_", " "), value
 
 
-def _curves(metrics: Path) -> Iterator[Curve]:
-    with Journal(metrics) as journal:
-        records = list(journal)
-    steps = [record for record in records if record["kind"] == "step"]
-    held = [record for record in records if record["kind"] == "held_out"]
+def _curves(metrics: Mapping[str, Path]) -> Iterator[Curve]:
+    for stage, file in metrics.items():
+        with Journal(file) as journal:
+            records = list(journal)
+        steps = [record for record in records if record["kind"] == "step"]
+        held = [record for record in records if record["kind"] == "held_out"]
+        yield from (_sft_curves if stage == "sft" else _grpo_curves)(steps, held)
+
+
+def _sft_curves(steps: list[dict[str, Any]], held: list[dict[str, Any]]) -> Iterator[Curve]:
     yield Curve(
-        "Loss",
+        "Stage 1: loss",
         "nats per token of the trace",
-        "optimiser step",
-        (
-            Series("training", tuple((record["step"], record["loss"]) for record in steps)),
-            Series("held out", tuple((record["step"], record["loss"]) for record in held)),
-        ),
+        _STEP,
+        (_line("training", steps, "loss"), _line("held out", held, "loss")),
     )
-    verdicts = tuple((record["step"], record["accuracy"]) for record in held if record["accuracy"] is not None)
     yield Curve(
-        "Verdict after the right reasoning",
+        "Stage 1: verdict after the right reasoning",
         "share of right letters, teacher-forced",
-        "optimiser step",
-        (Series("held out", verdicts),),
+        _STEP,
+        (_line("held out", held, "accuracy"),),
+    )
+
+
+def _grpo_curves(steps: list[dict[str, Any]], held: list[dict[str, Any]]) -> Iterator[Curve]:
+    shares = ("accuracy", "position_consistency", "invalid", "zero_variance")
+    yield Curve("Stage 2: reward", "mean of the rollouts", _STEP, (_line("training", steps, "reward"),))
+    yield Curve(
+        "Stage 2: rollouts",
+        "share",
+        _STEP,
+        tuple(_line(name.replace("_", " "), steps, name) for name in shares),
     )
     yield Curve(
-        "Learning rate", "", "optimiser step", (Series("", tuple((r["step"], r["learning_rate"]) for r in steps)),)
+        "Stage 2: held-out pairs, greedy",
+        "share",
+        _STEP,
+        tuple(_line(name.replace("_", " "), held, name) for name in ("accuracy", "position_consistency", "invalid")),
     )
+    yield Curve("Stage 2: length", "tokens of a rollout", _STEP, (_line("training", steps, "completion_tokens"),))
+    yield Curve("Stage 2: entropy", "nats per token", _STEP, (_line("training", steps, "entropy"),))
+    if any(record["kl"] is not None for record in steps):
+        yield Curve("Stage 2: divergence", "nats per token", _STEP, (_line("training", steps, "kl"),))
+
+
+def _line(name: str, records: list[dict[str, Any]], field: str) -> Series:
+    return Series(name, tuple((record["step"], record[field]) for record in records if record[field] is not None))
 
 
 def _staged(evaluations: Sequence[Evaluation]) -> Iterator[StagedSample]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from rmr1.config import DistillConfig, GrpoConfig, SftConfig
 from rmr1.curation import curate
 from rmr1.distill import Listener as DistillListener
 from rmr1.distill import distill_source
@@ -22,7 +23,7 @@ from rmr1.pipeline.recipe import TrainRecipe
 from rmr1.pipeline.report import Evaluation, training_report
 from rmr1.reporting.html import write_training_report
 from rmr1.runs import RunDirectory, default_run_name
-from rmr1.training import SftListener, SftResult, SftTask, train_sft
+from rmr1.training import GrpoListener, GrpoResult, GrpoTask, SftListener, SftResult, SftTask, train_grpo, train_sft
 
 
 class TrainListener(Protocol):
@@ -44,6 +45,10 @@ class TrainListener(Protocol):
 
     def fine_tuning(self) -> AbstractContextManager[SftListener]:
         """For stage 1."""
+        ...
+
+    def optimising(self) -> AbstractContextManager[GrpoListener]:
+        """For stage 2."""
         ...
 
 
@@ -82,25 +87,40 @@ class _Training:
         self._listener = listener
 
     def run(self, name: str) -> TrainResult:
+        recipe = self._recipe
         self._listener.stage("data")
-        data = curate(self._recipe.data, self._listener, out=self._path / "data")
-        self._listener.stage("traces")
-        traces = self._distill(data.run / f"{self._recipe.train_split}.jsonl")
-        pairs = data.run / f"{self._recipe.evaluation.split}.jsonl"
-        before = self._evaluate("before training", pairs, "before", self._recipe.evaluation.judge.model)
-        self._listener.stage("supervised fine-tuning")
-        tuned = self._fine_tune(traces)
-        after = self._evaluate("after SFT", pairs, "after-sft", f"hf/{tuned.model}")
-        return self._conclude(name, data.results, tuned, (before, after))
+        data = curate(recipe.data, self._listener, out=self._path / "data")
+        pairs = data.run / f"{recipe.evaluation.split}.jsonl"
+        evaluations = [self._evaluate("before training", pairs, "before", recipe.evaluation.judge.model)]
+        model = recipe.model
+        stages: dict[str, Mapping[str, Any]] = {}
+        if recipe.sft is not None and recipe.distill is not None:
+            traces = self._distill(data.run / f"{recipe.distill_split}.jsonl", recipe.distill)
+            tuned = self._fine_tune(traces, recipe.sft)
+            model, stages["sft"] = str(tuned.model), tuned.results
+            evaluations.append(self._evaluate("after SFT", pairs, "after-sft", f"hf/{model}"))
+        if recipe.grpo is not None:
+            optimised = self._optimise(data.run / f"{recipe.grpo_split}.jsonl", recipe.grpo, model)
+            model, stages["grpo"] = str(optimised.model), optimised.results
+            evaluations.append(self._evaluate("after GRPO", pairs, "after-grpo", f"hf/{model}"))
+        return self._conclude(name, data.results, stages, Path(model), tuple(evaluations))
 
-    def _distill(self, pairs: Path) -> Path:
+    def _distill(self, pairs: Path, config: DistillConfig) -> Path:
+        self._listener.stage("traces")
         task = PairTask(str(pairs), run=self._path / "traces")
         with self._listener.distilling() as listener:
-            return asyncio.run(distill_source(task, self._recipe.distill, listener)).traces
+            return asyncio.run(distill_source(task, config, listener)).traces
 
-    def _fine_tune(self, traces: Path) -> SftResult:
+    def _fine_tune(self, traces: Path, config: SftConfig) -> SftResult:
+        self._listener.stage("stage 1, supervised fine-tuning")
         with self._listener.fine_tuning() as listener:
-            return train_sft(SftTask(traces, run=self._path / "sft"), self._recipe.sft, listener)
+            return train_sft(SftTask(traces, run=self._path / "sft"), config, listener)
+
+    def _optimise(self, pairs: Path, config: GrpoConfig, model: str) -> GrpoResult:
+        self._listener.stage("stage 2, reinforcement learning")
+        task = GrpoTask(pairs, run=self._path / "grpo")
+        with self._listener.optimising() as listener:
+            return train_grpo(task, config.model_copy(update={"model": model}), listener)
 
     def _evaluate(self, name: str, pairs: Path, folder: str, model: str) -> Evaluation:
         self._listener.stage(f"evaluation {name}")
@@ -112,14 +132,20 @@ class _Training:
         return Evaluation(name, result)
 
     def _conclude(
-        self, name: str, data: Mapping[str, Any], tuned: SftResult, evaluations: tuple[Evaluation, ...]
+        self,
+        name: str,
+        data: Mapping[str, Any],
+        stages: Mapping[str, Mapping[str, Any]],
+        model: Path,
+        evaluations: tuple[Evaluation, ...],
     ) -> TrainResult:
         results = {
             "evaluations": {evaluation.name: evaluation.result.results for evaluation in evaluations},
-            "sft": tuned.results,
+            **stages,
             "data": {"splits": data["splits"]},
         }
         self._directory.write_json("results.json", results)
-        report = training_report(name, self._directory.identity, tuned.run / "metrics.jsonl", evaluations)
+        metrics = {stage: self._path / stage / "metrics.jsonl" for stage in stages}
+        report = training_report(name, self._directory.identity, metrics, evaluations)
         write_training_report(report, self._path / "report.html")
-        return TrainResult(self._path, tuned.model, evaluations, results)
+        return TrainResult(self._path, model, evaluations, results)

@@ -25,6 +25,7 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
         trainer: The trainer that it follows.
         evaluate: Evaluates what is held out after this many steps; None where nothing is.
         interrupted: Set to end after the step under way, with a checkpoint.
+        budget_s: Seconds of steps that are left; the training ends after the step that uses them up. None for no limit.
 
     Args:
         listener: Told of each step.
@@ -50,9 +51,11 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
         self._describe = describe
         self._began = self._saved = time.monotonic()
         self._seconds = 0.0
+        self._out_of_time = False
         self.trainer: KeepingTrainer | None = None
         self.evaluate: Callable[[int], HeldT] | None = None
         self.interrupted = False
+        self.budget_s: float | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Tell where the training stands, and evaluate the model as it was."""
@@ -69,12 +72,19 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
         """Stop the clock; decide whether to save. The step itself is told when its loss is known."""
         now = time.monotonic()
         self._seconds = now - self._began
-        last = state.global_step >= state.max_steps
+        last = state.global_step >= state.max_steps or self._spent()
         by_time, steps = now - self._saved >= self._save_every_s, self._save_steps
         due = by_time if steps is None else state.global_step % steps == 0
         due = (due or self.interrupted) and not last
         control.should_save = self.trainer.agree(due) if self.trainer is not None else due
-        control.should_training_stop = control.should_training_stop or self.interrupted
+        control.should_training_stop = control.should_training_stop or self.interrupted or last
+
+    def _spent(self) -> bool:
+        if self.budget_s is not None:
+            self.budget_s -= self._seconds
+            out = self.budget_s <= 0
+            self._out_of_time = self.trainer.agree(out) if self.trainer is not None else out
+        return self._out_of_time
 
     def on_log(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         """Write down a step, and evaluate where it is time: before the checkpoint, which thus has all that was before it."""
@@ -84,7 +94,7 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
         step = self._describe(state.global_step, logs, self._seconds)
         self._record({"kind": "step", **fields(step), "seconds": round(self._seconds, 3)})
         self._listener.stepped(step)
-        if state.global_step in self._evaluate_after:
+        if state.global_step in self._evaluate_after or self._out_of_time:
             self._evaluate_now(state.global_step)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:

@@ -17,7 +17,7 @@ from rmr1.runs import RunDirectory
 from rmr1.training.checkpoints import checkpoint_step, latest_whole
 from rmr1.training.course import Course
 from rmr1.training.interruption import gentle_interruption
-from rmr1.training.keeping import KeepingTrainer
+from rmr1.training.keeping import KeepingTrainer, known_warnings
 from rmr1.training.listener import TrainingListener
 from rmr1.training.machine import Machine
 
@@ -59,7 +59,7 @@ class TrainingJob:
         Raises:
             KeyboardInterrupt: The user interrupted; a checkpoint was written.
         """
-        with self._interruptible(trainer.course):
+        with known_warnings(), self._interruptible(trainer.course):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         if trainer.course.interrupted:
             raise KeyboardInterrupt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from rmr1.training.grpo.judging import judge_held_out
 from rmr1.training.grpo.outcomes import summarise
 from rmr1.training.grpo.trainer import VerdictTrainer
 from rmr1.training.job import TrainingJob
-from rmr1.training.keeping import adapters, merge_adapters
+from rmr1.training.keeping import adapters, known_warnings, merge_adapters
 from rmr1.training.listener import GrpoStep, HeldJudged
 from rmr1.training.schedule import evaluation_steps
 
@@ -65,13 +64,15 @@ class Optimisation:
         checkpoint, done = job.find_checkpoint()
         self._best = max([line["accuracy"] for line in job.lines("held_out")], default=-1.0)
         trainer = self._trainer(model, learnt, unseen, steps)
+        if config.max_minutes is not None:
+            trainer.course.budget_s = config.max_minutes * 60 - sum(line["seconds"] for line in job.lines("step"))
         job.train(trainer, checkpoint)
         job.save_model(trainer, self._tokenizer, card, self._published)
         if job.machine.rank == 0:
             merge_adapters(job.path / "best", folder, self._published)
-        results = self._results(learnt, unseen, steps)
+        results = self._results(learnt, unseen)
         job.conclude(results)
-        return results, steps - done
+        return results, trainer.state.global_step - done
 
     def _ask(self, pairs: Sequence[PreferencePair], config: GrpoConfig) -> Asked:
         shown = [show(pair, self._template, config) for pair in pairs]
@@ -113,9 +114,7 @@ class Optimisation:
             lambda number, logs, seconds: self._describe(trainer, learnt, number, logs, seconds),
         )
         groups = flatten(learnt.pairs, training_order(len(learnt.pairs), steps, config), config)
-        with warnings.catch_warnings():
-            # peft asks a model for this by the name that it had until transformers 5.
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        with known_warnings():
             trainer = VerdictTrainer(
                 config,
                 groups,
@@ -173,18 +172,18 @@ class Optimisation:
             self._job.save_model(trainer, self._tokenizer, self._card, self._published, best=True)
         return held
 
-    def _results(self, learnt: Asked, unseen: Asked, steps: int) -> dict[str, Any]:
+    def _results(self, learnt: Asked, unseen: Asked) -> dict[str, Any]:
         lines, held = self._job.lines("step"), self._job.lines("held_out")
         if not lines:
             return {}
         tail = lines[-max(1, len(lines) // 10) :]
         best = max(held[1:], key=lambda line: line["accuracy"], default=None)
         return {
-            "steps": steps,
+            "steps": len(lines),
             "pairs": len(learnt.pairs),
             "dropped_too_long": learnt.too_long,
             "held_out": len(unseen.pairs),
-            "rollouts": sum(self._config.rows_per_step for _ in lines),
+            "rollouts": self._config.rows_per_step * len(lines),
             "first_reward": lines[0]["reward"],
             "last_reward": sum(line["reward"] for line in tail) / len(tail),
             "seconds_rollout": round(sum(line["seconds_rollout"] for line in lines), 1),

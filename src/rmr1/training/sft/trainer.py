@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from trl import SFTTrainer, pack_dataset
 
 from rmr1.config import SftConfig
 from rmr1.training.course import Course
-from rmr1.training.keeping import KeepingTrainer, adapters
+from rmr1.training.keeping import KeepingTrainer, adapters, known_warnings
 from rmr1.training.listener import Held, Step
 from rmr1.training.machine import Machine
 from rmr1.training.sft.examples import Example
@@ -92,9 +91,7 @@ def build_trainer(
     config: SftConfig, machine: Machine, model: Any, tokenizer: Any, rows: Rows, run: Path, course: Course[Step, Held]
 ) -> TraceTrainer:
     """Put a trainer together; adapters are added to the model where the configuration asks for them."""
-    with warnings.catch_warnings():
-        # peft asks a model for this by the name that it had until transformers 5.
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+    with known_warnings():
         return TraceTrainer(
             config,
             rows.order,

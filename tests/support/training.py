@@ -1,0 +1,20 @@
+"""A listener that remembers what a training tells it."""
+
+
+class Memory:
+    """Remembers what it is told."""
+
+    def __init__(self):
+        self.said, self.steps, self.held = [], [], []
+
+    def say(self, message):
+        self.said.append(message)
+
+    def started(self, total, done):
+        self.total = total
+
+    def stepped(self, step):
+        self.steps.append(step)
+
+    def evaluated(self, held):
+        self.held.append(held)
