@@ -10,6 +10,7 @@
     ├── DownloadError (OSError)            a file could not be fetched
     │   └── ChecksumError                  it was fetched, and is not the file that was pinned
     ├── EngineError (RuntimeError)         an engine cannot go on at all
+    ├── TrainingError (RuntimeError)       a training that was launched in processes of its own has failed
     └── RunError (RuntimeError)            a run directory
         ├── RunMismatchError               it belongs to another configuration or other data
         ├── RunLockedError                 another process is writing to it
@@ -68,6 +69,10 @@ class ChecksumError(DownloadError):
 
 class EngineError(RMR1Error, RuntimeError):
     """An engine cannot go on: no request of this run can succeed."""
+
+
+class TrainingError(RMR1Error, RuntimeError):
+    """A training in processes of its own has failed."""
 
 
 class RunError(RMR1Error, RuntimeError):

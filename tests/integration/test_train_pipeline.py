@@ -9,8 +9,9 @@ import yaml
 
 from rmr1.config import find_recipe
 from rmr1.config.recipes import recipe_names
-from rmr1.errors import ConfigError
+from rmr1.errors import ConfigError, TrainingError
 from rmr1.pipeline import load_train_recipe
+from rmr1.pipeline.launch import launch
 from tests.support.tiny_model import write_tiny_model
 
 CODE = """
@@ -30,6 +31,14 @@ RECIPE = {
     },
     "distill": {"teacher": "program/curriculum", "orders": "given"},
     "sft": {"batch_size": 4, "micro_batch_size": 4, "max_steps": 3, "held_out_share": 0.2, "evaluations": 1},
+    "grpo": {
+        "pairs_per_step": 4,
+        "rollouts": 2,
+        "micro_batch_size": 8,
+        "max_steps": 2,
+        "max_tokens": 8,
+        "held_out_share": 0.2,
+    },
     "evaluation": {"limit": 3, "judge": {"max_tokens": 8, "logprobs": False}},
 }
 
@@ -55,24 +64,27 @@ def test_all_stages_then_nothing_to_do_then_a_pair_of_the_users_own(folder):
     stages = [line.split("] ")[1] for line in first.stderr.splitlines() if line.startswith("[")]
     assert stages == [
         "data",
-        "traces",
         "evaluation before training",
-        "supervised fine-tuning",
+        "traces",
+        "stage 1, supervised fine-tuning",
         "evaluation after SFT",
+        "stage 2, reinforcement learning",
+        "evaluation after GRPO",
     ]
     results = json.loads((folder / "run/results.json").read_text())
-    assert list(results["evaluations"]) == ["before training", "after SFT"]
+    assert list(results["evaluations"]) == ["before training", "after SFT", "after GRPO"]
     assert {evaluation["judgements"] for evaluation in results["evaluations"].values()} == {6}
     page = (folder / "run/report.html").read_text()
     assert "before training" in page
     assert "after SFT" in page
-    weights = (folder / "run/sft/model/model.safetensors").read_bytes()
+    assert "Stage 2: reward" in page
+    weights = (folder / "run/grpo/model/model.safetensors").read_bytes()
 
     own = json.dumps({"prompt": "Name a prime.", "chosen": "7", "rejected": "8"})
     again = train(folder, stdin=own)
     assert again.returncode == 0, again.stderr
     assert json.loads((folder / "run/results.json").read_text()) == results
-    assert (folder / "run/sft/model/model.safetensors").read_bytes() == weights
+    assert (folder / "run/grpo/model/model.safetensors").read_bytes() == weights
     assert "Name a prime." in again.stdout
     assert "Name a prime." not in first.stdout
 
@@ -81,18 +93,68 @@ def test_all_stages_then_nothing_to_do_then_a_pair_of_the_users_own(folder):
     assert "run is another run: sft was" in other.stderr
 
 
+@pytest.mark.slow
+def test_training_stages_run_under_a_launcher(folder):
+    launched = train(folder, f"launch=[{sys.executable}]", "grpo.max_steps=1")
+    assert launched.returncode == 0, launched.stderr
+    assert (folder / "run/grpo.yaml").is_file()
+    assert list(json.loads((folder / "run/results.json").read_text())["evaluations"])[-1] == "after GRPO"
+
+
+def test_a_launcher_that_is_not_there_is_named(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    with pytest.raises(TrainingError, match="launch: no command 'nope'"):
+        launch(["nope"], "sft", {}, folder / "traces.jsonl", folder / "sft")
+    with pytest.raises(TrainingError, match="sft ended with status 2 under"):
+        launch([sys.executable], "sft", {"nope": 1}, folder / "traces.jsonl", folder / "sft")
+
+
+NAMES = (
+    *("smollm2-135m-cpu", "smollm2-135m-cpu-60min", "qwen2.5-7b-instruct-lora-1gpu"),
+    *(f"{model}-{size}" for model in ("deepseek-r1-distill-qwen",) for size in ("7b", "14b", "32b")),
+    *(f"qwen2.5-{size}-instruct" for size in ("7b", "14b", "32b")),
+)
+
+
 def test_every_shipped_recipe_loads():
-    assert "smollm2-135m-cpu" in recipe_names("train")
+    assert set(NAMES) <= set(recipe_names("train"))
     for name in recipe_names("train"):
-        recipe = load_train_recipe(find_recipe("train", name))
-        assert recipe.sft.model == recipe.model
-        assert recipe.distill.template == recipe.evaluation.judge.template == recipe.template
+        file = find_recipe("train", name)
+        recipe = load_train_recipe(file)
+        assert file.read_text().startswith("# ")
+        stages = [stage for stage in (recipe.distill, recipe.sft, recipe.grpo, recipe.evaluation.judge) if stage]
+        assert {stage.template for stage in stages} == {recipe.template}
+        assert {stage.model for stage in (recipe.sft, recipe.grpo) if stage} == {recipe.model}
+
+
+@pytest.mark.parametrize(
+    ("size", "instruct", "distilled"), [("7b", 1e-6, 1e-6), ("14b", 7e-7, 1e-6), ("32b", 5e-7, 8e-7)]
+)
+def test_the_papers_recipes_of_stage_2(size, instruct, distilled):
+    tuned = load_train_recipe(find_recipe("train", f"qwen2.5-{size}-instruct"))
+    native = load_train_recipe(find_recipe("train", f"deepseek-r1-distill-qwen-{size}"))
+    for recipe, rate in ((tuned, instruct), (native, distilled)):
+        grpo = recipe.grpo
+        assert (grpo.learning_rate, grpo.rollouts, grpo.group_size, grpo.kl) == (rate, 7, 7, 1e-3)
+        assert (grpo.pairs_per_step, grpo.steps_per_rollout, grpo.loss) == (128, 8, "sequence-mean")
+        assert (grpo.max_prompt_tokens, grpo.max_tokens, grpo.orders, grpo.schedule) == (
+            4096,
+            8192,
+            "random",
+            "constant",
+        )
+    assert native.sft is None
+    assert native.template == "reasoning-native"
+    assert tuned.data.splits["distill"] == 0.12
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train_split": "nope"}, 'train_split: the data has no split "nope"; it has train, held_out'),
+        ({"distill_split": "nope"}, 'distill_split: the data has no split "nope"; it has train, held_out'),
+        ({"grpo_split": "nope"}, 'grpo_split: the data has no split "nope"; it has train, held_out'),
+        ({"sft": None}, "sft learns the traces that distill writes: give both, or neither"),
+        ({"sft": None, "distill": None, "grpo": None}, "a recipe trains something"),
         ({"sft": {"model": "other"}}, "model stands at the top of a recipe and holds for all its stages"),
         ({"stages": 3}, 'unknown key "stages"'),
     ],

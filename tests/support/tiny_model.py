@@ -81,23 +81,23 @@ def write_traces(path: Path, count: int) -> Path:
     return path
 
 
-def write_tiny_judge(folder: Path, steps: int = 60) -> Path:
-    """A tiny model that answers every prompt with A or B, each about half of the time."""
+def write_tiny_judge(folder: Path, steps: int = 40) -> Path:
+    """A tiny model that answers every prompt with A or B, each about half of the time. Each answer is one token of its own."""
     import torch
 
-    tokenizer, model = tiny_tokenizer(), tiny_model()
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens([answer("A"), answer("B")])
+    model = tiny_model(vocab_size=len(tokenizer))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     chance = torch.Generator().manual_seed(0)
+    head = tokenizer("<|im_end|>\n<|im_start|>assistant\n")["input_ids"]
     answers = [tokenizer(f"{answer(letter)}<|im_end|>")["input_ids"] for letter in "AB"]
     for _ in range(steps):
-        rows = []
-        for letter in torch.randint(2, (16,), generator=chance).tolist():
-            noise = torch.randint(3, 259, (40,), generator=chance).tolist()
-            head = tokenizer("<|im_end|>\n<|im_start|>assistant\n")["input_ids"]
-            rows.append([*noise, *head, *answers[letter]])
-        ids = torch.tensor(rows)
+        noise = torch.randint(3, 259, (16, 60), generator=chance).tolist()
+        chosen = torch.randint(2, (16,), generator=chance).tolist()
+        ids = torch.tensor([[*row, *head, *answers[one]] for row, one in zip(noise, chosen, strict=True)])
         labels = ids.clone()
-        labels[:, : -len(answers[0])] = -100
+        labels[:, :-2] = -100
         model(input_ids=ids, labels=labels).loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 from rmr1.cli.main import app
-from rmr1.config import EngineConfig, JudgeConfig, load_config
+from rmr1.config import EngineConfig, GrpoConfig, JudgeConfig, SftConfig, load_config
 from rmr1.engines.resolve import ENGINES
 from rmr1.prompts import template_names
 from rmr1.verdict import RULES, problems
@@ -130,6 +130,25 @@ def test_every_configuration_key_is_listed_with_its_default(heading: str, kind: 
         else:
             value = yaml.safe_load(cell.strip("`"))
             assert (tuple(value) if isinstance(value, list) else value) == field.default, name
+
+
+@pytest.mark.parametrize(("name", "kind"), [("sft.md", SftConfig), ("grpo.md", GrpoConfig)])
+def test_every_key_of_a_training_is_listed_with_its_default(name: str, kind: type[BaseModel]) -> None:
+    listed = rows(section(name, "Settings"))
+    defaults = dict(flattened(kind))
+    assert set(listed) == set(defaults)
+    for key, default in defaults.items():
+        value = yaml.safe_load(listed[key].strip("`"))
+        value = tuple(value) if isinstance(default, tuple) else float(value) if isinstance(default, float) else value
+        assert value == default, key
+
+
+def flattened(kind: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, field in kind.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            yield from flattened(type(field.default), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field.default
 
 
 def test_every_flag_of_judge_is_listed() -> None:

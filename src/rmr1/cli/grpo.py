@@ -38,7 +38,10 @@ def grpo(
     seed: Annotated[int | None, typer.Option(help="Seed of order and rollouts.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, such as loss=sequence-mean.")] = None,
-    run: Annotated[Path | None, typer.Option(help="Directory of the run; the same one resumes it.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", "--run-directory", help="Directory of the run; the same one resumes it."),
+    ] = None,
 ) -> None:
     """Reinforcement learning with a correctness reward: resumable, judged on held-out pairs; prints its results as JSON."""
     flags = {

@@ -33,7 +33,10 @@ def sft(
     seed: Annotated[int | None, typer.Option(help="Seed of the order of examples.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, such as lora.rank=64.")] = None,
-    run: Annotated[Path | None, typer.Option(help="Directory of the run; the same one resumes it.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", "--run-directory", help="Directory of the run; the same one resumes it."),
+    ] = None,
 ) -> None:
     """Fine-tune a judge on traces: resumable, evaluated on held-out traces on the way; prints its results as JSON."""
     flags = {

@@ -36,7 +36,10 @@ class TrainRecipe(BaseModel):
 
     model: Annotated[str, Field(description="The model to train: a catalogue or hub name, or a folder")]
     template: Annotated[str, Field(description="Prompt template, of the traces and of the evaluations")] = "cor"
-    data: Annotated[DataRecipe, Field(description="A recipe of rmr1 data, or its name")]
+    launch: Annotated[
+        list[str], Field(description="Launcher of the training stages, such as [torchrun, --nproc-per-node, '8']")
+    ] = []
+    data: Annotated[DataRecipe, Field(description="A recipe of rmr1 data, its name, or changes to a named base")]
     distill_split: Annotated[str, Field(description="The split of the data that traces are written for")] = "train"
     grpo_split: Annotated[str, Field(description="The split of the data whose pairs are rewarded")] = "train"
     distill: DistillConfig | None = None
@@ -49,8 +52,7 @@ class TrainRecipe(BaseModel):
     def _spread(cls, values: Any) -> Any:
         if not isinstance(values, dict) or "model" not in values:
             return values
-        if isinstance(values.get("data"), str):
-            values = {**values, "data": load_recipe(find_recipe("data", values["data"]))}
+        values = {**values, "data": _data(values.get("data"))}
         shared = {"template": values["template"]} if "template" in values else {}
         names = [name for name in ("distill", "sft", "grpo") if values.get(name) is not None]
         stages = {name: values.get(name) or {} for name in (*names, "evaluation")}
@@ -78,6 +80,16 @@ class TrainRecipe(BaseModel):
             if split not in self.data.splits:
                 raise ValueError(f'{key}: the data has no split "{split}"; it has {", ".join(self.data.splits)}')
         return self
+
+
+def _data(value: Any) -> Any:
+    """A recipe of ``rmr1 data`` by name, or one that changes some keys of a named ``base``."""
+    if isinstance(value, str):
+        return load_recipe(find_recipe("data", value)).model_dump()
+    if isinstance(value, dict) and "base" in value:
+        changes = {key: changed for key, changed in value.items() if key != "base"}
+        return {**load_recipe(find_recipe("data", value["base"])).model_dump(), **changes}
+    return value
 
 
 def load_train_recipe(

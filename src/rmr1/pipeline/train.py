@@ -19,6 +19,7 @@ from rmr1.distill import Listener as DistillListener
 from rmr1.distill import distill_source
 from rmr1.judging import JobResult, PairTask, judge_source
 from rmr1.judging import Listener as JudgeListener
+from rmr1.pipeline.launch import launch
 from rmr1.pipeline.recipe import TrainRecipe
 from rmr1.pipeline.report import Evaluation, training_report
 from rmr1.reporting.html import write_training_report
@@ -113,14 +114,22 @@ class _Training:
 
     def _fine_tune(self, traces: Path, config: SftConfig) -> SftResult:
         self._listener.stage("stage 1, supervised fine-tuning")
+        self._launch("sft", config, traces)
         with self._listener.fine_tuning() as listener:
             return train_sft(SftTask(traces, run=self._path / "sft"), config, listener)
 
     def _optimise(self, pairs: Path, config: GrpoConfig, model: str) -> GrpoResult:
         self._listener.stage("stage 2, reinforcement learning")
-        task = GrpoTask(pairs, run=self._path / "grpo")
+        config = config.model_copy(update={"model": model})
+        self._launch("grpo", config, pairs)
         with self._listener.optimising() as listener:
-            return train_grpo(task, config.model_copy(update={"model": model}), listener)
+            return train_grpo(GrpoTask(pairs, run=self._path / "grpo"), config, listener)
+
+    def _launch(self, stage: str, config: SftConfig | GrpoConfig, data: Path) -> None:
+        """Train under the recipe's launcher, if it has one; the run is then complete, and this process only reads its results."""
+        if self._recipe.launch:
+            settings = config.model_dump(mode="json", exclude_unset=True)
+            launch(self._recipe.launch, stage, {**settings, "model": config.model}, data, self._path / stage)
 
     def _evaluate(self, name: str, pairs: Path, folder: str, model: str) -> Evaluation:
         self._listener.stage(f"evaluation {name}")

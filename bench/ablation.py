@@ -1,0 +1,211 @@
+"""The paper's ablation at a small scale: what do distillation, reinforcement learning and the reasoning itself each bring?
+
+Every cell gets the same minutes of training on this machine and is judged on the same held-out pairs, in both orders:
+
+- sft             stage 1 for the whole time
+- sft+grpo        stage 1 for half of it, stage 2 for the rest
+- grpo            stage 1 on traces whose verdicts are flipped by chance, for the format alone; stage 2 for the rest
+- sft+grpo, verdict only   the same as sft+grpo with a prompt that asks for nothing but the verdict
+- sft+grpo, single groups  the same as sft+grpo with a group for each order instead of one for both
+
+The cells of a seed are compared pair by pair with "sft+grpo". Every step is a run: the same command goes on after an interruption,
+and more ``--minutes`` or ``--seeds`` go into a directory of their own.
+
+    python bench/ablation.py --minutes 20 --seeds 0 --out runs/ablation
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from scipy.stats import bootstrap
+
+REASONING, VERDICT_ONLY = "cor-brief", "verdict-only"
+BASELINE = "sft+grpo"
+DATA = {
+    "sources": [{"curriculum": {"count": 2400, "seed": 0}}],
+    "screens": {"near_duplicates": None},
+    "orders": "given",
+    "splits": {"train": 0.85, "held_out": 0.15},
+}
+YES = re.compile(r"yes, so [AB]\.")
+VERDICT = re.compile(r"\[\[([AB])\]\]")
+OTHER = {"A": "B", "B": "A"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a judge of the table went through. ``sft`` and ``grpo`` are shares of the time."""
+
+    name: str
+    sft: float
+    grpo: float
+    template: str = REASONING
+    format_only: bool = False
+    group: str = "pair"
+
+
+CELLS = (
+    Cell("sft", 1.0, 0.0),
+    Cell(BASELINE, 0.5, 0.5),
+    Cell("grpo", 0.15, 0.85, format_only=True),
+    Cell("sft+grpo, verdict only", 0.5, 0.5, template=VERDICT_ONLY),
+    Cell("sft+grpo, single groups", 0.5, 0.5, group="comparison"),
+)
+
+
+def rmr1(*words: object, out: Path | None = None) -> None:
+    command = [sys.executable, "-m", "rmr1.cli.main", *map(str, words)]
+    print("+ rmr1", *words, file=sys.stderr, flush=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    if out is not None:
+        out.write_text(done.stdout)
+
+
+def traces(out: Path, data: Path, template: str) -> Path:
+    """Traces of the programmatic teacher; under the prompt for the verdict alone, nothing is left of them but that."""
+    run = out / f"traces-{template}"
+    teacher = ("--teacher", "program/curriculum", "--orders", "given")
+    rmr1("distill", data / "train.jsonl", *teacher, "--template", template, "--run", run)
+    file = run / "traces.jsonl"
+    if template == REASONING:
+        return file
+    return rewrite(file, run / "verdicts.jsonl", lambda text, _: f"<answer>{VERDICT.search(text)[0]}</answer>")
+
+
+def rewrite(source: Path, target: Path, change) -> Path:
+    rows = [json.loads(line) for line in source.read_text().splitlines()]
+    with target.open("w") as lines:
+        for row in rows:
+            row["completion"][0]["content"] = change(row["completion"][0]["content"], row["id"])
+            lines.write(json.dumps(row) + "\n")
+    return target
+
+
+def flipped_by_chance(text: str, name: str) -> str:
+    """A trace whose verdict says nothing about the responses: for half of the ids, yes and no change places."""
+    if hashlib.sha256(name.encode()).digest()[0] & 1:
+        return text
+    wrong = OTHER[VERDICT.search(text)[1]]
+    text = re.sub(r", no\.", ", NEW.", text)
+    text = YES.sub("no.", text)
+    text = text.replace("NEW.", f"yes, so {wrong}.")
+    return VERDICT.sub(f"[[{wrong}]]", text)
+
+
+def seconds(run: Path) -> float:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return sum(line["seconds"] for line in lines if line["kind"] == "step")
+
+
+def train(cell: Cell, seed: int, out: Path, data: Path, given: argparse.Namespace) -> tuple[Path, float]:
+    file = traces(out, data, cell.template)
+    if cell.format_only:
+        file = rewrite(file, out / "format-only.jsonl", flipped_by_chance)
+    minutes = given.minutes * cell.sft
+    steps = max(1, round(60 * minutes / given.seconds_per_step))
+    name = f"sft-{cell.template}-{'format' if cell.format_only else 'right'}-{steps}-{seed}"
+    model = out / name
+    settings = [
+        "--set",
+        "held_out_share=0",
+        "--set",
+        "evaluations=0",
+        "--set",
+        f"template={cell.template}",
+        "--epochs",
+        "20",
+    ]
+    rmr1("sft", "--data", file, "--max-steps", steps, "--batch-size", 8, "--micro-batch-size", 8, "--learning-rate", "1e-4",
+         "--seed", seed, "--run", model, *settings)  # fmt: skip
+    used = seconds(model)
+    if not cell.grpo:
+        return model, used
+    left = given.minutes - used / 60
+    run = out / f"grpo-{cell.template}-{cell.group}-{'format' if cell.format_only else 'right'}-{seed}"
+    settings = [
+        f"group={cell.group}",
+        f"max_minutes={left:.2f}",
+        "evaluations=0",
+        "held_out_share=0",
+        "checkpoint_minutes=5",
+    ]
+    settings = [word for setting in settings for word in ("--set", setting)]
+    if (run / "run.json").exists():  # the time that stage 1 took is known more exactly with every reading
+        settings[3] = f"max_minutes={json.loads((run / 'run.json').read_text())['identity']['max_minutes']}"
+    rmr1("grpo", "--data", data / "train.jsonl", "--model", model, "--template", cell.template, "--pairs-per-step", 8,
+         "--rollouts", 4, "--micro-batch-size", 8, "--max-tokens", 160, "--epochs", 20, "--learning-rate", given.grpo_rate,
+         "--seed", seed, "--run", run, *settings)  # fmt: skip
+    return run, used + seconds(run)
+
+
+def judged(cell: Cell, model: Path, data: Path, given: argparse.Namespace) -> dict[str, dict]:
+    run = model / "held-out"
+    out = model / "held-out.jsonl"
+    rmr1("judge", data / "held_out.jsonl", "--model", f"hf/{model}", "--template", cell.template, "--limit", given.pairs,
+         "--max-tokens", 160, "--json", "--set", "logprobs=false", "--run", run, out=out)  # fmt: skip
+    return {row["id"]: row for row in map(json.loads, out.read_text().splitlines())}
+
+
+def share(values: np.ndarray) -> str:
+    if len(set(values.tolist())) < 2:
+        return f"{100 * values.mean():+.1f}"
+    found = bootstrap((values,), np.mean, rng=np.random.default_rng(0), method="percentile").confidence_interval
+    return f"{100 * values.mean():.1f} ({100 * found.low:.1f} to {100 * found.high:.1f})"
+
+
+def rows(results: dict[tuple[int, str], tuple[dict[str, dict], float]], seeds: list[int]) -> Iterator[str]:
+    yield "| cell | seed | minutes | accuracy, both orders | position consistency | invalid | difference to sft+grpo |"
+    yield "|---|---|---|---|---|---|---|"
+    for (seed, name), (pairs, spent) in results.items():
+        base = results[seed, BASELINE][0]
+        correct = np.array([bool(row["correct"]) for row in pairs.values()], float)
+        against = correct - np.array([bool(base[key]["correct"]) for key in pairs], float)
+        decided = np.array(
+            [row["position_consistent"] for row in pairs.values() if row["position_consistent"] is not None], float
+        )
+        invalid = np.mean([vote["side"] is None for row in pairs.values() for vote in row["verdicts"]])
+        difference = "" if name == BASELINE else share(against)
+        consistent = share(decided) if len(decided) else "none"
+        yield f"| {name} | {seed} | {spent / 60:.1f} | {share(correct)} | {consistent} | {100 * invalid:.1f} | {difference} |"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--minutes", type=float, default=20)
+    arguments.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0])
+    arguments.add_argument("--cells", help="names, separated by semicolons; all where not given")
+    arguments.add_argument("--pairs", type=int, default=300, help="held-out pairs")
+    arguments.add_argument(
+        "--seconds-per-step", type=float, default=6.0, help="of stage 1, to choose its number of steps"
+    )
+    arguments.add_argument("--grpo-rate", default="5e-6")
+    arguments.add_argument("--out", type=Path, default=Path("runs/ablation"))
+    given = arguments.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    recipe = given.out / "data.yaml"
+    recipe.write_text(yaml.safe_dump(DATA))
+    data = given.out / "data"
+    rmr1("data", recipe, "--out", data)
+    wanted = given.cells.split(";") if given.cells else [cell.name for cell in CELLS]
+    results = {}
+    for seed in given.seeds:
+        for cell in CELLS:
+            if cell.name in wanted or cell.name == BASELINE:
+                model, spent = train(cell, seed, given.out, data, given)
+                results[seed, cell.name] = judged(cell, model, data, given), spent
+    print("\n".join(rows(results, given.seeds)))
+
+
+if __name__ == "__main__":
+    main()
