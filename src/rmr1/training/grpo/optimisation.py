@@ -43,33 +43,35 @@ class Optimisation:
         job: The training in its run.
         config: How.
         template: What the judge is asked with.
+        folder: The model to begin with.
+        card: The card of the trained model.
     """
 
-    def __init__(self, job: TrainingJob, config: GrpoConfig, template: Template) -> None:
+    def __init__(self, job: TrainingJob, config: GrpoConfig, template: Template, folder: Path, card: ModelCard) -> None:
         self._job = job
         self._config = config
         self._template = template
+        self._folder = folder
+        self._card = card
+        self._published = published_type(folder)
+        self._model, self._tokenizer = load_causal_lm(str(folder), dtype=job.weights(self._published), attention="sdpa")
         self._best = -1.0
 
-    def run(
-        self, training: list[PreferencePair], held: list[PreferencePair], folder: Path, card: ModelCard
-    ) -> tuple[Mapping[str, Any], int]:
+    def run(self, training: list[PreferencePair], held: list[PreferencePair]) -> tuple[Mapping[str, Any], int]:
         """Do what is left to do; gives the results, and the optimiser steps that this process did."""
         job, config = self._job, self._config
-        self._card, self._published = card, published_type(folder)
-        model, self._tokenizer = load_causal_lm(str(folder), dtype=job.weights(self._published), attention="sdpa")
         learnt, unseen = self._ask(training, config), self._ask(held, config.model_copy(update={"orders": "both"}))
         steps = steps_of(len(learnt.pairs), config)
         self._tell(learnt, unseen, steps)
         checkpoint, done = job.find_checkpoint()
-        self._best = max([line["accuracy"] for line in job.lines("held_out")], default=-1.0)
-        trainer = self._trainer(model, learnt, unseen, steps)
+        self._best = max([line["accuracy"] for line in job.lines("held_out") if line["step"]], default=-1.0)
+        trainer = self._trainer(learnt, unseen, steps)
         if config.max_minutes is not None:
             trainer.course.budget_s = config.max_minutes * 60 - sum(line["seconds"] for line in job.lines("step"))
         job.train(trainer, checkpoint)
-        job.save_model(trainer, self._tokenizer, card, self._published)
+        job.save_model(trainer, self._tokenizer, self._card, self._published)
         if job.machine.rank == 0:
-            merge_adapters(job.path / "best", folder, self._published)
+            merge_adapters(job.path / "best", self._folder, self._published)
         results = self._results(learnt, unseen)
         job.conclude(results)
         return results, trainer.state.global_step - done
@@ -104,7 +106,7 @@ class Optimisation:
             )
         self._job.tell_machine()
 
-    def _trainer(self, model: Any, learnt: Asked, unseen: Asked, steps: int) -> VerdictTrainer:
+    def _trainer(self, learnt: Asked, unseen: Asked, steps: int) -> VerdictTrainer:
         job, config = self._job, self._config
         course: Course[GrpoStep, HeldJudged] = Course(
             job.listener,
@@ -121,7 +123,7 @@ class Optimisation:
                 self._card.think == "open",
                 job.path / "checkpoints",
                 course,
-                model=model,
+                model=self._model,
                 args=trl_arguments(config, job.machine, steps, job.path),
                 train_dataset=Dataset.from_dict({"prompt": ["?"] * len(groups), "group": list(range(len(groups)))}),
                 processing_class=self._tokenizer,

@@ -86,8 +86,8 @@ def train_grpo(task: GrpoTask, config: GrpoConfig, listener: GrpoListener) -> Gr
             from rmr1.training.grpo.optimisation import Optimisation
             from rmr1.training.job import TrainingJob
 
-            optimisation = Optimisation(TrainingJob(config, machine, path, run, listener), config, template)
-            results, steps = optimisation.run(training, held, folder, card)
+            job = TrainingJob(config, machine, path, run, listener)
+            results, steps = Optimisation(job, config, template, folder, card).run(training, held)
     return GrpoResult(path, path / "model", results, steps, time.monotonic() - began)
 
 
