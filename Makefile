@@ -4,15 +4,14 @@ BIN := $(VENV)/bin
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help install dev quickstart quickstart-train test check format lock clean
+.PHONY: help install dev quickstart test check format lock clean
 
 help:
-	@echo "make install           a virtual environment in $(VENV) with all that a CPU user needs, training included"
-	@echo "make quickstart        install what judging needs, fetch a small model, judge 40 pairs, write a report"
-	@echo "make quickstart-train  the same model learns to judge; judged before and after, with a report"
-	@echo "make test              all tests"
-	@echo "make check             lint, types, dependency and architecture rules"
-	@echo "make lock              pin today's versions in constraints.txt"
+	@echo "make install      a virtual environment in $(VENV) with all that a CPU user needs, training included"
+	@echo "make quickstart   install, fetch a small model, teach it to judge on this CPU, write a report (25 minutes)"
+	@echo "make test         all tests"
+	@echo "make check        lint, types, dependency and architecture rules"
+	@echo "make lock         pin today's versions in constraints.txt"
 
 install: $(VENV)/.train
 dev: $(VENV)/.dev
@@ -21,11 +20,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) "pip==26.0.1"
 
-$(VENV)/.judge: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -c constraints.txt -e ".[cpu]"
-	@touch $@
-
-$(VENV)/.train: $(VENV)/.judge
+$(VENV)/.train: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -c constraints.txt -e ".[cpu,train]"
 	@touch $@
 
@@ -33,11 +28,8 @@ $(VENV)/.dev: $(VENV)/.train
 	$(PIP) -c constraints.txt --group dev
 	@touch $@
 
-quickstart: $(VENV)/.judge
+quickstart: install
 	$(BIN)/rmr1 quickstart
-
-quickstart-train: install
-	$(BIN)/rmr1 quickstart --train
 
 test: dev
 	$(BIN)/rmr1 pull smollm2-135m-instruct

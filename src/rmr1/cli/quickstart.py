@@ -18,18 +18,18 @@ _RECIPE = "smollm2-135m-cpu"
 
 
 def quickstart(
-    train: Annotated[
-        bool, typer.Option("--train", help="Train the model to judge, and compare before and after.")
+    judge_only: Annotated[
+        bool, typer.Option("--judge-only", help="Do not train: judge 40 pairs with the model as it is.")
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Judge the first N pairs only.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Judge N pairs at most, at each point.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE of the training recipe.")] = None,
     run: Annotated[Path | None, typer.Option(help="Directory of the training; the same one resumes it.")] = None,
 ) -> None:
-    """Fetch a small model and let it judge 40 pairs on this machine's CPU; with --train, teach it to judge."""
+    """Fetch a small model and teach it to judge on this machine's CPU; judged before and after, then a pair of your own."""
     entry = find_model(_MODEL)
     assert entry is not None
     typer.echo(f"model: {pull(entry, lambda message: typer.echo(message, err=True))}", err=True)
-    if train:
+    if not judge_only:
         from rmr1.cli.training import train_and_print
 
         recipe = find_recipe("train", _RECIPE)
