@@ -30,14 +30,14 @@ class Finding:
     Args:
         meets: Whether the response meets the demand.
         evidence: The words of the response that show it, verbatim, or a paraphrase where ``quoted`` is false.
-        remark: What the evidence shows, in the words of the demand's basis, so that the two are compared word by word. A small
-            model learns that far sooner than to compare two values that stand alone.
+        found: What the evidence shows, in the form of the demand's ``wanted``. The trace puts the two side by side: a small model
+            learns to compare neighbours far sooner than what stands apart.
         quoted: Whether ``evidence`` is a verbatim quotation.
     """
 
     meets: bool
     evidence: str
-    remark: str
+    found: str
     quoted: bool = True
 
 
@@ -46,10 +46,13 @@ class Demand(Protocol):
 
     Attributes:
         basis: The solution (Reasoning) or the criterion (Chat) that responses are held to.
+        wanted: What it comes down to, in a word where that is possible.
     """
 
     @property
     def basis(self) -> str: ...  # noqa: D102
+    @property
+    def wanted(self) -> str: ...  # noqa: D102
 
     def examine(self, response: str) -> Finding:
         """Decide whether a response meets the demand."""

@@ -12,7 +12,7 @@ from rmr1.errors import DataError
 from rmr1.records import Comparison, Message, Side
 from rmr1.verdict import compose_chat, compose_reasoning, compose_reference
 
-_JUSTIFICATION = "The client asks for it."
+_JUSTIFICATION = "asked"
 """Every Chat task of the curriculum states its one criterion."""
 
 
@@ -29,16 +29,18 @@ def write_trace(comparison: Comparison) -> str:
     a, b = demand.examine(_text(comparison.shown_a)), demand.examine(_text(comparison.shown_b))
     if a.meets == b.meets:
         raise DataError(f"{comparison.pair_id}: {'both responses meet' if a.meets else 'no response meets'} the demand")
-    evaluation = f"{_cite('A', a)} {_cite('B', b)}"
+    evaluation = f"{_cite('A', a, demand.wanted)} {_cite('B', b, demand.wanted)}"
     better: Side = "A" if a.meets else "B"
     if family.task_type == "Reasoning":
         return compose_reasoning(demand.basis, evaluation, better)
-    return compose_chat(f"{demand.basis} (100%)", _JUSTIFICATION, evaluation, better)
+    return compose_chat(demand.basis, _JUSTIFICATION, evaluation, better)
 
 
-def _cite(side: Side, finding: Finding) -> str:
+def _cite(side: Side, finding: Finding, wanted: str) -> str:
     conclusion = f"yes, so {side}" if finding.meets else "no"
-    return f"{compose_reference(side, finding.evidence, quoted=finding.quoted)} {finding.remark}, {conclusion}."
+    return (
+        f"{compose_reference(side, finding.evidence, quoted=finding.quoted)} {finding.found} is {wanted}, {conclusion}."
+    )
 
 
 def _text(messages: tuple[Message, ...]) -> str:

@@ -23,12 +23,16 @@ class _Letters:
 
     @property
     def basis(self) -> str:
-        return f"{'capital' if self.capital else 'small'} letters"
+        return f"{self.wanted} letters"
+
+    @property
+    def wanted(self) -> str:
+        return "capital" if self.capital else "small"
 
     def examine(self, response: str) -> Finding:
         found = "capital" if response.isupper() else "small" if response.islower() else "mixed"
-        meets = found == ("capital" if self.capital else "small")
-        return Finding(meets, " ".join(response.split(" ")[:2]), f"{found} letters")
+        meets = found == self.wanted
+        return Finding(meets, " ".join(response.split(" ")[:2]), found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,14 @@ class _CapitalWord:
     def basis(self) -> str:
         return f'only "{self.word}" in capital letters'
 
+    @property
+    def wanted(self) -> str:
+        return self.word
+
     def examine(self, response: str) -> Finding:
         capitals = [word for word in re.findall(r"[A-Za-z]+", response) if word.isupper() and len(word) > 1]
         meets = capitals == [self.word.upper()]
-        return Finding(meets, response, f'only "{" ".join(capitals).lower()}" in capital letters')
+        return Finding(meets, response, " ".join(capitals).lower() or "nothing")
 
 
 class Case:

@@ -24,10 +24,14 @@ class _Words:
     def basis(self) -> str:
         return f"has {_listed(self.words)}"
 
+    @property
+    def wanted(self) -> str:
+        return " ".join(self.words)
+
     def examine(self, response: str) -> Finding:
         held = re.findall(r"[a-z]+", response.lower())
         named = _named(response)
-        return Finding(all(word in held for word in self.words), named, f"has {_listed(named.split(' '))}")
+        return Finding(all(word in held for word in self.words), named, named)
 
 
 class Contains:

@@ -24,10 +24,14 @@ class _LastWord:
     def basis(self) -> str:
         return f'ends with "{self.word}"'
 
+    @property
+    def wanted(self) -> str:
+        return self.word
+
     def examine(self, response: str) -> Finding:
         words = re.findall(r"[A-Za-z]+", response)
         last = words[-1] if words else response
-        return Finding(last.lower() == self.word, last, f'ends with "{last}"')
+        return Finding(last.lower() == self.word, last, last)
 
 
 class Ending:

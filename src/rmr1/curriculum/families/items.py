@@ -23,11 +23,15 @@ class _Count:
     def basis(self) -> str:
         return f"{self.number} {self.things}"
 
+    @property
+    def wanted(self) -> str:
+        return str(self.number)
+
     def examine(self, response: str) -> Finding:
         items = response.split(", ")
         # Counting aloud: a model that numbers the items has their count at the last one.
         counted = " ".join(f"{number} {item}" for number, item in enumerate(items, 1))
-        return Finding(len(items) == self.number, counted, f"{len(items)} {self.things}", quoted=False)
+        return Finding(len(items) == self.number, counted, str(len(items)), quoted=False)
 
 
 class Items:

@@ -34,6 +34,10 @@ class _Layout:
     def basis(self) -> str:
         return self.asked
 
+    @property
+    def wanted(self) -> str:
+        return self.asked
+
     def examine(self, response: str) -> Finding:
         found = next((name for name, pattern in _LAYOUTS.items() if pattern.fullmatch(response)), "in another layout")
         return Finding(found == self.asked, response.partition("\n")[0], found)

@@ -21,20 +21,18 @@ class _Order:
 
     @property
     def basis(self) -> str:
-        return f"{self._direction}: {self._answer}"
-
-    @property
-    def _answer(self) -> str:
         return _written(sorted(self.numbers, reverse=self.falling))
 
     @property
-    def _direction(self) -> str:
-        return "down" if self.falling else "up"
+    def wanted(self) -> str:
+        return self.basis.partition(",")[0]
 
     def examine(self, response: str) -> Finding:
         listed = _NUMBERS.search(response)
         said = listed.group() if listed else response
-        return Finding(said == self._answer, said, f"{self._direction}: {said}")
+        first = said.partition(",")[0]
+        # The first number tells the two directions apart; a list that goes wrong later is named as a whole.
+        return Finding(said == self.basis, said, said if first == self.wanted and said != self.basis else first)
 
 
 class Sorting:

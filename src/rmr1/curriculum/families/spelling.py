@@ -22,9 +22,13 @@ class _Reversal:
         # Letter by letter, so that a model sees what its tokens hide.
         return f"{'-'.join(self.word)}, backwards {'-'.join(reversed(self.word))}"
 
+    @property
+    def wanted(self) -> str:
+        return "-".join(reversed(self.word))
+
     def examine(self, response: str) -> Finding:
         meets = response == self.word[::-1]
-        return Finding(meets, response, f"backwards {'-'.join(response)}")
+        return Finding(meets, response, "-".join(response))
 
 
 class Spelling:

@@ -27,11 +27,14 @@ class _Sum:
     def basis(self) -> str:
         return f"{self.expression} = {_value(self.expression)}"
 
+    @property
+    def wanted(self) -> str:
+        return str(_value(self.expression))
+
     def examine(self, response: str) -> Finding:
         number = _LAST_NUMBER.search(response)
         said = number.group() if number else response
-        meets = said == str(_value(self.expression))
-        return Finding(meets, said, f"{self.expression} = {said}")
+        return Finding(said == self.wanted, said, said)
 
 
 class Sums:
