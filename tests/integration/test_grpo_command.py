@@ -18,7 +18,8 @@ GRPO = ("rmr1.cli.main", "grpo", "--data", "pairs.jsonl", "--model", "judge")
 SETTINGS = (
     *("--template", "cor-brief", "--pairs-per-step", "4", "--rollouts", "2", "--micro-batch-size", "4"),
     *("--max-tokens", "40", "--learning-rate", "3e-4", "--epochs", "3", "--kl", "0.01", "--threads", "1"),
-    *("--set", "checkpoint_steps=2", "--set", "evaluations=1", "--set", "held_out_share=0.2"),
+    *("--set", "checkpoint_steps=3", "--set", "evaluations=1", "--set", "held_out_share=0.2"),
+    *("--set", "steps_per_rollout=2"),
 )
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 

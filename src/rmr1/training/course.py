@@ -25,6 +25,7 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
         trainer: The trainer that it follows.
         evaluate: Evaluates what is held out after this many steps; None where nothing is.
         interrupted: Set to end after the step under way, with a checkpoint.
+        whole: Only after a multiple of so many steps can a training be saved or end before its last step.
         budget_s: Seconds of steps that are left; the training ends after the step that uses them up. None for no limit.
 
     Args:
@@ -51,10 +52,12 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
         self._describe = describe
         self._began = self._saved = time.monotonic()
         self._seconds = 0.0
-        self._out_of_time = False
+        self._out_of_time = self._over = False
+        self._due = False
         self.trainer: KeepingTrainer | None = None
         self.evaluate: Callable[[int], HeldT] | None = None
         self.interrupted = False
+        self.whole = 1
         self.budget_s: float | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -72,12 +75,18 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
         """Stop the clock; decide whether to save. The step itself is told when its loss is known."""
         now = time.monotonic()
         self._seconds = now - self._began
-        last = state.global_step >= state.max_steps or self._spent()
-        by_time, steps = now - self._saved >= self._save_every_s, self._save_steps
-        due = by_time if steps is None else state.global_step % steps == 0
-        due = (due or self.interrupted) and not last
+        whole = state.global_step % self.whole == 0
+        last = state.global_step >= state.max_steps or (self._spent() and whole)
+        due = (self._save_is_due(now, state.global_step) or self.interrupted) and whole and not last
         control.should_save = self.trainer.agree(due) if self.trainer is not None else due
-        control.should_training_stop = control.should_training_stop or self.interrupted or last
+        control.should_training_stop = control.should_training_stop or (self.interrupted and whole) or last
+        self._over = last
+
+    def _save_is_due(self, now: float, step: int) -> bool:
+        """Whether it is time; a time that comes between two whole steps is remembered."""
+        by_time, steps = now - self._saved >= self._save_every_s, self._save_steps
+        self._due = self._due or (by_time if steps is None else step % steps == 0)
+        return self._due
 
     def _spent(self) -> bool:
         if self.budget_s is not None:
@@ -94,12 +103,13 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
         step = self._describe(state.global_step, logs, self._seconds)
         self._record({"kind": "step", **fields(step), "seconds": round(self._seconds, 3)})
         self._listener.stepped(step)
-        if state.global_step in self._evaluate_after or self._out_of_time:
+        if state.global_step in self._evaluate_after or self._over:
             self._evaluate_now(state.global_step)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Begin to wait for the next checkpoint."""
         self._saved = time.monotonic()
+        self._due = False
 
     def _evaluate_now(self, step: int) -> None:
         if self.evaluate is None or self.trainer is None:

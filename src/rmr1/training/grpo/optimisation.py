@@ -66,6 +66,8 @@ class Optimisation:
         checkpoint, done = job.find_checkpoint()
         self._best = max([line["accuracy"] for line in job.lines("held_out") if line["step"]], default=-1.0)
         trainer = self._trainer(learnt, unseen, steps)
+        # What is left of a policy's rollouts is not saved, so a training goes on only where the next ones are written.
+        trainer.course.whole = config.steps_per_rollout
         if config.max_minutes is not None:
             trainer.course.budget_s = config.max_minutes * 60 - sum(line["seconds"] for line in job.lines("step"))
         job.train(trainer, checkpoint)

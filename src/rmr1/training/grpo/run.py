@@ -17,12 +17,12 @@ from rmr1.config import GrpoConfig
 from rmr1.data import open_source, split_of
 from rmr1.engines.fingerprint import folder_fingerprint
 from rmr1.engines.hf_model import ModelCard, hf_folder, quiet_transformers, read_card
-from rmr1.errors import DataError
+from rmr1.errors import ConfigError, DataError
 from rmr1.prompts import Template, load_template
 from rmr1.records import PreferencePair
 from rmr1.runs import default_run_name
 from rmr1.training.listener import GrpoListener, Silence
-from rmr1.training.machine import check_batch, look_at_machine
+from rmr1.training.machine import Machine, check_batch, look_at_machine
 from rmr1.training.results import file_sha256, open_run, read_results
 
 
@@ -71,7 +71,7 @@ def train_grpo(task: GrpoTask, config: GrpoConfig, listener: GrpoListener) -> Gr
     training, held = _read(task, config)
     folder = hf_folder(config.model.removeprefix("hf/"), listener.say)
     machine = look_at_machine(config)
-    check_batch(config.rows_per_step, config.micro_batch_size, machine)
+    _check_groups(config, machine)
     if machine.rank:
         listener = Silence()
     card, template = _card(config, folder)
@@ -111,6 +111,16 @@ def _pairs(path: Path) -> list[PreferencePair]:
     if not pairs:
         raise DataError(f"{path}: holds no pairs")
     return pairs
+
+
+def _check_groups(config: GrpoConfig, machine: Machine) -> None:
+    """A group's rollouts are written and compared on one process."""
+    check_batch(config.rows_per_step, config.micro_batch_size, machine)
+    if config.rows_per_step // machine.processes % config.group_size:
+        raise ConfigError(
+            f"pairs_per_step {config.pairs_per_step} cannot be shared by {machine.processes} processes in whole groups; "
+            f"make it a multiple of {machine.processes}"
+        )
 
 
 def _card(config: GrpoConfig, folder: Path) -> tuple[ModelCard, Template]:
