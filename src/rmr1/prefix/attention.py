@@ -6,7 +6,7 @@ checkpointing, which computes layers again long after the call, hands it over ag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -42,18 +42,27 @@ class TreeMask:
             from torch.nn.attention.flex_attention import create_block_mask
 
             length = len(packed.tokens)
-            self.blocks = create_block_mask(self.sees, None, None, length, length, device=device, _compile=True)
-
-    def sees(self, batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        """Whether one place of the row sees another, as flex_attention asks for it: they are on one path, in this order."""
-        return (key <= query) & (query < self.ends[key])
+            self.blocks = create_block_mask(sees(self.ends), None, None, length, length, device=device, _compile=True)
 
     def dense(self) -> Tensor:
         """The whole mask, for devices without a better way."""
         if self._dense is None:
             rows = torch.arange(len(self.ends), device=self.ends.device)
-            self._dense = self.sees(rows, rows, rows[:, None], rows[None])
+            self._dense = sees(self.ends)(rows, rows, rows[:, None], rows[None])
         return self._dense
+
+
+def sees(ends: Tensor) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    """Whether one place of a row sees another, as flex_attention asks for it: they are on one path, in this order.
+
+    Args:
+        ends: See ``Packed.ends``.
+    """
+
+    def visible(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return (key <= query) & (query < ends[key])
+
+    return visible
 
 
 def enable_prefix_attention(model: PreTrainedModel) -> None:
