@@ -28,7 +28,8 @@ def draw(given: argparse.Namespace, vocabulary: int) -> tuple[list[list[int]], l
     def tokens(count: int) -> list[int]:
         return torch.randint(3, vocabulary, (count,), generator=chance).tolist()
 
-    prompts = [tokens(given.prompt) for _ in range(given.prompts)]
+    instructions = tokens(given.instructions)
+    prompts = [instructions + tokens(given.prompt - given.instructions) for _ in range(given.prompts)]
     least = round(given.completion * (1 - given.ragged))
     lengths = torch.randint(least, given.completion + 1, (given.prompts * given.group,), generator=chance).tolist()
     return [prompt for prompt in prompts for _ in range(given.group)], [tokens(length) for length in lengths]
@@ -96,6 +97,7 @@ def main() -> None:
     parser.add_argument("--ragged", type=float, default=0.0, help="completions are shorter by up to this share")
     parser.add_argument("--group", type=int, default=8)
     parser.add_argument("--prompts", type=int, default=1)
+    parser.add_argument("--instructions", type=int, default=0, help="leading tokens that all prompts share")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="cpu")
