@@ -82,6 +82,33 @@ def test_the_predicate_of_flex_attention_gives_the_same(packed):
         assert torch.allclose(flexible, split_attention(*given, packed.spans, 0.7), atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.*flex_attention called without torch.compile.*")
+def test_a_model_runs_with_flex_attention_where_there_are_blocks(monkeypatch):
+    """As on CUDA, but for the compilation, and without gradients, which flex_attention has no CPU code for."""
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+    from transformers.integrations import flex_attention as library
+
+    class WithBlocks(attention.TreeMask):
+        def __init__(self, packed, device):
+            super().__init__(packed, device)
+            length = len(packed.tokens)
+            self.blocks = create_block_mask(attention.sees(self.ends), None, None, length, length, device=device)
+
+    def uncompiled(*states, training, **options):
+        calls.append(training)
+        return flex_attention(*states, **options)
+
+    calls: list[bool] = []
+    model = tiny_model(initializer_range=0.2).requires_grad_(False)
+    prompts, completions = [row[:12] for row in ROWS], [row[12:] for row in ROWS]
+    split = sequence_logprobs(model, prompts, completions).logprobs
+    monkeypatch.setattr(attention, "TreeMask", WithBlocks)
+    monkeypatch.setattr(library, "compile_friendly_flex_attention", uncompiled)
+    flexible = sequence_logprobs(model, prompts, completions).logprobs
+    assert len(calls) == 2
+    assert torch.allclose(split, flexible, atol=1e-5)
+
+
 def test_where_the_kernel_is_missing_the_mask_takes_its_place(monkeypatch):
     model = tiny_model(initializer_range=0.2)
     prompts, completions = [row[:30] for row in ROWS], [row[30:] for row in ROWS]
