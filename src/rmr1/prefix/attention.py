@@ -1,0 +1,124 @@
+"""Attention over a packed tree for models of transformers, through the library's own interface for attention functions.
+
+The tree travels as an argument of the model's call down to each attention layer. Nothing global knows of it, and gradient
+checkpointing, which computes layers again long after the call, hands it over again. Calls without a tree are ``sdpa``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.flex_attention import flex_attention_forward
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from rmr1.prefix.packing import Packed, Span
+from rmr1.prefix.split_attention import can_split, split_attention
+
+IMPLEMENTATION = "rmr1_prefix_tree"
+"""What a model's attention is called once it can run over trees."""
+_OTHER_ATTENTION = ("softcap", "s_aux", "position_bias", "sliding_window")
+
+
+class TreeMask:
+    """Which tokens of a packed row see which, in the form that the device's attention wants.
+
+    Args:
+        packed: The row.
+        device: Where the model computes.
+    """
+
+    def __init__(self, packed: Packed, device: torch.device) -> None:
+        self.spans: Sequence[Span] = packed.spans
+        self.ends = torch.tensor(packed.ends(), device=device)
+        self.blocks: Any = None
+        self._dense: Tensor | None = None
+        if device.type == "cuda":
+            from torch.nn.attention.flex_attention import create_block_mask
+
+            length = len(packed.tokens)
+            self.blocks = create_block_mask(sees(self.ends), None, None, length, length, device=device, _compile=True)
+
+    def dense(self) -> Tensor:
+        """The whole mask, for devices without a better way."""
+        if self._dense is None:
+            rows = torch.arange(len(self.ends), device=self.ends.device)
+            self._dense = sees(self.ends)(rows, rows, rows[:, None], rows[None])
+        return self._dense
+
+
+def sees(ends: Tensor) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    """Whether one place of a row sees another, as flex_attention asks for it: they are on one path, in this order.
+
+    Args:
+        ends: See ``Packed.ends``.
+    """
+
+    def visible(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return (key <= query) & (query < ends[key])
+
+    return visible
+
+
+def enable_prefix_attention(model: PreTrainedModel) -> None:
+    """Let a model run over trees. Calls without a tree are as with ``sdpa``, whatever they were before.
+
+    It stays so: the backward pass of a checkpointed layer looks up the implementation again.
+    """
+    AttentionInterface.register(IMPLEMENTATION, tree_attention_forward)
+    AttentionMaskInterface.register(IMPLEMENTATION, sdpa_mask)
+    if model.config._attn_implementation != IMPLEMENTATION:
+        model.set_attn_implementation(IMPLEMENTATION)
+
+
+def tree_inputs(packed: Packed, device: torch.device) -> dict[str, Any]:
+    """What to call a model with for it to compute a packed row.
+
+    The mask is not a number and not used. It keeps the library from making one of its own, and what took it for a mask after all
+    would not go unnoticed.
+    """
+    return {
+        "input_ids": torch.tensor([packed.tokens], device=device),
+        "position_ids": torch.tensor([packed.positions], device=device),
+        "attention_mask": torch.full((1, 1, 1, 1), float("nan"), device=device),
+        "prefix_tree": TreeMask(packed, device),
+        "use_cache": False,
+    }
+
+
+def tree_attention_forward(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    prefix_tree: TreeMask | None = None,
+    **options: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """An attention function as transformers calls it.
+
+    Raises:
+        NotImplementedError: The layer asks for more than plain attention.
+    """
+    if prefix_tree is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **options)
+    unknown = [name for name in _OTHER_ATTENTION if options.get(name) is not None]
+    if dropout or unknown:
+        raise NotImplementedError(f"attention over a prefix tree has no {', '.join(unknown) or 'dropout'}")
+    if prefix_tree.blocks is not None:
+        return flex_attention_forward(module, query, key, value, prefix_tree.blocks, scaling=scaling)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if can_split(query, value):
+        mixed = split_attention(query, key, value, prefix_tree.spans, scale)
+    else:
+        grouped = query.shape[1] != key.shape[1]
+        mask = prefix_tree.dense()
+        mixed = scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale, enable_gqa=grouped)
+    return mixed.transpose(1, 2).contiguous(), None

@@ -1,0 +1,85 @@
+"""Whether a model can run over a prefix tree, and why not."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from transformers import PreTrainedModel
+
+_SCALED_LOGITS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "output_multiplier", "lm_head_multiplier")
+_LIMITED_ATTENTION = ("sliding_window", "attention_chunk_size", "attn_logit_softcapping", "index_topk")
+_DROPOUTS = ("attention_dropout", "attn_pdrop")
+
+
+def core_model(model: Any) -> PreTrainedModel:
+    """The model of transformers inside what wraps it: a distributed one, a compiled one, one with adapters."""
+    while not isinstance(model, PreTrainedModel):
+        if hasattr(model, "get_base_model"):
+            model = model.get_base_model()
+        elif hasattr(model, "_orig_mod"):
+            model = model._orig_mod
+        elif hasattr(model, "module"):
+            model = model.module
+        else:
+            raise TypeError(f"{type(model).__name__} is not a model of transformers, nor does it wrap one")
+    return model
+
+
+def supports(model: Any) -> str | None:
+    """Why a model cannot run over a tree, or None where it can.
+
+    It goes by what configuration and class say. ``logprobs.disagreement`` tries it.
+
+    Args:
+        model: A causal language model of transformers, wrapped or not.
+    """
+    if any(getattr(config, "is_prompt_learning", False) for config in _adapters(model)):
+        return "its adapters put learnt tokens before the prompt"
+    core = core_model(model)
+    return _wrong_kind(core) or _other_attention(core) or _other_output(core)
+
+
+def _adapters(model: Any) -> list[Any]:
+    inner = getattr(model, "module", model)
+    given = getattr(inner, "peft_config", None)
+    return list(given.values()) if isinstance(given, dict) else []
+
+
+def _wrong_kind(core: PreTrainedModel) -> str | None:
+    config = core.config
+    if getattr(config, "is_encoder_decoder", False):
+        return "it is an encoder and a decoder"
+    if config.get_text_config() is not config:
+        return "it is made for more than text"
+    if not getattr(config, "is_causal", True):
+        return "its attention is not causal"
+    # Set by the library for classes that hand all arguments down to exchangeable attention functions.
+    if not core._supports_attention_backend:
+        return f"the attention of {type(core).__name__} cannot be exchanged"
+    missing = {"position_ids", "logits_to_keep"} - set(inspect.signature(core.forward).parameters)
+    return f"{type(core).__name__} takes no {min(missing)}" if missing else None
+
+
+def _other_attention(core: PreTrainedModel) -> str | None:
+    config = core.config
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"]) - {"full_attention"}
+    if kinds:
+        return f"it has layers of {', '.join(sorted(kinds))}"
+    if getattr(core, "_is_stateful", False):
+        return "it has recurrent layers"
+    limits = [name for name in _LIMITED_ATTENTION if getattr(config, name, None) is not None]
+    if limits:
+        return f"its attention is limited: {limits[0]} is {getattr(config, limits[0])}"
+    dropouts = [name for name in _DROPOUTS if getattr(config, name, None)]
+    return f"{dropouts[0]} is {getattr(config, dropouts[0])}; set it to 0" if dropouts else None
+
+
+def _other_output(core: PreTrainedModel) -> str | None:
+    config = core.config
+    scaled = [name for name in _SCALED_LOGITS if getattr(config, name, None) not in (None, 1, 1.0)]
+    if scaled:
+        return f"its logits are scaled: {scaled[0]} is {getattr(config, scaled[0])}"
+    if getattr(config, "output_router_logits", False):
+        return "the loss of its router needs the whole batch; set output_router_logits to false"
+    return None if core.get_output_embeddings() is not None else "it has no output layer"  # type: ignore[no-untyped-call]
