@@ -19,6 +19,7 @@ PINNED = {
     GRPO._generate_single_turn: "e0f02e4fc094cefd",
     GRPO._generate: "2a27fdf8f5e6f356",
     GRPO._prepare_inputs: "f824e7fb07147956",
+    GRPO._get_per_token_logps_and_entropies: "ea73c3909275851d",
     GRPO._calculate_rewards: "736ae29b083840b5",
     GRPO._compute_loss: "80295546bbdbf6f7",
     trl.SFTTrainer.compute_loss: "ca448211ff653fe6",

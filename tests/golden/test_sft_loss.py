@@ -9,8 +9,8 @@ import pytest
 from rmr1.records import Message
 from rmr1.training.sft.evaluation import evaluate
 from rmr1.training.sft.examples import tokenise
-from rmr1.training.sft.supervised import has_plain_head, shared_length, summed_loss
 from rmr1.training.sft.traces import Trace
+from rmr1.training.shared_rows import row_logprobs, summed_nll, why_not_shared
 from tests.support.tiny_model import tiny_model, tiny_tokenizer, trace_row
 
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
@@ -66,7 +66,7 @@ def packed(examples):
 
 def gradients(model, inputs):
     model.zero_grad()
-    loss = summed_loss(model, inputs)
+    loss = summed_nll(model, inputs, -100)
     loss.backward()
     return loss.item(), {name: weights.grad.clone() for name, weights in model.named_parameters()}
 
@@ -91,16 +91,14 @@ def assert_same(one, other):
 
 
 def test_the_loss_is_the_frozen_one(model, examples):
-    assert summed_loss(model, batch(examples)).item() == pytest.approx(GOLDEN["summed_loss"], rel=1e-4)
+    assert summed_nll(model, batch(examples), -100).item() == pytest.approx(GOLDEN["summed_loss"], rel=1e-4)
 
 
 def test_a_shared_beginning_changes_neither_loss_nor_gradient(model, examples):
-    assert shared_length(batch(examples)) > 50
     assert_same(gradients(model, batch(examples)), alone(model, examples))
 
 
 def test_packed_examples_do_not_see_each_other(model, examples):
-    assert_same(gradients(model, packed(examples)), alone(model, examples))
     first = packed(examples)
     hidden = model.base_model(
         input_ids=first["input_ids"], position_ids=first["position_ids"], use_cache=False
@@ -115,11 +113,44 @@ def test_packed_examples_do_not_see_each_other(model, examples):
     torch.testing.assert_close(hidden[0, start:], after[0, start:], rtol=0, atol=0)
 
 
-def test_what_is_shared_ends_before_the_first_learnt_token(model, examples):
+def test_equal_examples_count_twice(model, examples):
     same = batch([examples[0], examples[0]])
-    assert shared_length(same) == examples[0].prompt_length - 1
     assert_same(gradients(model, same), alone(model, [examples[0]] * 2))
-    assert shared_length(batch(examples[:1])) == 0
+
+
+def test_rows_of_rollouts_have_the_log_probabilities_of_the_plain_way(model, examples):
+    """Prompts padded left, completions padded right, one of them masked out."""
+    width = max(len(example.tokens) - example.prompt_length for example in examples)
+    widest = max(example.prompt_length for example in examples)
+    ids, mask = torch.zeros(4, widest + width, dtype=torch.long), torch.zeros(4, widest + width, dtype=torch.long)
+    for row, example in enumerate(examples):
+        start, end = widest - example.prompt_length, widest - example.prompt_length + len(example.tokens)
+        ids[row, start:end], mask[row, start:end] = torch.tensor(example.tokens), 1
+    mask[2, widest:] = 0
+    found, entropies = row_logprobs(model, ids, mask, width, temperature=0.7, entropy=True)
+    assert found.shape == entropies.shape == (4, width)
+    assert not found[2].any()
+    for row, example in enumerate(examples):
+        if row == 2:
+            continue
+        tokens = torch.tensor([example.tokens])
+        plain = (model(input_ids=tokens).logits[0, example.prompt_length - 1 : -1] / 0.7).log_softmax(-1)
+        length = len(example.tokens) - example.prompt_length
+        expected = plain.gather(1, tokens[0, example.prompt_length :, None])[:, 0]
+        torch.testing.assert_close(found[row, :length], expected, rtol=0, atol=2e-4)
+        torch.testing.assert_close(entropies[row, :length], -(plain.exp() * plain).sum(-1), rtol=0, atol=2e-4)
+        assert not found[row, length:].any()
+
+
+def test_rows_without_anything_to_learn_still_call_the_model(model, examples):
+    inputs = batch(examples)
+    mask = inputs["attention_mask"].clone()
+    mask[:, -20:] = 0
+    model.zero_grad()
+    found, _ = row_logprobs(model, inputs["input_ids"], mask, 20)
+    found.sum().backward()
+    assert not found.any()
+    assert all(weights.grad is not None and not weights.grad.any() for weights in model.parameters())
 
 
 def test_the_evaluation_is_the_same_loss_and_finds_the_verdict(model, examples):
@@ -137,17 +168,11 @@ def test_the_evaluation_is_the_same_loss_and_finds_the_verdict(model, examples):
     assert held.accuracy == sum(probability > 0.5 for probability in probabilities) / len(examples)
 
 
-def test_models_with_scaled_logits_or_a_window_keep_the_librarys_loss(model):
-    assert has_plain_head(model)
+def test_what_is_not_shared_has_its_reason(model):
+    assert why_not_shared(model, "auto") is None
+    assert why_not_shared(model, "off") == "prefix_sharing is off"
     model.config.final_logit_softcapping = 30.0
     try:
-        assert not has_plain_head(model)
+        assert "final_logit_softcapping" in why_not_shared(model, "auto")
     finally:
         del model.config.final_logit_softcapping
-    from transformers import MistralConfig, MistralForCausalLM
-
-    window = MistralConfig(
-        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2,
-        vocab_size=32, sliding_window=8,
-    )  # fmt: skip
-    assert not has_plain_head(MistralForCausalLM(window))

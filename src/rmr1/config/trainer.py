@@ -52,6 +52,10 @@ class TrainerConfig(BaseModel):
         Literal["auto", "float32", "bfloat16"],
         Field(description="auto: bfloat16 where the machine computes faster in it"),
     ] = "auto"
+    prefix_sharing: Annotated[
+        Literal["auto", "off"],
+        Field(description="Compute tokens that rows have in common once, where the model allows it"),
+    ] = "auto"
     gradient_checkpointing: Annotated[
         bool | None, Field(description="Less memory, a third more time; on GPUs only where not given")
     ] = None

@@ -66,6 +66,8 @@ class Optimisation:
         checkpoint, done = job.find_checkpoint()
         self._best = max([line["accuracy"] for line in job.lines("held_out") if line["step"]], default=-1.0)
         trainer = self._trainer(learnt, unseen, steps)
+        if trainer.not_shared:
+            job.listener.say(f"rows are computed one by one: {trainer.not_shared}")
         # What is left of a policy's rollouts is not saved, so a training goes on only where the next ones are written.
         trainer.course.whole = config.steps_per_rollout
         if config.max_minutes is not None:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from accelerate.utils import gather_object  # type: ignore[import-untyped]
 from trl import GRPOTrainer
+from trl.trainer.utils import split_tensor_dict
 
 from rmr1.config import GrpoConfig
 from rmr1.records import Sampling
@@ -25,6 +26,7 @@ from rmr1.training.grpo.selection import keep_rows, live_rows, scaled_by_group
 from rmr1.training.grpo.writing import rollout_seed, write
 from rmr1.training.keeping import KeepingTrainer
 from rmr1.training.listener import GrpoStep, HeldJudged
+from rmr1.training.shared_rows import row_logprobs, why_not_shared
 
 
 class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
@@ -59,6 +61,7 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
         self._rollout_s = 0.0
         super().__init__(**{"callbacks": [course], "reward_funcs": [self.reward], **arguments})
         self.follow(course)
+        self.not_shared = why_not_shared(self.model, config.prefix_sharing)
 
     def take_outcomes(self) -> tuple[list[Outcome], float, float]:
         """What the latest rollouts were, the share of them that is computed, and the seconds of writing since the last call."""
@@ -110,6 +113,48 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
         if self._config.normalise:
             batch["advantages"] = scaled_by_group(batch["advantages"], size)
         return self._selected(batch) if self._config.skip_zero_variance else batch
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """The rows of a micro-batch. Unlike TRL's they are not shuffled: rows of a group stay together and share a beginning."""
+        slices: int = self.args.steps_per_generation  # type: ignore[attr-defined]
+        if self._step % slices == 0 or self._buffered_inputs is None:
+            self._buffered_inputs = split_tensor_dict(self._generate_and_score_completions(generation_batch), slices)
+        return self._buffered_inputs[self._step % slices]
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        *rest: Any,
+        **more: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Log-probabilities of the policy, of what it was, and of the reference: over the prefix tree where that is possible."""
+        if self.not_shared:
+            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return,misc]
+                model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, *rest, **more
+            )
+        found = []
+        size = batch_size or len(input_ids)
+        for start in range(0, len(input_ids), size):
+            rows = slice(start, start + size)
+            with self.accelerator.autocast():
+                found.append(
+                    row_logprobs(
+                        model,
+                        input_ids[rows],
+                        attention_mask[rows],
+                        logits_to_keep,
+                        temperature=self.temperature,
+                        entropy=compute_entropy,
+                    )
+                )
+        logprobs = torch.cat([part for part, _ in found])
+        entropies = [part for _, part in found if part is not None]
+        return logprobs, torch.cat(entropies) if entropies else None, None
 
     def _rollout(self, group: Group, place: int) -> tuple[Shown, int]:
         order, number = divmod(place, self._config.rollouts)

@@ -1,4 +1,4 @@
-"""TRL's SFT trainer with examples in an order that needs no state, whole checkpoints, and a loss that is cheap on a CPU."""
+"""TRL's SFT trainer with examples in an order that needs no state, whole checkpoints, and shared beginnings computed once."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from rmr1.training.course import Course
 from rmr1.training.keeping import KeepingTrainer, adapters, known_warnings
 from rmr1.training.listener import Held, Step
 from rmr1.training.machine import Machine
-from rmr1.training.sft.examples import Example
+from rmr1.training.sft.examples import IGNORED, Example
 from rmr1.training.sft.order import training_order
-from rmr1.training.sft.supervised import has_plain_head, summed_loss
+from rmr1.training.shared_rows import summed_nll, why_not_shared
 
 
 class _Fixed(Sampler[int]):
@@ -55,10 +55,9 @@ class TraceTrainer(KeepingTrainer, SFTTrainer):  # type: ignore[misc]
         self._tokens = self._supervised = 0
         super().__init__(callbacks=[course], **arguments)
         self.follow(course)
-        plain = self.accelerator.unwrap_model(self.model)
-        self._core = plain.get_base_model() if hasattr(plain, "get_base_model") else plain
-        alone_on_cpu = self.accelerator.num_processes == 1 and self.args.device.type == "cpu"
-        self._cheap_loss = alone_on_cpu and has_plain_head(self._core)
+        self.not_shared = (
+            "rows are packed" if self.args.padding_free else why_not_shared(self.model, config.prefix_sharing)
+        )
 
     def take_token_counts(self) -> tuple[int, int]:
         """Tokens, and those of them that were learnt, since the last call, over all processes."""
@@ -71,17 +70,19 @@ class TraceTrainer(KeepingTrainer, SFTTrainer):  # type: ignore[misc]
     ) -> Any:
         """Mean loss of a supervised token of the optimiser step; its sum over the micro-batches is the step's loss."""
         self._count(inputs)
-        if not self._cheap_loss or return_outputs:
+        if self.not_shared or return_outputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         with self.compute_loss_context_manager():
-            loss = summed_loss(self._core, inputs)
-        count = num_items_in_batch if num_items_in_batch is not None else (inputs["labels"][:, 1:] != -100).sum()
-        return loss / torch.as_tensor(count).clamp(min=1)
+            loss = summed_nll(model, inputs, IGNORED)
+        if num_items_in_batch is None:
+            return loss / (inputs["labels"] != IGNORED).sum().clamp(min=1)
+        # Gradients are averaged over processes, and the count is that of all of them.
+        return loss * self.accelerator.num_processes / torch.as_tensor(num_items_in_batch).clamp(min=1)
 
     def _count(self, inputs: dict[str, Any]) -> None:
         mask = inputs.get("attention_mask")
         self._tokens += int(mask.sum()) if mask is not None else inputs["input_ids"].numel()
-        self._supervised += int((inputs["labels"] != -100).sum())
+        self._supervised += int((inputs["labels"] != IGNORED).sum())
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         return _Fixed(self._order)

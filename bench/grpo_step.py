@@ -1,0 +1,152 @@
+"""What an optimiser step of stage 2 costs beside TRL's own trainer: log-probabilities, backward pass and optimiser, rollouts given.
+
+Both trainers are the real ones with the same random rollouts; only the writing is left out. They take turns in one process.
+
+    python bench/grpo_step.py --prompt 768 --completion 96 --groups 1 --rollouts 8
+    python bench/grpo_step.py --prompt 1500 --completion 128 --groups 1 --rollouts 14 --peer-rows 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import statistics
+import tempfile
+import time
+from typing import Any
+
+import torch
+from datasets import Dataset
+from trl import GRPOConfig, GRPOTrainer
+
+from rmr1.engines.hf_model import load_causal_lm
+from rmr1.prefix import build_tree
+from rmr1.training.grpo.trainer import VerdictTrainer
+from rmr1.training.keeping import known_warnings
+from rmr1.training.shared_rows import why_not_shared
+
+
+def rollouts(given: argparse.Namespace, vocabulary: int) -> dict[str, Any]:
+    """Random tokens: groups of rows that share a prompt, and prompts that share their instructions."""
+    chance = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randint(10, vocabulary, shape, generator=chance)
+
+    head = draw(given.instructions)
+    prompts = torch.stack([torch.cat([head, draw(given.prompt - given.instructions)]) for _ in range(given.groups)])
+    rows = given.groups * given.rollouts
+    advantages = torch.tensor([1.0, -1.0] * (rows // 2) + [1.0] * (rows % 2))
+    return {
+        "prompt_ids": prompts.repeat_interleave(given.rollouts, 0),
+        "prompt_mask": torch.ones(rows, given.prompt, dtype=torch.long),
+        "completion_ids": draw(rows, given.completion),
+        "completion_mask": torch.ones(rows, given.completion, dtype=torch.long),
+        "advantages": advantages,
+        "num_items_in_batch": torch.tensor(float(rows * given.completion)),
+    }
+
+
+def arguments_of(given: argparse.Namespace, rows: int, out: str) -> GRPOConfig:
+    total = given.groups * given.rollouts
+    return GRPOConfig(
+        output_dir=out,
+        per_device_train_batch_size=rows,
+        gradient_accumulation_steps=total // rows,
+        num_generations=given.rollouts,
+        max_completion_length=given.completion,
+        max_steps=1000,
+        learning_rate=1e-9,
+        beta=0.0,
+        use_cpu=not torch.cuda.is_available(),
+        bf16=torch.cuda.is_available(),
+        activation_checkpointing=False,
+        report_to=[],
+        disable_tqdm=True,
+        save_strategy="no",
+        logging_strategy="no",
+    )
+
+
+def build(ours: bool, given: argparse.Namespace, rows: int) -> GRPOTrainer:
+    """A trainer whose rollouts are given."""
+    model, tokenizer = load_causal_lm(given.model, attention="sdpa")
+    batch = rollouts(given, model.config.vocab_size)
+
+    class Fixed(GRPOTrainer):
+        def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+            return {name: value.to(self.accelerator.device) for name, value in batch.items()}
+
+    if ours:
+        Fixed._get_per_token_logps_and_entropies = VerdictTrainer._get_per_token_logps_and_entropies
+        Fixed._prepare_inputs = VerdictTrainer._prepare_inputs
+    data = Dataset.from_dict({"prompt": ["?"] * (given.groups * 2000)})
+    with known_warnings():
+        trainer = Fixed(
+            model=model,
+            reward_funcs=[lambda completions, **_: [0.0] * len(completions)],
+            args=arguments_of(given, rows, tempfile.mkdtemp()),
+            train_dataset=data,
+            processing_class=tokenizer,
+        )
+    trainer.not_shared = why_not_shared(trainer.model, "auto") if ours else "the peer"
+    trainer.create_optimizer()
+    return trainer
+
+
+def step(trainer: GRPOTrainer) -> float:
+    """Seconds of one optimiser step."""
+    slices = trainer.args.gradient_accumulation_steps
+    trainer.model.train()
+    trainer.current_gradient_accumulation_steps = slices
+    trainer._buffered_inputs = None
+    began = time.perf_counter()
+    for number in range(slices):
+        trainer._step = number
+        inputs = trainer._prepare_inputs([])
+        with trainer.accelerator.autocast():
+            loss = trainer._compute_loss(trainer.model, inputs)
+        loss.backward()
+    trainer.optimizer.step()
+    trainer.optimizer.zero_grad()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--model", default="smollm2-135m-instruct")
+    arguments.add_argument("--prompt", type=int, default=768)
+    arguments.add_argument("--instructions", type=int, default=0, help="tokens that all prompts share")
+    arguments.add_argument("--completion", type=int, default=96)
+    arguments.add_argument("--groups", type=int, default=1)
+    arguments.add_argument("--rollouts", type=int, default=8)
+    arguments.add_argument("--rows", type=int, help="rows of a micro-batch; all where not given")
+    arguments.add_argument("--peer-rows", type=int, help="the same for the peer, where memory is short")
+    arguments.add_argument("--repeats", type=int, default=3)
+    given = arguments.parse_args()
+    total = given.groups * given.rollouts
+    batch = rollouts(given, 1000)
+    rows = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1).tolist()
+    ratio = sum(map(len, rows)) / sum(len(node.tokens) for node in build_tree(rows).nodes)
+    ours, peer = build(True, given, given.rows or total), build(False, given, given.peer_rows or given.rows or total)
+    times: dict[str, list[float]] = {"rmr1": [], "trl": []}
+    for number in range(given.repeats + 1):
+        for name, trainer in (("rmr1", ours), ("trl", peer)):
+            seconds = step(trainer)
+            gc.collect()
+            if number:  # the first of each warms up
+                times[name].append(seconds)
+                print(f"{name} {seconds:.2f} s", flush=True)
+    mine, theirs = (statistics.median(times[name]) for name in ("rmr1", "trl"))
+    print("| prompt | completion | groups x rollouts | rmr1 | TRL | ratio | token ratio | of it |")
+    print("|---|---|---|---|---|---|---|---|")
+    print(
+        f"| {given.prompt} | {given.completion} | {given.groups} x {given.rollouts} | {mine:.2f} s | {theirs:.2f} s | "
+        f"{theirs / mine:.2f} | {ratio:.2f} | {100 * theirs / mine / ratio:.0f} % |"
+    )
+
+
+if __name__ == "__main__":
+    main()
