@@ -21,18 +21,22 @@ class _Order:
 
     @property
     def basis(self) -> str:
-        return _written(sorted(self.numbers, reverse=self.falling))
+        return f"{'large' if self.falling else 'small'} first: {self._answer}"
 
     @property
     def wanted(self) -> str:
-        return self.basis.partition(",")[0]
+        return self._answer.partition(",")[0]
+
+    @property
+    def _answer(self) -> str:
+        return _written(sorted(self.numbers, reverse=self.falling))
 
     def examine(self, response: str) -> Finding:
         listed = _NUMBERS.search(response)
         said = listed.group() if listed else response
         first = said.partition(",")[0]
         # The first number tells the two directions apart; a list that goes wrong later is named as a whole.
-        return Finding(said == self.basis, said, said if first == self.wanted and said != self.basis else first)
+        return Finding(said == self._answer, said, said if first == self.wanted and said != self._answer else first)
 
 
 class Sorting:
