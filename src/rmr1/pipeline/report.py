@@ -15,6 +15,8 @@ from rmr1.runs import Journal
 
 _SAMPLES = 100
 _STEP = "optimiser step"
+_SHARED = ("model", "template")
+"""Keys at the top of a recipe that hold for all stages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +28,20 @@ class Evaluation:
 
 
 def training_report(
-    title: str, identity: Mapping[str, Any], metrics: Mapping[str, Path], evaluations: Sequence[Evaluation]
+    title: str, recipe: Mapping[str, Any], metrics: Mapping[str, Path], evaluations: Sequence[Evaluation]
 ) -> TrainingReport:
     """Build the report.
 
     Args:
         title: Heading.
-        identity: The run's identity, of which the short values are shown.
+        recipe: What the recipe says, of which the short values are shown.
         metrics: ``metrics.jsonl`` of each stage, "sft" and "grpo".
         evaluations: The same pairs judged at each point, in the order of the training.
     """
     last = evaluations[-1].result.results
     return TrainingReport(
         title=f"Training: {title}",
-        facts=tuple((name, str(value)) for name, value in _facts(identity)),
+        facts=tuple((name, str(value)) for name, value in _facts(recipe)),
         stages=tuple(Stage(evaluation.name, headline(evaluation.result.results)) for evaluation in evaluations),
         curves=tuple(_curves(metrics)),
         tables=(comparison_table(evaluations),),
@@ -68,14 +70,12 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> Table:
     return Table("Before and after", ("Figure", *(evaluation.name for evaluation in evaluations)), tuple(rows))
 
 
-def _facts(identity: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in identity.items():
+def _facts(recipe: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in recipe.items():
         if isinstance(value, Mapping):
-            for inner, setting in value.items():
-                if isinstance(setting, str | int | float) and not isinstance(setting, bool):
-                    yield f"{name} {inner}".replace("_", " "), setting
-        elif isinstance(value, str | int | float):
-            yield name.replace("_", " "), value
+            yield from _facts(value, f"{prefix}{name}.")
+        elif isinstance(value, str | int | float) and not (prefix and name in _SHARED):
+            yield f"{prefix}{name}", value
 
 
 def _curves(metrics: Mapping[str, Path]) -> Iterator[Curve]:
@@ -111,12 +111,10 @@ def _grpo_curves(steps: list[dict[str, Any]], held: list[dict[str, Any]]) -> Ite
         _STEP,
         tuple(_line(name.replace("_", " "), steps, name) for name in shares),
     )
-    yield Curve(
-        "Stage 2: held-out pairs, greedy",
-        "share",
-        _STEP,
-        tuple(_line(name.replace("_", " "), held, name) for name in ("accuracy", "position_consistency", "invalid")),
-    )
+    if held:
+        shares = ("accuracy", "position_consistency", "invalid")
+        lines = tuple(_line(name.replace("_", " "), held, name) for name in shares)
+        yield Curve("Stage 2: held-out pairs, greedy", "share", _STEP, lines)
     yield Curve("Stage 2: length", "tokens of a rollout", _STEP, (_line("training", steps, "completion_tokens"),))
     yield Curve("Stage 2: entropy", "nats per token", _STEP, (_line("training", steps, "entropy"),))
     if any(record["kl"] is not None for record in steps):

@@ -155,6 +155,6 @@ class _Training:
         }
         self._directory.write_json("results.json", results)
         metrics = {stage: self._path / stage / "metrics.jsonl" for stage in stages}
-        report = training_report(name, self._directory.identity, metrics, evaluations)
+        report = training_report(name, self._recipe.model_dump(mode="json", exclude_unset=True), metrics, evaluations)
         write_training_report(report, self._path / "report.html")
         return TrainResult(self._path, model, evaluations, results)
