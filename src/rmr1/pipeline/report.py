@@ -112,8 +112,8 @@ def _grpo_curves(steps: list[dict[str, Any]], held: list[dict[str, Any]]) -> Ite
         tuple(_line(name.replace("_", " "), steps, name) for name in shares),
     )
     if held:
-        shares = ("accuracy", "position_consistency", "invalid")
-        lines = tuple(_line(name.replace("_", " "), held, name) for name in shares)
+        figures = ("accuracy", "position_consistency", "invalid")
+        lines = tuple(_line(name.replace("_", " "), held, name) for name in figures)
         yield Curve("Stage 2: held-out pairs, greedy", "share", _STEP, lines)
     yield Curve("Stage 2: length", "tokens of a rollout", _STEP, (_line("training", steps, "completion_tokens"),))
     yield Curve("Stage 2: entropy", "nats per token", _STEP, (_line("training", steps, "entropy"),))

@@ -59,6 +59,7 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
         self._outcomes: list[Outcome] = []
         self._computed = 1.0
         self._rollout_s = 0.0
+        self._buffered_inputs: list[dict[str, Any]] | None = None
         super().__init__(**{"callbacks": [course], "reward_funcs": [self.reward], **arguments})
         self.follow(course)
         self.not_shared = why_not_shared(self.model, config.prefix_sharing)
@@ -134,7 +135,7 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """Log-probabilities of the policy, of what it was, and of the reference: over the prefix tree where that is possible."""
         if self.not_shared:
-            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return,misc]
+            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
                 model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, *rest, **more
             )
         found = []

@@ -56,7 +56,9 @@ class TraceTrainer(KeepingTrainer, SFTTrainer):  # type: ignore[misc]
         super().__init__(callbacks=[course], **arguments)
         self.follow(course)
         self.not_shared = (
-            "rows are packed" if self.args.padding_free else why_not_shared(self.model, config.prefix_sharing)
+            "rows are packed"
+            if getattr(self.args, "padding_free", False)
+            else why_not_shared(self.model, config.prefix_sharing)
         )
 
     def take_token_counts(self) -> tuple[int, int]:
