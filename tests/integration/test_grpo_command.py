@@ -63,7 +63,7 @@ def test_it_optimises_and_leaves_the_last_and_the_best_model(folder, undisturbed
     assert json.loads(undisturbed.stdout) == {"run": "undisturbed", "model": "undisturbed/model", **results}
     steps = [line for line in lines(run) if line["kind"] == "step"]
     assert [line["step"] for line in steps] == list(range(1, results["steps"] + 1))
-    assert results["steps"] == results["pairs"] * 3 // 4
+    assert results["steps"] == results["pairs"] * 3 // 8 * 2  # whole rollouts of two steps
     assert any(line["grad_norm"] > 0 for line in steps)
     assert any(0 < line["zero_variance"] < 1 and line["computed"] < 1 for line in steps)
     assert all(line["seconds"] >= line["seconds_rollout"] > 0 for line in steps)
@@ -109,7 +109,7 @@ def test_killed_five_times_it_ends_with_the_same_losses_and_weights(folder, undi
 def test_two_processes_have_the_losses_of_one(folder):
     """At the same global batch, also where one process has no group to learn from."""
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
-    few = ("--max-steps", "6", "--pairs-per-step", "2", "--set", "held_out_share=0")
+    few = ("--max-steps", "6", "--pairs-per-step", "2", "--set", "held_out_share=0", "--set", "steps_per_rollout=1")
     for name, start in (("one", ("-m",)), ("two", launcher)):
         done = grpo(folder, name, *few, launcher=start)
         assert done.returncode == 0, done.stderr
@@ -147,7 +147,7 @@ def test_transformers_generate_can_write_the_rollouts(folder):
         (("--preset", "papre"), "'default' or 'paper'"),
         (("--template", "nope"), "nope"),
         (("--model", "nowhere"), "nowhere: not a model folder"),
-        (("--pairs-per-step", "64"), "too few for a rollout of 64 pairs"),
+        (("--pairs-per-step", "64"), "too few for a rollout of 128 pairs"),
     ],
 )
 def test_what_does_not_fit_is_named(folder, options, message):

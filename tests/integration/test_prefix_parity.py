@@ -129,6 +129,14 @@ def test_prefix_parity_with_gradient_checkpointing(family, reentrant):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_prefix_parity_under_autocast(family):
+    """In bfloat16 both ways round a lot, and alike."""
+    with torch.autocast("cpu", torch.bfloat16):
+        values, entropies, _ = differences(make(family), *DEEP, min_shared=1)
+    assert max(values, entropies) < 0.05
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("targets", ["all-linear", ["q_proj", "v_proj", "lm_head"]])
 def test_prefix_parity_with_lora_and_checkpointing(family, targets):
     model = make(family, tied=False)

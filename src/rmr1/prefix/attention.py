@@ -91,6 +91,15 @@ def tree_inputs(packed: Packed, device: torch.device) -> dict[str, Any]:
     }
 
 
+def _as_autocast(*states: Tensor) -> tuple[Tensor, ...]:
+    """What autocast does to the inputs of the library's attention; kernels that are called by themselves do not get it."""
+    kind = states[0].device.type
+    if not torch.is_autocast_enabled(kind):
+        return states
+    dtype = torch.get_autocast_dtype(kind)
+    return tuple(state.to(dtype) for state in states)
+
+
 def tree_attention_forward(
     module: torch.nn.Module,
     query: Tensor,
@@ -112,6 +121,7 @@ def tree_attention_forward(
     unknown = [name for name in _OTHER_ATTENTION if options.get(name) is not None]
     if dropout or unknown:
         raise NotImplementedError(f"attention over a prefix tree has no {', '.join(unknown) or 'dropout'}")
+    query, key, value = _as_autocast(query, key, value)
     if prefix_tree.blocks is not None:
         return flex_attention_forward(module, query, key, value, prefix_tree.blocks, scaling=scaling)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
