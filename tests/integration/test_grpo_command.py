@@ -66,7 +66,8 @@ def test_it_optimises_and_leaves_the_last_and_the_best_model(folder, undisturbed
     assert results["steps"] == results["pairs"] * 3 // 8 * 2  # whole rollouts of two steps
     assert any(line["grad_norm"] > 0 for line in steps)
     assert any(0 < line["zero_variance"] < 1 and line["computed"] < 1 for line in steps)
-    assert all(line["seconds"] >= line["seconds_rollout"] > 0 for line in steps)
+    assert all(line["seconds"] >= line["seconds_rollout"] for line in steps)
+    assert [line["seconds_rollout"] > 0 for line in steps] == [True, False] * (len(steps) // 2)
     assert all(line["kl"] is not None for line in steps)
     assert all(set(line["invalid_by_reason"]) <= {"missing", "conflicting", "truncated"} for line in steps)
     assert next(line["step"] for line in lines(run) if line["kind"] == "held_out") == 0
