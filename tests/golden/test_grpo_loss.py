@@ -14,6 +14,7 @@ pytest.importorskip("trl", reason="the train extra is not installed")
 
 from rmr1.config import GrpoConfig  # noqa: E402
 from rmr1.engines.hf_model import load_causal_lm  # noqa: E402
+from rmr1.errors import ConfigError  # noqa: E402
 from rmr1.training import GrpoTask, train_grpo  # noqa: E402
 from rmr1.training.grpo.trainer import VerdictTrainer  # noqa: E402
 from tests.support.engines import answer  # noqa: E402
@@ -181,3 +182,11 @@ def _example():
     sys.modules["grpo_in_one_file"] = module
     spec.loader.exec_module(module)
     return module
+
+
+def test_a_sharded_model_needs_another_writer_and_no_held_out_pairs(folder, monkeypatch):
+    monkeypatch.setattr(VerdictTrainer, "sharded", property(lambda trainer: True))
+    with pytest.raises(ConfigError, match="take writer generate or vllm, and held_out_share=0"):
+        train(folder, "sharded")
+    with pytest.raises(ConfigError, match="held_out_share=0"):
+        train(folder, "held", writer="generate", held_out_share=0.5, pairs_per_step=1)

@@ -18,6 +18,7 @@ from rmr1.config import TrainerConfig
 from rmr1.engines.hf_model import DType, load_causal_lm
 from rmr1.errors import ConfigError
 from rmr1.training.checkpoints import commit, remove_old, staging_folder
+from rmr1.training.machine import Machine
 from rmr1.training.schedule import rate_factor
 
 if TYPE_CHECKING:
@@ -41,11 +42,15 @@ class KeepingTrainer(Trainer):
         self.course = course
         course.trainer = self
         self.remove_callback(PrinterCallback)
-        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
-        if self._keeping.method == "lora" and sharded:
+        if self._keeping.method == "lora" and self.sharded:
             raise ConfigError(
                 "method lora cannot be merged from a sharded model; launch plain data parallel processes, or use method full"
             )
+
+    @property
+    def sharded(self) -> bool:
+        """Whether no process holds the whole model."""
+        return bool(self.is_fsdp_enabled or self.is_deepspeed_enabled)
 
     def report(self, metrics: dict[str, Any]) -> None:
         """Give metrics to the trackers, such as TensorBoard."""
@@ -61,7 +66,7 @@ class KeepingTrainer(Trainer):
 
     def write_model(self, folder: Path, dtype: torch.dtype) -> None:
         """Write the trained model, adapters merged in, in the type of its base. With several processes, all have to call it."""
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+        if self.sharded:
             self.save_model(str(folder))
             return
         if not self.args.should_save:
@@ -75,7 +80,7 @@ class KeepingTrainer(Trainer):
 
     def write_copy(self, folder: Path, dtype: torch.dtype) -> None:
         """Write the model as it is now, in a type, without touching it; of adapters, the adapters alone, see ``merge_adapters``."""
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+        if self.sharded:
             self.save_model(str(folder))
             return
         if not self.args.should_save:
@@ -130,6 +135,33 @@ def known_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
         yield
+
+
+def shared_arguments(config: TrainerConfig, machine: Machine, run: Path) -> dict[str, Any]:
+    """What TRL's trainers of both stages are told alike."""
+    return {
+        "output_dir": str(run),
+        "run_name": run.name,
+        "learning_rate": config.learning_rate,
+        "weight_decay": config.weight_decay,
+        "adam_beta1": config.betas[0],
+        "adam_beta2": config.betas[1],
+        "max_grad_norm": config.max_grad_norm,
+        "optim": "adamw_torch_fused",
+        "bf16": machine.precision == "bfloat16",
+        "use_cpu": machine.device == "cpu",
+        "activation_checkpointing": machine.gradient_checkpointing,
+        "seed": config.seed,
+        "data_seed": config.seed,
+        "ddp_find_unused_parameters": False,
+        "dataloader_pin_memory": machine.device == "cuda",
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "no",
+        "eval_strategy": "no",
+        "report_to": list(config.report_to),
+        "disable_tqdm": True,
+    }
 
 
 def adapters(config: TrainerConfig) -> Any:

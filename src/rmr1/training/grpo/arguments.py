@@ -8,6 +8,7 @@ from typing import Any
 from trl import GRPOConfig as TrlConfig
 
 from rmr1.config import GrpoConfig
+from rmr1.training.keeping import shared_arguments
 from rmr1.training.machine import Machine
 
 _LOSSES = {"token-mean": "dapo", "sequence-mean": "grpo"}
@@ -22,8 +23,7 @@ def trl_arguments(config: GrpoConfig, machine: Machine, steps: int, run: Path) -
     micro = min(config.micro_batch_size, config.rows_per_step // machine.processes)
     accumulation = config.rows_per_step // (micro * machine.processes)
     return TrlConfig(
-        output_dir=str(run),
-        run_name=run.name,
+        **shared_arguments(config, machine, run),
         per_device_train_batch_size=micro,
         gradient_accumulation_steps=accumulation,
         steps_per_generation=accumulation * config.steps_per_rollout,
@@ -41,26 +41,7 @@ def trl_arguments(config: GrpoConfig, machine: Machine, steps: int, run: Path) -
         use_bias_correction_kl=config.unbiased_kl,
         mask_truncated_completions=config.mask_truncated,
         shuffle_dataset=False,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        adam_beta1=config.betas[0],
-        adam_beta2=config.betas[1],
-        max_grad_norm=config.max_grad_norm,
-        optim="adamw_torch_fused",
-        bf16=machine.precision == "bfloat16",
-        use_cpu=machine.device == "cpu",
-        activation_checkpointing=machine.gradient_checkpointing,
-        seed=config.seed,
-        data_seed=config.seed,
-        ddp_find_unused_parameters=False,
-        dataloader_pin_memory=machine.device == "cuda",
         remove_unused_columns=False,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="no",
-        eval_strategy="no",
-        report_to=list(config.report_to),
-        disable_tqdm=True,
         **_vllm(config),
     )
 

@@ -15,7 +15,7 @@ from trl import SFTTrainer, pack_dataset
 
 from rmr1.config import SftConfig
 from rmr1.training.course import Course
-from rmr1.training.keeping import KeepingTrainer, adapters, known_warnings
+from rmr1.training.keeping import KeepingTrainer, adapters, known_warnings, shared_arguments
 from rmr1.training.listener import Held, Step
 from rmr1.training.machine import Machine
 from rmr1.training.sft.examples import IGNORED, Example
@@ -146,31 +146,11 @@ def trl_arguments(config: SftConfig, machine: Machine, run: Path) -> TrlConfig:
     """The configuration in TRL's terms. Lengths were seen to before, so that nothing is left for TRL to cut."""
     micro = min(config.micro_batch_size, config.batch_size)
     return TrlConfig(
-        output_dir=str(run),
-        run_name=run.name,
+        **shared_arguments(config, machine, run),
         per_device_train_batch_size=micro,
         gradient_accumulation_steps=config.batch_size // (micro * machine.processes),
         num_train_epochs=1,
         max_length=None,
         packing=False,
         padding_free=machine.packing,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        adam_beta1=config.betas[0],
-        adam_beta2=config.betas[1],
-        max_grad_norm=config.max_grad_norm,
-        optim="adamw_torch_fused",
-        bf16=machine.precision == "bfloat16",
-        use_cpu=machine.device == "cpu",
-        activation_checkpointing=machine.gradient_checkpointing,
-        seed=config.seed,
-        data_seed=config.seed,
-        ddp_find_unused_parameters=False,
-        dataloader_pin_memory=machine.device == "cuda",
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="no",
-        eval_strategy="no",
-        report_to=list(config.report_to),
-        disable_tqdm=True,
     )
