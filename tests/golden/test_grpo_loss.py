@@ -15,7 +15,7 @@ pytest.importorskip("trl", reason="the train extra is not installed")
 from rmr1.config import GrpoConfig  # noqa: E402
 from rmr1.engines.hf_model import load_causal_lm  # noqa: E402
 from rmr1.errors import ConfigError  # noqa: E402
-from rmr1.training import GrpoTask, train_grpo  # noqa: E402
+from rmr1.training import TrainingTask, train_grpo  # noqa: E402
 from rmr1.training.grpo.trainer import VerdictTrainer  # noqa: E402
 from tests.support.engines import answer  # noqa: E402
 from tests.support.tiny_model import tiny_tokenizer, write_pairs_file, write_tiny_model  # noqa: E402
@@ -68,7 +68,7 @@ def rollouts(monkeypatch):
 
 def train(folder, name, **settings):
     memory = Memory()
-    task = GrpoTask(folder / "pairs.jsonl", run=folder / name)
+    task = TrainingTask(folder / "pairs.jsonl", run=folder / name)
     result = train_grpo(task, GrpoConfig(model=str(folder / "tiny"), **{**SMALL, **settings}), memory)
     return memory.steps, load_causal_lm(str(result.model))[0]
 

@@ -7,7 +7,7 @@ import pytest
 from rmr1.config import SftConfig
 from rmr1.engines.hf_model import hf_folder, load_causal_lm, published_type, read_card
 from rmr1.errors import DataError, ModelNotFoundError
-from rmr1.training import SftTask, train_sft
+from rmr1.training import TrainingTask, train_sft
 from tests.support.tiny_model import write_tiny_model, write_traces
 from tests.support.training import Memory
 
@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def train(folder, listener=None, **settings):
-    task = SftTask(folder / "traces.jsonl", run=folder / "run")
+    task = TrainingTask(folder / "traces.jsonl", run=folder / "run")
     return train_sft(task, SftConfig(model=str(folder / "tiny"), **(SMALL | settings)), listener or Memory())
 
 
@@ -98,7 +98,7 @@ def test_traces_that_do_not_fit_and_a_model_that_is_not_there(folder):
     with pytest.raises(DataError, match="every trace is longer than max_length 20; raise it"):
         train(folder, max_length=20)
     with pytest.raises(ModelNotFoundError, match="nope: not a model folder"):
-        train_sft(SftTask(folder / "traces.jsonl"), SftConfig(model="nope"), Memory())
+        train_sft(TrainingTask(folder / "traces.jsonl"), SftConfig(model="nope"), Memory())
     (folder / "empty").mkdir()
     with pytest.raises(ModelNotFoundError, match=r"no config\.json"):
         hf_folder(str(folder / "empty"))

@@ -11,7 +11,7 @@ import typer
 
 from rmr1.config import GrpoConfig, find_recipe, load_config
 from rmr1.reporting.training_progress import RewardProgress
-from rmr1.training import GrpoTask, train_grpo
+from rmr1.training import TrainingTask, train_grpo
 
 
 def grpo(
@@ -64,7 +64,7 @@ def grpo(
     file = find_recipe("grpo", recipe) if recipe is not None else None
     config = load_config(GrpoConfig, file=file, settings=settings or (), flags=flags)
     with RewardProgress("GRPO") as progress:
-        result = train_grpo(GrpoTask(data, held_out, run), config, progress)
+        result = train_grpo(TrainingTask(data, held_out, run), config, progress)
     if not result.results:  # one of several processes that train together, and not the first
         return
     typer.echo(f"model: {result.model}", err=True)

@@ -11,7 +11,7 @@ import typer
 
 from rmr1.config import SftConfig, find_recipe, load_config
 from rmr1.reporting.training_progress import TrainingProgress
-from rmr1.training import SftTask, train_sft
+from rmr1.training import TrainingTask, train_sft
 
 
 def sft(
@@ -56,7 +56,7 @@ def sft(
     file = find_recipe("sft", recipe) if recipe is not None else None
     config = load_config(SftConfig, file=file, settings=settings or (), flags=flags)
     with TrainingProgress("SFT") as progress:
-        result = train_sft(SftTask(data, held_out, run), config, progress)
+        result = train_sft(TrainingTask(data, held_out, run), config, progress)
     if not result.results:  # one of several processes that train together, and not the first
         return
     typer.echo(f"model: {result.model}", err=True)

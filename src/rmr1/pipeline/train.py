@@ -24,7 +24,7 @@ from rmr1.pipeline.recipe import TrainRecipe
 from rmr1.pipeline.report import Evaluation, training_report
 from rmr1.reporting.html import write_training_report
 from rmr1.runs import RunDirectory, default_run_name
-from rmr1.training import GrpoListener, GrpoResult, GrpoTask, SftListener, SftResult, SftTask, train_grpo, train_sft
+from rmr1.training import GrpoListener, SftListener, TrainingResult, TrainingTask, train_grpo, train_sft
 
 
 class TrainListener(Protocol):
@@ -112,18 +112,18 @@ class _Training:
         with self._listener.distilling() as listener:
             return asyncio.run(distill_source(task, config, listener)).traces
 
-    def _fine_tune(self, traces: Path, config: SftConfig) -> SftResult:
+    def _fine_tune(self, traces: Path, config: SftConfig) -> TrainingResult:
         self._listener.stage("stage 1, supervised fine-tuning")
         self._launch("sft", config, traces)
         with self._listener.fine_tuning() as listener:
-            return train_sft(SftTask(traces, run=self._path / "sft"), config, listener)
+            return train_sft(TrainingTask(traces, run=self._path / "sft"), config, listener)
 
-    def _optimise(self, pairs: Path, config: GrpoConfig, model: str) -> GrpoResult:
+    def _optimise(self, pairs: Path, config: GrpoConfig, model: str) -> TrainingResult:
         self._listener.stage("stage 2, reinforcement learning")
         config = config.model_copy(update={"model": model})
         self._launch("grpo", config, pairs)
         with self._listener.optimising() as listener:
-            return train_grpo(GrpoTask(pairs, run=self._path / "grpo"), config, listener)
+            return train_grpo(TrainingTask(pairs, run=self._path / "grpo"), config, listener)
 
     def _launch(self, stage: str, config: SftConfig | GrpoConfig, data: Path) -> None:
         """Train under the recipe's launcher, if it has one; the run is then complete, and this process only reads its results."""

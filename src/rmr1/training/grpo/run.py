@@ -7,52 +7,26 @@ while it is under way, and at the end ``model/`` (the last weights), ``best/`` (
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rmr1.config import GrpoConfig
 from rmr1.data import open_source, split_of
-from rmr1.engines.fingerprint import folder_fingerprint
-from rmr1.engines.hf_model import ModelCard, hf_folder, quiet_transformers, read_card
+from rmr1.engines.hf_model import hf_folder
 from rmr1.errors import ConfigError, DataError
-from rmr1.prompts import Template, load_template
+from rmr1.prompts import load_template
 from rmr1.records import PreferencePair
-from rmr1.runs import default_run_name
-from rmr1.training.listener import GrpoListener, Silence
+from rmr1.training.listener import GrpoListener
 from rmr1.training.machine import Machine, check_batch, look_at_machine
-from rmr1.training.results import file_sha256, open_run, read_results
+from rmr1.training.runs import TrainingResult, TrainingTask, card_of, identity_of, run_once
+
+if TYPE_CHECKING:
+    from rmr1.training.job import TrainingJob
 
 
-@dataclass(frozen=True, slots=True)
-class GrpoTask:
-    """What to train on and where to keep it.
-
-    Args:
-        data: Labelled pairs, see ``rmr1.data.open_source``.
-        held_out: Pairs to judge on the way; a share of ``data`` where not given, see ``GrpoConfig.held_out_share``.
-        run: The run's directory; one that belongs to exactly this task where not given.
-    """
-
-    data: Path
-    held_out: Path | None = None
-    run: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GrpoResult:
-    """What a training leaves behind. ``results`` is ``results.json``; ``steps`` and ``seconds`` are of this process."""
-
-    run: Path
-    model: Path
-    results: Mapping[str, Any]
-    steps: int
-    seconds: float
-
-
-def train_grpo(task: GrpoTask, config: GrpoConfig, listener: GrpoListener) -> GrpoResult:
+def train_grpo(task: TrainingTask, config: GrpoConfig, listener: GrpoListener) -> TrainingResult:
     """Train a judge on the correctness of its verdicts, as a run that the same task resumes after any interruption.
 
     Optimiser, schedule, order of pairs and random numbers go on where they were: on one thread the losses are the same to the last
@@ -67,31 +41,24 @@ def train_grpo(task: GrpoTask, config: GrpoConfig, listener: GrpoListener) -> Gr
         MissingExtraError: A library is not installed.
         KeyboardInterrupt: The user interrupted; a checkpoint was written.
     """
-    began = time.monotonic()
     training, held = _read(task, config)
     folder = hf_folder(config.model.removeprefix("hf/"), listener.say)
     machine = look_at_machine(config)
     _check_groups(config, machine)
-    if machine.rank:
-        listener = Silence()
-    card, template = _card(config, folder)
-    identity = _identity(task, config, folder, card, template, machine.precision)
-    path = task.run or Path("runs") / default_run_name("grpo", task.data.name.partition(".")[0], identity)
-    with open_run(path, identity, machine) as run:
-        finished = read_results(path)
-        if finished is not None:
-            listener.say(f"{path} is complete")
-            return GrpoResult(path, path / "model", finished, 0, time.monotonic() - began)
-        with quiet_transformers():
-            from rmr1.training.grpo.optimisation import Optimisation
-            from rmr1.training.job import TrainingJob
+    card = card_of(config, folder, config.template)
+    template = load_template(card.template or "cor")
+    card = replace(card, template=card.template or "cor")
+    identity = {**identity_of("grpo", task, config, machine, folder, card), "template_sha256": template.sha256}
 
-            job = TrainingJob(config, machine, path, run, listener)
-            results, steps = Optimisation(job, config, template, folder, card).run(training, held)
-    return GrpoResult(path, path / "model", results, steps, time.monotonic() - began)
+    def train(job: TrainingJob) -> tuple[Mapping[str, Any], int]:
+        from rmr1.training.grpo.optimisation import Optimisation
+
+        return Optimisation(job, config, template, folder, card).run(training, held)
+
+    return run_once("grpo", task, config, machine, identity, listener, train)
 
 
-def _read(task: GrpoTask, config: GrpoConfig) -> tuple[list[PreferencePair], list[PreferencePair]]:
+def _read(task: TrainingTask, config: GrpoConfig) -> tuple[list[PreferencePair], list[PreferencePair]]:
     pairs = _pairs(task.data)
     if task.held_out is not None:
         return pairs, _pairs(task.held_out)[: config.held_out_most]
@@ -121,32 +88,3 @@ def _check_groups(config: GrpoConfig, machine: Machine) -> None:
             f"pairs_per_step {config.pairs_per_step} cannot be shared by {machine.processes} processes in whole groups; "
             f"make it a multiple of {machine.processes}"
         )
-
-
-def _card(config: GrpoConfig, folder: Path) -> tuple[ModelCard, Template]:
-    base = read_card(folder)
-    template = config.template or (base.template if base else None) or "cor"
-    card = ModelCard(
-        base=base.base if base and base.base else config.model,
-        template=template,
-        think=config.think if config.think != "auto" else base.think if base else "auto",
-        gguf=base.gguf if base else None,
-    )
-    return card, load_template(template)
-
-
-def _identity(
-    task: GrpoTask, config: GrpoConfig, folder: Path, card: ModelCard, template: Template, precision: str
-) -> dict[str, Any]:
-    return {
-        "job": "grpo",
-        "data_sha256": file_sha256(task.data),
-        "held_out_sha256": file_sha256(task.held_out) if task.held_out is not None else None,
-        "model": config.model,
-        "model_fingerprint": folder_fingerprint(folder),
-        **config.identity(),
-        "template": card.template,
-        "template_sha256": template.sha256,
-        "think": card.think,
-        "precision": precision,
-    }

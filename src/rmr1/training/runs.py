@@ -1,0 +1,135 @@
+"""The run of a training: what it is asked, what it leaves, and that it is done once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rmr1.config import TrainerConfig
+from rmr1.engines.fingerprint import folder_fingerprint
+from rmr1.engines.hf_model import ModelCard, quiet_transformers, read_card
+from rmr1.runs import RunDirectory, default_run_name
+from rmr1.training.listener import Silence, TrainingListener
+from rmr1.training.machine import Machine
+
+if TYPE_CHECKING:
+    from rmr1.training.job import TrainingJob
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTask:
+    """What to train on and where to keep it.
+
+    Args:
+        data: Stage 1: traces, see ``rmr1.training.sft.traces``. Stage 2: labelled pairs, see ``rmr1.data.open_source``.
+        held_out: The same to evaluate on; a share of ``data`` where not given, see ``held_out_share``.
+        run: The run's directory; one that belongs to exactly this task where not given.
+    """
+
+    data: Path
+    held_out: Path | None = None
+    run: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What a training leaves behind. ``results`` is ``results.json``; ``steps`` and ``seconds`` are of this process."""
+
+    run: Path
+    model: Path
+    results: Mapping[str, Any]
+    steps: int
+    seconds: float
+
+
+def run_once(
+    stage: str,
+    task: TrainingTask,
+    config: TrainerConfig,
+    machine: Machine,
+    identity: Mapping[str, Any],
+    listener: TrainingListener[Any, Any],
+    train: Callable[[TrainingJob], tuple[Mapping[str, Any], int]],
+) -> TrainingResult:
+    """Train in a run, unless it is complete.
+
+    Args:
+        stage: "sft" or "grpo".
+        task: The task.
+        config: How to train.
+        machine: On what.
+        identity: What decides the weights.
+        listener: Told of progress, by the first process.
+        train: Does what is left to do; gives the results, and the optimiser steps that this process did.
+    """
+    began = time.monotonic()
+    listener = Silence() if machine.rank else listener
+    path = task.run or Path("runs") / default_run_name(stage, task.data.name.partition(".")[0], identity)
+    with _open(path, identity, machine) as run:
+        results, steps = _read_results(path), 0
+        if results is not None:
+            listener.say(f"{path} is complete")
+        else:
+            with quiet_transformers():
+                from rmr1.training.job import TrainingJob
+
+                results, steps = train(TrainingJob(config, machine, path, run, listener))
+    return TrainingResult(path, path / "model", results, steps, time.monotonic() - began)
+
+
+def card_of(config: TrainerConfig, folder: Path, template: str | None) -> ModelCard:
+    """The card of the model to be: what its base's says, where the configuration leaves it open."""
+    base = read_card(folder)
+    return ModelCard(
+        base=base.base if base and base.base else config.model,
+        template=template or (base.template if base else None),
+        think=config.think if config.think != "auto" else base.think if base else "auto",
+        gguf=base.gguf if base else None,
+    )
+
+
+def identity_of(
+    stage: str, task: TrainingTask, config: TrainerConfig, machine: Machine, folder: Path, card: ModelCard
+) -> dict[str, Any]:
+    """What decides the weights of either stage."""
+    return {
+        "job": stage,
+        "data_sha256": _sha256(task.data),
+        "held_out_sha256": _sha256(task.held_out) if task.held_out is not None else None,
+        "model": config.model,
+        "model_fingerprint": folder_fingerprint(folder),
+        **config.identity(),
+        "template": card.template,
+        "think": card.think,
+        "precision": machine.precision,
+    }
+
+
+def _read_results(run: Path) -> Mapping[str, Any] | None:
+    """The results of a complete training, or None where it is under way or was never begun."""
+    try:
+        results: dict[str, Any] = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return results if (run / "model" / "config.json").is_file() else None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+@contextmanager
+def _open(path: Path, identity: Mapping[str, Any], machine: Machine) -> Iterator[RunDirectory | None]:
+    """Open the run; of several processes that train together, only the first one holds it."""
+    if machine.rank:
+        yield None
+        return
+    with RunDirectory(path, identity) as run:
+        yield run
