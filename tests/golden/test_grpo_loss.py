@@ -190,3 +190,9 @@ def test_a_sharded_model_needs_another_writer_and_no_held_out_pairs(folder, monk
         train(folder, "sharded")
     with pytest.raises(ConfigError, match="held_out_share=0"):
         train(folder, "held", writer="generate", held_out_share=0.5, pairs_per_step=1)
+
+
+def test_a_model_with_limited_attention_needs_another_writer(folder):
+    write_tiny_model(folder / "tiny", sliding_window=16)
+    with pytest.raises(ConfigError, match="sliding_window is 16; take writer generate"):
+        train(folder, "limited")

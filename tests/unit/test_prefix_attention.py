@@ -137,7 +137,7 @@ def test_calls_without_a_tree_are_as_before_and_nothing_of_it_is_saved(tmp_path)
 def test_what_takes_the_mask_for_one_yields_no_number(packed):
     model = tiny_model()
     inputs = attention.tree_inputs(packed, torch.device("cpu"))
-    del inputs["prefix_tree"]
+    del inputs["prefix_attention"]
     assert model(**inputs).logits.isnan().all()
 
 
@@ -145,9 +145,9 @@ def test_a_layer_that_asks_for_more_than_plain_attention_is_an_error(packed):
     given = states(len(packed.tokens))
     mask = attention.TreeMask(packed, torch.device("cpu"))
     with pytest.raises(NotImplementedError, match="dropout"):
-        attention.tree_attention_forward(None, *given, None, dropout=0.1, prefix_tree=mask)
+        attention.prefix_attention_forward(None, *given, None, dropout=0.1, prefix_attention=mask)
     with pytest.raises(NotImplementedError, match="softcap"):
-        attention.tree_attention_forward(None, *given, None, softcap=30.0, prefix_tree=mask)
+        attention.prefix_attention_forward(None, *given, None, softcap=30.0, prefix_attention=mask)
 
 
 def test_hooks_are_gone_after_an_error():

@@ -25,8 +25,9 @@ from rmr1.records import Generation, GenerationRequest, Usage
 try:
     import torch
 
-    from rmr1.engines.hf_batch import Batch, Cancelled, Writing
+    from rmr1.engines.hf_batch import Batch, Cancelled, Writing, rows_for
     from rmr1.engines.hf_text import ChatText
+    from rmr1.prefix.support import cannot_write
 except ImportError as error:
     raise MissingExtraError("the hf engine", "train") from error
 
@@ -60,7 +61,9 @@ class HfEngine:
         self._folder = hf_folder(name)
         model, tokenizer = load_causal_lm(str(self._folder), dtype=self._dtype, device=device)
         self._model = model.eval()  # type: ignore[no-untyped-call]
-        _check_layers(model.config, name)
+        reason = cannot_write(model)
+        if reason is not None:
+            raise EngineError(f"{name}: the hf engine cannot run it: {reason}; serve it with vLLM")
         self._context = min(
             config.context or model.config.max_position_embeddings, model.config.max_position_embeddings
         )
@@ -85,14 +88,12 @@ class HfEngine:
             EngineError: The model cannot be run, for want of memory for instance.
         """
         source = iter(requests)
-        batch = Batch(self._model, self._slots, self._stops)
+        drawn = list(islice(source, self._slots))
+        batch = Batch(self._model, rows_for(len(drawn), self._slots), self._stops)
         cancelled = threading.Event()
         loop = asyncio.get_running_loop()
         try:
-            while True:
-                drawn = list(islice(source, batch.room))
-                if not drawn and not batch.busy:
-                    return
+            while drawn or batch.busy:
                 prepared = [self._prepare(request) for request in drawn]
                 for refused in prepared:
                     if isinstance(refused, Generation):
@@ -100,6 +101,7 @@ class HfEngine:
                 arriving = [writing for writing in prepared if isinstance(writing, Writing)]
                 for writing in await loop.run_in_executor(self._thread, self._work, batch, arriving, cancelled):
                     yield self._generation(writing)
+                drawn = list(islice(source, batch.room))
         finally:
             cancelled.set()
 
@@ -154,15 +156,6 @@ def _device(wanted: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"engine.device {wanted}: torch cannot use it: {error}") from error
     return wanted
-
-
-def _check_layers(config: Any, name: str) -> None:
-    kinds = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
-    if kinds or getattr(config, "is_encoder_decoder", False):
-        found = ", ".join(sorted(kinds)) or "an encoder"
-        raise EngineError(
-            f"{name}: the hf engine knows layers of full attention only, this model has {found}; serve it with vLLM"
-        )
 
 
 def _stop_tokens(model: Any, tokenizer: Any) -> frozenset[int]:

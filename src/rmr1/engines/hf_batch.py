@@ -1,28 +1,26 @@
 """The sequences that the hf engine is writing: prompts computed one by one, tokens written for all at once.
 
-A prompt is computed alone: on a CPU that is as fast as many together, nothing is padded, and its state depends on nothing else. The
-instructions at its beginning are computed once and copied; so is the whole prompt where the next one is the same, as with votes.
 A sequence that ends makes room for the next at once.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import torch
 
-from rmr1.engines.hf_cache import RowCache, Snapshot
+from rmr1.engines.hf_cache import RowCache
+from rmr1.engines.hf_packing import PackedLinears
+from rmr1.engines.hf_prompts import Prompts
 from rmr1.engines.hf_sampling import Choice, Chooser, choose
+from rmr1.prefix.attention import PrefixAttention, attention_inputs, enable_prefix_attention
+from rmr1.prefix.segments import Segment, SegmentAttention, StepAttention
+from rmr1.prefix.support import core_model
 from rmr1.records import FinishReason, GenerationRequest
 
-_CHUNK = 1024
-"""Tokens of a prompt that are computed at once; between chunks the work can be cancelled."""
-_MIN_SHARED = 16
-"""Shorter instructions are not worth a copy."""
 _ROWS = 16
 """A step computes a multiple of so many rows: matrix products with fewer round differently, and then neighbours would matter."""
 
@@ -40,15 +38,19 @@ class Writing:
         prompt: Its tokens.
         instructions: How many of them other prompts share.
         limit: Most tokens to write.
+        repeated: Whether other sequences have the same prompt and attend to it together. What is written then depends, in the last
+            bits of its probabilities, on how many they are.
     """
 
     request: GenerationRequest
     prompt: tuple[int, ...]
     instructions: int
     limit: int
+    repeated: bool = False
     chooser: Chooser = field(init=False)
     choices: list[Choice] = field(default_factory=list)
     cached: int = 0
+    shared: tuple[Segment, ...] = ()
     finish: FinishReason | None = None
 
     def __post_init__(self) -> None:
@@ -59,6 +61,11 @@ class Writing:
         """Tokens whose keys and values are in the cache before the latest one is computed."""
         return len(self.prompt) + len(self.choices) - 1
 
+    @property
+    def own_length(self) -> int:
+        """How many of these are the sequence's own."""
+        return self.length - sum(map(len, self.shared))
+
     def take(self, choice: Choice, stops: frozenset[int]) -> None:
         """Add a token, and see whether it is the last."""
         self.choices.append(choice)
@@ -66,6 +73,11 @@ class Writing:
             self.finish = "stop"
         elif len(self.choices) >= self.limit:
             self.finish = "length"
+
+
+def rows_for(count: int, slots: int) -> int:
+    """Rows of a batch for so many sequences in so many slots."""
+    return min(slots, max(1, -(-count // _ROWS)) * _ROWS)
 
 
 class Batch:
@@ -83,8 +95,10 @@ class Batch:
         self._stops = stops
         self._cache = RowCache(rows)
         self._under_way: list[Writing] = []
-        self._instructions: Snapshot | None = None
-        self._prompt: tuple[Snapshot, torch.Tensor] | None = None
+        self._cancelled = threading.Event()
+        self._prompts = Prompts(self._compute_segment)
+        self._packed: PackedLinears | None = None
+        enable_prefix_attention(core_model(model))
 
     @property
     def room(self) -> int:
@@ -103,9 +117,10 @@ class Batch:
         Raises:
             Cancelled: The event is set.
         """
+        self._cancelled = cancelled
         finished: list[Writing] = []
         for writing in arriving:
-            logits = self._compute_prompt(writing, len(self._under_way), cancelled)
+            logits = self._enter(writing, len(self._under_way))
             writing.take(choose(logits, [writing.chooser])[0], self._stops)
             (finished if writing.finish else self._under_way).append(writing)
         while self._under_way and not finished:
@@ -115,59 +130,77 @@ class Batch:
             finished = self._leave()
         return finished
 
-    def _compute_prompt(self, writing: Writing, row: int, cancelled: threading.Event) -> torch.Tensor:
-        prompt = writing.prompt
-        if self._prompt is not None and self._prompt[0].tokens == prompt:
-            self._cache.restore(row, self._prompt[0])
-            writing.cached = len(prompt)
-            return self._prompt[1]
-        shared = writing.instructions if writing.instructions >= _MIN_SHARED else 0
-        start = 0
-        if self._instructions is not None and shared and self._instructions.tokens == prompt[:shared]:
-            self._cache.restore(row, self._instructions)
-            start = writing.cached = shared
-        logits = None
-        for begin, end in _chunks(start, shared, len(prompt)):
-            if cancelled.is_set():
-                raise Cancelled
-            logits = self._forward_prompt(row, prompt, begin, end)
-            if end == shared:
-                self._instructions = self._cache.snapshot(row, prompt[:shared])
-        assert logits is not None  # the instructions never cover a whole prompt
-        self._prompt = (self._cache.snapshot(row, prompt), logits)
-        return logits
+    def _enter(self, writing: Writing, row: int) -> torch.Tensor:
+        prompt = self._prompts.read(writing.prompt, writing.instructions)
+        writing.cached = prompt.cached
+        writing.shared = prompt.instructions
+        if writing.repeated:
+            writing.shared += prompt.rest
+            return prompt.logits
+        place = 0
+        for segment in prompt.rest:
+            self._cache.put(row, place, segment)
+            place += len(segment)
+        return prompt.logits
 
-    def _forward_prompt(self, row: int, prompt: tuple[int, ...], begin: int, end: int) -> torch.Tensor:
+    def _compute_segment(self, segment: Segment, before: tuple[Segment, ...]) -> torch.Tensor:
+        if self._cancelled.is_set():
+            raise Cancelled
+        start = sum(map(len, before))
         device = self._model.device
-        positions = torch.arange(begin, end, device=device)
-        sees = torch.arange(end, device=device)[None] <= positions[:, None]
-        self._cache.expect_prompt(row, begin, end - begin)
-        return self._forward(torch.tensor([prompt[begin:end]], device=device), positions[None], sees[None, None])
+        self._cache.expect_segment(segment)
+        return self._forward(
+            torch.tensor([segment.tokens], device=device),
+            torch.arange(start, start + len(segment), device=device)[None],
+            SegmentAttention(before),
+        )
 
     def _step(self) -> None:
         device = self._model.device
         rows = len(self._under_way)
-        empty = [0] * (min(-(-rows // _ROWS) * _ROWS, self._rows) - rows)
+        packed = self._weights()
+        empty = [0] * ((self._rows if packed else rows_for(rows, self._rows)) - rows)
+        own = [writing.own_length for writing in self._under_way] + empty
         lengths = [writing.length for writing in self._under_way] + empty
         tokens = [writing.choices[-1].token for writing in self._under_way] + empty
-        positions, latest = torch.tensor(lengths, device=device), torch.tensor(tokens, device=device)[:, None]
-        seen = self._cache.expect_step(positions, max(lengths))
-        sees = torch.arange(seen, device=device)[None] <= positions[:, None]
-        logits = self._forward(latest, positions[:, None], sees[:, None, None])[:rows]
+        places = torch.tensor(own, device=device)
+        seen = self._cache.expect_step(places, max(own))
+        hidden = torch.arange(seen, device=device)[None] > places[:, None]
+        mask = torch.zeros(hidden.shape, device=device).masked_fill_(hidden, float("-inf"))
+        attention = StepAttention(mask[:, None, None], self._shared())
+        latest, positions = torch.tensor(tokens, device=device)[:, None], torch.tensor(lengths, device=device)[:, None]
+        with packed.used():
+            logits = self._forward(latest, positions, attention)[:rows]
         choices = choose(logits, [writing.chooser for writing in self._under_way])
         for writing, choice in zip(self._under_way, choices, strict=True):
             writing.take(choice, self._stops)
 
-    def _forward(self, tokens: torch.Tensor, positions: torch.Tensor, sees: torch.Tensor) -> torch.Tensor:
-        dtype = self._model.dtype
-        mask = torch.zeros(sees.shape, dtype=dtype, device=sees.device).masked_fill_(~sees, torch.finfo(dtype).min)
+    def _weights(self) -> PackedLinears:
+        if self._packed is None:
+            self._packed = PackedLinears(self._model, self._rows)
+        return self._packed
+
+    def _shared(self) -> list[tuple[Segment, slice | torch.Tensor]]:
+        """The segments of all sequences, each with the rows of those that begin with it."""
+        members: dict[Segment, list[int]] = {}
+        for row, writing in enumerate(self._under_way):
+            for segment in writing.shared:
+                members.setdefault(segment, []).append(row)
+        return [(segment, self._places(rows)) for segment, rows in members.items()]
+
+    def _places(self, rows: list[int]) -> slice | torch.Tensor:
+        if len(rows) == rows[-1] - rows[0] + 1:
+            return slice(rows[0], rows[-1] + 1)
+        return torch.tensor(rows, device=self._model.device)
+
+    def _forward(self, tokens: torch.Tensor, positions: torch.Tensor, attention: PrefixAttention) -> torch.Tensor:
         output = self._model(
             input_ids=tokens,
-            attention_mask=mask,
             position_ids=positions,
             past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=1,
+            **attention_inputs(attention, self._model.device),
         )
         logits: torch.Tensor = output.logits[:, -1]
         return logits
@@ -181,14 +214,7 @@ class Batch:
             finished.append(self._under_way[row])
             last = self._under_way.pop()
             if row < len(self._under_way):
-                self._cache.move(len(self._under_way), row, last.length)
+                self._cache.move(len(self._under_way), row, last.own_length)
                 self._under_way[row] = last
         return finished[::-1]
 
-
-def _chunks(start: int, shared: int, end: int) -> Iterator[tuple[int, int]]:
-    """Cut a prompt where the instructions end, whether they are computed or copied, so that the rest is always computed alike."""
-    cuts = [start, *([shared] if start < shared else []), end]
-    for begin, stop in pairwise(cuts):
-        for position in range(begin, stop, _CHUNK):
-            yield position, min(position + _CHUNK, stop)

@@ -1,46 +1,27 @@
-"""Keys and values of the sequences that the hf engine is writing: one row each, written in place.
+"""Keys and values of the sequences that the hf engine is writing: a row of its own for each, written in place.
 
 transformers' own dynamic cache is copied at every step, and its static one is computed over its whole length at every step. This
-one gives attention a view that is as long as the longest sequence, so that a step costs what it has to.
+one gives attention a view that is as long as the longest row, so that a step costs what it has to. What sequences begin with and
+share is not in their rows: it stays in its segments.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import Cache
 
-_GRAIN = 256
+from rmr1.prefix.attention import as_autocast
+from rmr1.prefix.segments import Segment
+
+_GRAIN = 64
 """Lengths are rounded up to this. Sums over a longer view of zeros then round alike (measured, see docs/decisions/0008)."""
 _GROWTH = 1.5
 
 
-@dataclass(frozen=True, slots=True)
-class _Prompt:
-    row: int
-    start: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    rows: torch.Tensor
-    positions: torch.Tensor
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The state after some tokens, to be put into a row instead of computing it again."""
-
-    tokens: tuple[int, ...]
-    keys: tuple[torch.Tensor, ...]
-    values: tuple[torch.Tensor, ...]
-
-
 class RowCache(Cache):
-    """What transformers writes to and reads from, row by row.
+    """What transformers writes to and reads from.
 
     Args:
         rows: Sequences that fit in.
@@ -52,64 +33,64 @@ class RowCache(Cache):
         self._capacity = 0
         self._keys: list[torch.Tensor] = []
         self._values: list[torch.Tensor] = []
-        self._place: _Prompt | _Step = _Prompt(0, 0)
+        self._segment: Segment | None = None
+        self._step: tuple[torch.Tensor, torch.Tensor, int] | None = None
 
-    def expect_prompt(self, row: int, start: int, length: int) -> None:
-        """The next forward pass writes ``length`` tokens of one row, from position ``start`` on."""
-        self._reserve(start + length)
-        self._place = _Prompt(row, start)
+    def expect_segment(self, segment: Segment) -> None:
+        """The next forward pass computes a segment and nothing else."""
+        self._segment, self._step = segment, None
 
-    def expect_step(self, positions: torch.Tensor, longest: int) -> int:
-        """The next forward pass writes one token of each of the first rows, at ``positions``.
+    def expect_step(self, places: torch.Tensor, longest: int) -> int:
+        """The next forward pass writes one token of each of the first rows.
+
+        Args:
+            places: Where in its row each token goes.
+            longest: The last of these places.
 
         Returns:
-            The length of what attention will see: past the last position, rounded up.
+            The length of what attention will see of the rows: past the last place, rounded up.
         """
         length = -(-(longest + 1) // _GRAIN) * _GRAIN
         self._reserve(length)
-        self._place = _Step(torch.arange(len(positions), device=positions.device), positions, length)
+        self._segment, self._step = None, (torch.arange(len(places), device=places.device), places, length)
         return length
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Called by each attention layer: store what is new, return everything up to it."""
+        """Called by each attention layer: keep what is new; return the segment's own states, or what the rows hold."""
+        key_states, value_states = as_autocast(key_states, value_states)
+        if self._segment is not None:
+            self._segment.keys.append(key_states[0])
+            self._segment.values.append(value_states[0])
+            return key_states, value_states
         if layer_idx == len(self._keys):
             self._keys.append(self._empty(key_states))
             self._values.append(self._empty(value_states))
         return self._store(self._keys[layer_idx], key_states), self._store(self._values[layer_idx], value_states)
 
-    def snapshot(self, row: int, tokens: tuple[int, ...]) -> Snapshot:
-        """Copy the beginning of a row, which holds ``tokens``."""
-        length = len(tokens)
-        return Snapshot(
-            tokens,
-            tuple(keys[row, :, :length].clone() for keys in self._keys),
-            tuple(values[row, :, :length].clone() for values in self._values),
-        )
-
-    def restore(self, row: int, state: Snapshot) -> None:
-        """Put a copied beginning into a row."""
-        length = len(state.tokens)
-        self._reserve(length)
-        for buffers, kept in ((self._keys, state.keys), (self._values, state.values)):
-            for buffer, part in zip(buffers, kept, strict=True):
-                buffer[row, :, :length] = part
+    def put(self, row: int, start: int, segment: Segment) -> None:
+        """Copy a segment into a row, from a place on."""
+        if not self._keys:
+            self._keys = [self._empty(states[None]) for states in segment.keys]
+            self._values = [self._empty(states[None]) for states in segment.values]
+        end = start + len(segment)
+        self._reserve(end)
+        for buffers, kept in ((self._keys, segment.keys), (self._values, segment.values)):
+            for buffer, states in zip(buffers, kept, strict=True):
+                buffer[row, :, start:end] = states
 
     def move(self, source: int, target: int, length: int) -> None:
-        """Copy the first ``length`` positions of a row to another."""
+        """Copy the first ``length`` places of a row to another."""
         for buffers in (self._keys, self._values):
             for buffer in buffers:
                 buffer[target, :, :length] = buffer[source, :, :length]
 
     def _store(self, buffer: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
-        place = self._place
-        if isinstance(place, _Prompt):
-            end = place.start + states.shape[2]
-            buffer[place.row, :, place.start : end] = states[0]
-            return buffer[place.row : place.row + 1, :, :end]
-        buffer[place.rows, :, place.positions] = states[:, :, 0]
-        return buffer[: len(place.rows), :, : place.length]
+        assert self._step is not None
+        rows, places, length = self._step
+        buffer[rows, :, places] = states[:, :, 0]
+        return buffer[: len(rows), :, :length]
 
     def _empty(self, states: torch.Tensor) -> torch.Tensor:
         # Zeros, because what is masked is still multiplied: it must be a number.

@@ -1,13 +1,13 @@
-"""Attention over a packed tree for models of transformers, through the library's own interface for attention functions.
+"""Attention over shared beginnings for models of transformers, through the library's own interface for attention functions.
 
-The tree travels as an argument of the model's call down to each attention layer. Nothing global knows of it, and gradient
-checkpointing, which computes layers again long after the call, hands it over again. Calls without a tree are ``sdpa``.
+What computes it travels as an argument of the model's call down to each attention layer. Nothing global knows of it, and gradient
+checkpointing, which computes layers again long after the call, hands it over again. Calls without it are ``sdpa``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -20,9 +20,28 @@ from transformers.masking_utils import sdpa_mask
 from rmr1.prefix.packing import Packed, Span
 from rmr1.prefix.split_attention import can_split, split_attention
 
-IMPLEMENTATION = "rmr1_prefix_tree"
-"""What a model's attention is called once it can run over trees."""
+IMPLEMENTATION = "rmr1_prefix"
+"""What a model's attention is called once it can share beginnings."""
 _OTHER_ATTENTION = ("softcap", "s_aux", "position_bias", "sliding_window")
+
+
+class PrefixAttention(Protocol):
+    """Attention of a call in which beginnings are shared."""
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, scale: float, layer: int) -> Tensor:
+        """The attention of one layer.
+
+        Args:
+            query: ``rows x heads x tokens x size``.
+            key: What the call's cache returned, or as many tokens as the query has; with as many heads or a divisor of that.
+            value: Like ``key``.
+            scale: Factor of the scores.
+            layer: The layer's number.
+
+        Returns:
+            ``rows x tokens x heads x size``.
+        """
+        ...
 
 
 class TreeMask:
@@ -51,6 +70,15 @@ class TreeMask:
             self._dense = sees(self.ends)(rows, rows, rows[:, None], rows[None])
         return self._dense
 
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, scale: float, layer: int) -> Tensor:
+        """Attention of a packed row, see ``PrefixAttention.attend``."""
+        if can_split(query, value):
+            return split_attention(query, key, value, self.spans, scale).transpose(1, 2)
+        grouped = query.shape[1] != key.shape[1]
+        mask = self.dense()
+        mixed = scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale, enable_gqa=grouped)
+        return mixed.transpose(1, 2)
+
 
 def sees(ends: Tensor) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
     """Whether one place of a row sees another, as flex_attention asks for it: they are on one path, in this order.
@@ -66,32 +94,36 @@ def sees(ends: Tensor) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
 
 
 def enable_prefix_attention(model: PreTrainedModel) -> None:
-    """Let a model run over trees. Calls without a tree are as with ``sdpa``, whatever they were before.
+    """Let a model share beginnings. Calls that do not are as with ``sdpa``, whatever they were before.
 
     It stays so: the backward pass of a checkpointed layer looks up the implementation again.
     """
-    AttentionInterface.register(IMPLEMENTATION, tree_attention_forward)
+    AttentionInterface.register(IMPLEMENTATION, prefix_attention_forward)
     AttentionMaskInterface.register(IMPLEMENTATION, sdpa_mask)
     if model.config._attn_implementation != IMPLEMENTATION:
         model.set_attn_implementation(IMPLEMENTATION)
 
 
 def tree_inputs(packed: Packed, device: torch.device) -> dict[str, Any]:
-    """What to call a model with for it to compute a packed row.
+    """What to call a model with for it to compute a packed row."""
+    return {
+        "input_ids": torch.tensor([packed.tokens], device=device),
+        "position_ids": torch.tensor([packed.positions], device=device),
+        "use_cache": False,
+        **attention_inputs(TreeMask(packed, device), device),
+    }
+
+
+def attention_inputs(attention: PrefixAttention, device: torch.device) -> dict[str, Any]:
+    """What to call a model with, besides tokens and positions, for it to attend in this way.
 
     The mask is not a number and not used. It keeps the library from making one of its own, and what took it for a mask after all
     would not go unnoticed.
     """
-    return {
-        "input_ids": torch.tensor([packed.tokens], device=device),
-        "position_ids": torch.tensor([packed.positions], device=device),
-        "attention_mask": torch.full((1, 1, 1, 1), float("nan"), device=device),
-        "prefix_tree": TreeMask(packed, device),
-        "use_cache": False,
-    }
+    return {"prefix_attention": attention, "attention_mask": torch.full((1, 1, 1, 1), float("nan"), device=device)}
 
 
-def _as_autocast(*states: Tensor) -> tuple[Tensor, ...]:
+def as_autocast(*states: Tensor) -> tuple[Tensor, ...]:
     """What autocast does to the inputs of the library's attention; kernels that are called by themselves do not get it."""
     kind = states[0].device.type
     if not torch.is_autocast_enabled(kind):
@@ -100,7 +132,7 @@ def _as_autocast(*states: Tensor) -> tuple[Tensor, ...]:
     return tuple(state.to(dtype) for state in states)
 
 
-def tree_attention_forward(
+def prefix_attention_forward(
     module: torch.nn.Module,
     query: Tensor,
     key: Tensor,
@@ -108,7 +140,7 @@ def tree_attention_forward(
     attention_mask: Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
-    prefix_tree: TreeMask | None = None,
+    prefix_attention: PrefixAttention | None = None,
     **options: Any,
 ) -> tuple[Tensor, Tensor | None]:
     """An attention function as transformers calls it.
@@ -116,19 +148,14 @@ def tree_attention_forward(
     Raises:
         NotImplementedError: The layer asks for more than plain attention.
     """
-    if prefix_tree is None:
+    if prefix_attention is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **options)
     unknown = [name for name in _OTHER_ATTENTION if options.get(name) is not None]
     if dropout or unknown:
-        raise NotImplementedError(f"attention over a prefix tree has no {', '.join(unknown) or 'dropout'}")
-    query, key, value = _as_autocast(query, key, value)
-    if prefix_tree.blocks is not None:
-        return flex_attention_forward(module, query, key, value, prefix_tree.blocks, scaling=scaling)
+        raise NotImplementedError(f"attention over shared beginnings has no {', '.join(unknown) or 'dropout'}")
+    query, key, value = as_autocast(query, key, value)
+    if isinstance(prefix_attention, TreeMask) and prefix_attention.blocks is not None:
+        return flex_attention_forward(module, query, key, value, prefix_attention.blocks, scaling=scaling)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    if can_split(query, value):
-        mixed = split_attention(query, key, value, prefix_tree.spans, scale)
-    else:
-        grouped = query.shape[1] != key.shape[1]
-        mask = prefix_tree.dense()
-        mixed = scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale, enable_gqa=grouped)
-    return mixed.transpose(1, 2).contiguous(), None
+    mixed = prefix_attention.attend(query, key, value, scale, getattr(module, "layer_idx", 0))
+    return mixed.contiguous(), None

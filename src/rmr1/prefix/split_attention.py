@@ -1,10 +1,7 @@
 """Attention over a packed tree on a CPU: each node sees itself, its descendants see it, and the parts are put together.
 
-A query's keys lie in several places of the row, its ancestors and its own node. Softmax over all of them is the average of the
-softmaxes over each, weighted with the exponentials of their log-sums: nothing is copied, masked or padded. The gradient of a part
-is what the kernel computes anyway when it is told the whole output and the whole log-sum, so no part has to be kept.
-
-Torch's kernel for this is below ``scaled_dot_product_attention``, which does not return the log-sums.
+A query's keys lie in several places of the row, its ancestors and its own node. The gradient of a part is what the kernel computes
+anyway when it is told the whole output and the whole log-sum, so no part has to be kept.
 """
 
 from __future__ import annotations
@@ -16,15 +13,14 @@ import torch
 from torch import Tensor
 
 from rmr1.prefix.packing import Span
+from rmr1.prefix.parts import attend, has_kernel, merge, merging_type
 
-_forward = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 _backward = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu_backward", None)
 
 
 def can_split(query: Tensor, value: Tensor) -> bool:
     """Whether the kernel is there and takes such tensors."""
-    known = _forward is not None and _backward is not None
-    return known and query.device.type == "cpu" and query.shape[-1] == value.shape[-1] and query.shape[0] == 1
+    return _backward is not None and has_kernel(query, value) and query.shape[0] == 1
 
 
 def split_attention(query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], scale: float) -> Tensor:
@@ -66,18 +62,18 @@ class _Split(torch.autograd.Function):
         query, key, value = (_contiguous_last(states.detach()) for states in (query, key, value))
         queries, keys, values = _grouped(query, key, value)
         groups, sharing, tokens, size = queries.shape
-        sums = torch.empty(groups, sharing, tokens, dtype=_wide(query), device=query.device)
+        sums = torch.empty(groups, sharing, tokens, dtype=merging_type(query), device=query.device)
         # In memory, a token's heads lie together: this is how the model goes on with it.
         mixed = sums.new_empty(tokens, groups, sharing, size).permute(1, 2, 0, 3)
         for rows, seen, causal in _parts(spans):
-            part, part_sums = _forward(  # type: ignore[misc]
-                queries[:, :, rows], keys[:, :, seen], values[:, :, seen], 0.0, causal, scale=scale
+            part, part_sums = attend(
+                queries[:, :, rows], keys[:, :, seen], values[:, :, seen], scale, causal=causal
             )
             if causal:
                 mixed[:, :, rows] = part
                 sums[:, :, rows] = part_sums
             else:
-                _merge(mixed[:, :, rows], sums[:, :, rows], part, part_sums)
+                merge(mixed[:, :, rows], sums[:, :, rows], part, part_sums)
         mixed = mixed.to(query.dtype)
         ctx.save_for_backward(query, key, value, mixed, sums)
         ctx.spans, ctx.scale = spans, scale
@@ -115,21 +111,9 @@ class _Split(torch.autograd.Function):
         return (*(total[None].to(query.dtype) for total in totals), None, None)
 
 
-def _merge(mixed: Tensor, sums: Tensor, part: Tensor, part_sums: Tensor) -> None:
-    """Average what was mixed so far with another part, in place."""
-    together = torch.logaddexp(sums, part_sums)
-    mixed.mul_((sums - together).exp_()[..., None])
-    mixed.addcmul_(part.to(mixed.dtype), (part_sums - together).exp_()[..., None])
-    sums.copy_(together)
-
-
 def _grouped(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     groups = key.shape[1]
     sharing = query.shape[1] // groups
     queries = query[0].view(groups, sharing, *query.shape[2:])
     return queries, key[0][:, None].expand(-1, sharing, -1, -1), value[0][:, None].expand(-1, sharing, -1, -1)
 
-
-def _wide(states: Tensor) -> torch.dtype:
-    """What the kernel computes log-sums in; the parts are put together in it."""
-    return torch.float64 if states.dtype == torch.float64 else torch.float32

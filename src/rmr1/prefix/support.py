@@ -37,7 +37,17 @@ def supports(model: Any) -> str | None:
     if any(getattr(config, "is_prompt_learning", False) for config in _adapters(model)):
         return "its adapters put learnt tokens before the prompt"
     core = core_model(model)
-    return _wrong_kind(core) or _other_attention(core) or _other_output(core)
+    return cannot_write(core) or _dropout(core) or _other_output(core)
+
+
+def cannot_write(model: Any) -> str | None:
+    """Why the sequences that a model writes cannot share what they begin with, or None where they can.
+
+    Args:
+        model: A causal language model of transformers, wrapped or not.
+    """
+    core = core_model(model)
+    return _wrong_kind(core) or _other_attention(core)
 
 
 def _adapters(model: Any) -> list[Any]:
@@ -69,8 +79,11 @@ def _other_attention(core: PreTrainedModel) -> str | None:
     if getattr(core, "_is_stateful", False):
         return "it has recurrent layers"
     limits = [name for name in _LIMITED_ATTENTION if getattr(config, name, None) is not None]
-    if limits:
-        return f"its attention is limited: {limits[0]} is {getattr(config, limits[0])}"
+    return f"its attention is limited: {limits[0]} is {getattr(config, limits[0])}" if limits else None
+
+
+def _dropout(core: PreTrainedModel) -> str | None:
+    config = core.config
     dropouts = [name for name in _DROPOUTS if getattr(config, name, None)]
     return f"{dropouts[0]} is {getattr(config, dropouts[0])}; set it to 0" if dropouts else None
 

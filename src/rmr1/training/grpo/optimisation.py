@@ -12,6 +12,7 @@ from datasets import Dataset
 from rmr1.config import GrpoConfig
 from rmr1.engines.hf_model import ModelCard, load_causal_lm, published_type
 from rmr1.errors import ConfigError, DataError
+from rmr1.prefix.support import cannot_write
 from rmr1.prompts import Template
 from rmr1.records import PreferencePair
 from rmr1.training.chat_tokens import prompt_tokens
@@ -133,10 +134,10 @@ class Optimisation:
                 processing_class=self._tokenizer,
                 peft_config=adapters(config),
             )
-        if trainer.sharded and (config.writer == "batch" or unseen.pairs):
+        reason = "it is sharded, so that no process holds it whole" if trainer.sharded else cannot_write(trainer.model)
+        if reason and (config.writer == "batch" or unseen.pairs):
             raise ConfigError(
-                "no process holds the whole of a sharded model, which our own batches need: take writer generate or vllm, "
-                "and held_out_share=0"
+                f"our own batches cannot write with this model: {reason}; take writer generate or vllm, and held_out_share=0"
             )
         if unseen.pairs:
             course.evaluate = lambda step: self._evaluate(trainer, unseen, step)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 
-from rmr1.engines.hf_batch import Batch, Writing
+from rmr1.engines.hf_batch import Batch, Writing, rows_for
 from rmr1.records import GenerationRequest, Sampling
 
 
@@ -40,15 +41,16 @@ def write(
         slots: Sequences that are written at once.
     """
     shared = _shared_length(prompts)
+    copies = Counter(map(tuple, prompts))
     waiting = iter(
         [
-            Writing(GenerationRequest(str(number), (), sampling), tuple(prompt), shared, sampling.max_tokens)
-            for number, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True))
+            Writing(GenerationRequest(str(number), (), sampling), prompt, shared, sampling.max_tokens, copies[prompt] > 1)
+            for number, (prompt, sampling) in enumerate(zip(map(tuple, prompts), samplings, strict=True))
         ]
     )
     completions: list[list[int]] = [[] for _ in prompts]
     with _evaluating(model):
-        batch, never = Batch(model, min(slots, len(prompts)), stops), threading.Event()
+        batch, never = Batch(model, rows_for(len(prompts), slots), stops), threading.Event()
         while True:
             arriving = list(islice(waiting, batch.room))
             if not arriving and not batch.busy:

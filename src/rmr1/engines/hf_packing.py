@@ -1,0 +1,70 @@
+"""Weights in the order in which the processor's matrix product reads them, for steps that write a token for each of a few rows.
+
+A product of a few rows spends much of its time on bringing the weights into that order. Within a batch they do not change, so they are
+brought into it once. MKL does this; where torch has no MKL, or the model is not float32 on a CPU, products are computed as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_SMALLEST = 1 << 16
+"""Weights with fewer elements are not worth it."""
+_MOST_BYTES = 4 << 30
+"""The copy is as large as the weights; those of larger models are not copied."""
+
+
+class PackedLinears:
+    """The linear layers of a model, packed for products of a certain number of rows.
+
+    Args:
+        model: Its weights must not change while this is used.
+        rows: Rows of a product; with others nothing is gained.
+    """
+
+    def __init__(self, model: nn.Module, rows: int) -> None:
+        self._packed: list[tuple[nn.Linear, Any]] = []
+        if rows < 2 or not _can_pack():
+            return
+        layers = [module for module in model.modules() if type(module) is nn.Linear and _fits(module.weight)]
+        if sum(layer.weight.nbytes for layer in layers) > _MOST_BYTES:
+            return
+        for layer in layers:
+            weight = layer.weight.detach()
+            packed = torch.ops.mkl._mkl_reorder_linear_weight(weight, rows)
+            self._packed.append((layer, partial(_product, packed, weight, layer.bias, rows)))
+
+    def __bool__(self) -> bool:
+        return bool(self._packed)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """The model computes with the packed weights meanwhile."""
+        for layer, product in self._packed:
+            layer.forward = product  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            for layer, _ in self._packed:
+                del layer.forward
+
+
+def _product(packed: Tensor, weight: Tensor, bias: Tensor | None, rows: int, states: Tensor) -> Tensor:
+    result: Tensor = torch.ops.mkl._mkl_linear(states, packed, weight, bias, rows)
+    return result
+
+
+def _can_pack() -> bool:
+    there = torch.backends.mkl.is_available() and hasattr(torch.ops.mkl, "_mkl_reorder_linear_weight")
+    return there and not torch.is_autocast_enabled("cpu")
+
+
+def _fits(weight: Tensor) -> bool:
+    plain = type(weight) in (nn.Parameter, Tensor) and weight.device.type == "cpu" and weight.dtype == torch.float32
+    return plain and weight.is_contiguous() and weight.numel() >= _SMALLEST

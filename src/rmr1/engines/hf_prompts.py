@@ -1,0 +1,85 @@
+"""Prompts as segments: the instructions at their beginning are computed once, and so is a prompt that follows itself.
+
+A prompt is computed alone: on a CPU that is as fast as many together, nothing is padded, and its state depends on nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import torch
+
+from rmr1.prefix.segments import Segment
+
+_CHUNK = 1024
+"""Tokens of a prompt that are computed at once; between chunks the work can be cancelled."""
+_MIN_SHARED = 16
+"""Shorter instructions are not worth a segment."""
+
+Compute = Callable[[Segment, tuple[Segment, ...]], torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A computed prompt.
+
+    Args:
+        tokens: All of it.
+        instructions: The segments that other prompts share.
+        rest: The segments after them.
+        logits: Of the token that follows.
+        cached: How many tokens were known before.
+    """
+
+    tokens: tuple[int, ...]
+    instructions: tuple[Segment, ...]
+    rest: tuple[Segment, ...]
+    logits: torch.Tensor
+    cached: int
+
+
+class Prompts:
+    """Computes prompts, and remembers the latest one and its instructions.
+
+    Args:
+        compute: Computes a segment that follows others; returns the logits after its last token, and may raise to cancel.
+    """
+
+    def __init__(self, compute: Compute) -> None:
+        self._compute = compute
+        self._latest: Prompt | None = None
+
+    def read(self, tokens: tuple[int, ...], instructions: int) -> Prompt:
+        """Compute a prompt.
+
+        Args:
+            tokens: All of it.
+            instructions: How many tokens other prompts begin with, fewer than all.
+        """
+        latest = self._latest
+        if latest is not None and latest.tokens == tokens:
+            return replace(latest, cached=len(tokens))
+        shared = instructions if instructions >= _MIN_SHARED else 0
+        known = self._known(tokens[:shared])
+        head = known or self._extend((), tokens[:shared])[0]
+        rest, logits = self._extend(head, tokens[shared:])
+        assert logits is not None  # the instructions never cover a whole prompt
+        self._latest = Prompt(tokens, head, rest, logits, shared if known else 0)
+        return self._latest
+
+    def _known(self, instructions: tuple[int, ...]) -> tuple[Segment, ...]:
+        head = self._latest.instructions if self._latest is not None else ()
+        return head if tuple(chain.from_iterable(segment.tokens for segment in head)) == instructions else ()
+
+    def _extend(
+        self, before: tuple[Segment, ...], tokens: tuple[int, ...]
+    ) -> tuple[tuple[Segment, ...], torch.Tensor | None]:
+        added: tuple[Segment, ...] = ()
+        logits = None
+        for begin in range(0, len(tokens), _CHUNK):
+            segment = Segment(tokens[begin : begin + _CHUNK])
+            logits = self._compute(segment, (*before, *added))
+            added = (*added, segment)
+        return added, logits

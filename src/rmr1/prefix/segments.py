@@ -1,0 +1,91 @@
+"""Attention of sequences that are being written, over beginnings that several of them share.
+
+A beginning is computed once and kept as a segment. A sequence attends to the segments that it begins with and to keys and values of
+its own; sequences with a segment in common attend to it together, as queries of one product. Heads that share keys are queries of one
+product as well, where the library would copy the keys for each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from rmr1.prefix.parts import attend, merge
+
+
+@dataclass(eq=False, slots=True)
+class Segment:
+    """Tokens that follow each other, with the keys and values of each layer: ``key heads x tokens x size``."""
+
+    tokens: tuple[int, ...]
+    keys: list[Tensor] = field(default_factory=list)
+    values: list[Tensor] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+class SegmentAttention:
+    """A new segment: its tokens see what comes before it and, among themselves, what came before.
+
+    Args:
+        before: The segments that it follows.
+    """
+
+    def __init__(self, before: Sequence[Segment]) -> None:
+        self._before = before
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, scale: float, layer: int) -> Tensor:
+        """Attention of one row, see ``PrefixAttention.attend``."""
+        heads = key.shape[1]
+        queries = query[0].reshape(heads, -1, *query.shape[2:])
+        mixed, sums = attend(queries, *(_repeated(states[0], queries) for states in (key, value)), scale, causal=True)
+        mixed = mixed.to(sums.dtype)
+        for segment in self._before:
+            keys, values = (_repeated(states[layer], queries) for states in (segment.keys, segment.values))
+            merge(mixed, sums, *attend(queries, keys, values, scale))
+        return mixed.to(query.dtype).flatten(0, 1).transpose(0, 1)[None]
+
+
+class StepAttention:
+    """One new token of each sequence.
+
+    Args:
+        mask: What is added to the scores of a sequence's own keys, ``sequences x 1 x 1 x keys``.
+        shared: Segments with the rows of the sequences that begin with them.
+    """
+
+    def __init__(self, mask: Tensor, shared: Sequence[tuple[Segment, slice | Tensor]]) -> None:
+        self._mask = mask
+        self._shared = shared
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, scale: float, layer: int) -> Tensor:
+        """Attention of a token of each row, see ``PrefixAttention.attend``."""
+        rows, heads, size = len(query), key.shape[1], query.shape[-1]
+        queries = query.reshape(rows, heads, -1, size)
+        mixed, sums = attend(queries, key, value, scale, mask=self._mask)
+        mixed = mixed.to(sums.dtype)
+        for segment, members in self._shared:
+            part, part_sums = _of_segment(queries[members], segment.keys[layer], segment.values[layer], scale)
+            theirs, their_sums = mixed[members], sums[members]
+            merge(theirs, their_sums, part, part_sums)
+            if isinstance(members, Tensor):  # else theirs are views
+                mixed[members], sums[members] = theirs, their_sums
+        return mixed.to(query.dtype).reshape(rows, 1, -1, size)
+
+
+def _of_segment(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """Attention of all rows' queries to the same keys."""
+    rows, heads, sharing, size = queries.shape
+    together = queries.transpose(0, 1).reshape(1, heads, rows * sharing, size)
+    mixed, sums = attend(together, keys[None], values[None], scale)
+    return (
+        mixed.reshape(heads, rows, sharing, size).transpose(0, 1),
+        sums.reshape(heads, rows, sharing).transpose(0, 1),
+    )
+
+
+def _repeated(states: Tensor, queries: Tensor) -> Tensor:
+    return states[:, None].expand(-1, queries.shape[1], -1, -1)
