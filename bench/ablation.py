@@ -32,8 +32,9 @@ from scipy.stats import bootstrap
 
 REASONING, VERDICT_ONLY = "cor-brief", "verdict-only"
 BASELINE = "sft+grpo"
+FAMILIES = ["sums", "sorting", "ending", "contains", "case"]
 DATA = {
-    "sources": [{"curriculum": {"count": 2400, "seed": 0}}],
+    "sources": [{"curriculum": {"families": FAMILIES, "levels": [1, 2], "count": 2400, "seed": 0}}],
     "screens": {"near_duplicates": None},
     "orders": "given",
     "splits": {"train": 0.85, "held_out": 0.15},
@@ -55,9 +56,9 @@ class Cell:
     group: str = "pair"
 
 
-CELLS = (
-    Cell("sft", 1.0, 0.0),
+CELLS = (  # the first one tells how long a step takes
     Cell(BASELINE, 0.5, 0.5),
+    Cell("sft", 1.0, 0.0),
     Cell("grpo", 0.15, 0.85, format_only=True),
     Cell("sft+grpo, verdict only", 0.5, 0.5, template=VERDICT_ONLY),
     Cell("sft+grpo, single groups", 0.5, 0.5, group="comparison"),
@@ -103,57 +104,50 @@ def flipped_by_chance(text: str, name: str) -> str:
     return VERDICT.sub(f"[[{wrong}]]", text)
 
 
-def seconds(run: Path) -> float:
+def step_seconds(run: Path) -> list[float]:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return sum(line["seconds"] for line in lines if line["kind"] == "step")
+    return [line["seconds"] for line in lines if line["kind"] == "step"]
 
 
-def train(cell: Cell, seed: int, out: Path, data: Path, given: argparse.Namespace) -> tuple[Path, float]:
+def settings(**values: object) -> list[str]:
+    return [word for name, value in values.items() for word in ("--set", f"{name}={json.dumps(value)}")]
+
+
+def stage_1(cell: Cell, seed: int, out: Path, data: Path, given: argparse.Namespace) -> tuple[Path, float]:
+    """Train for the cell's share of the time, by the speed of the first such run; cells that begin alike share it."""
     file = traces(out, data, cell.template)
     if cell.format_only:
         file = rewrite(file, out / "format-only.jsonl", flipped_by_chance)
-    minutes = given.minutes * cell.sft
-    steps = max(1, round(60 * minutes / given.seconds_per_step))
-    name = f"sft-{cell.template}-{'format' if cell.format_only else 'right'}-{steps}-{seed}"
-    model = out / name
-    settings = [
-        "--set",
-        "held_out_share=0",
-        "--set",
-        "evaluations=0",
-        "--set",
-        f"template={cell.template}",
-        "--epochs",
-        "20",
-    ]
-    rmr1("sft", "--data", file, "--max-steps", steps, "--batch-size", 8, "--micro-batch-size", 8, "--learning-rate", "1e-4",
-         "--seed", seed, "--run", model, *settings)  # fmt: skip
-    used = seconds(model)
+    model = out / f"sft-{cell.template}-{'format' if cell.format_only else 'right'}-{cell.sft}-{seed}"
+    first = out / f"sft-{REASONING}-right-{CELLS[0].sft}-{given.seeds[0]}"
+    measured = first != model and cell.template == REASONING
+    pace = float(np.median(step_seconds(first))) if measured else given.seconds_per_step
+    steps = max(1, round(60 * given.minutes * cell.sft / pace))
+    rmr1("sft", "--data", file, "--run", model, "--seed", seed, *settings(
+        max_steps=steps, batch_size=8, micro_batch_size=8, learning_rate=1e-4, epochs=20, template=cell.template,
+        held_out_share=0, evaluations=0, checkpoint_minutes=3, save_total_limit=1,
+    ))  # fmt: skip
+    return model, sum(step_seconds(model))
+
+
+def train(cell: Cell, seed: int, out: Path, data: Path, given: argparse.Namespace) -> tuple[Path, float]:
+    model, used = stage_1(cell, seed, out, data, given)
     if not cell.grpo:
         return model, used
-    left = given.minutes - used / 60
     run = out / f"grpo-{cell.template}-{cell.group}-{'format' if cell.format_only else 'right'}-{seed}"
-    settings = [
-        f"group={cell.group}",
-        f"max_minutes={left:.2f}",
-        "evaluations=0",
-        "held_out_share=0",
-        "checkpoint_minutes=5",
-    ]
-    settings = [word for setting in settings for word in ("--set", setting)]
-    if (run / "run.json").exists():  # the time that stage 1 took is known more exactly with every reading
-        settings[3] = f"max_minutes={json.loads((run / 'run.json').read_text())['identity']['max_minutes']}"
-    rmr1("grpo", "--data", data / "train.jsonl", "--model", model, "--template", cell.template, "--pairs-per-step", 8,
-         "--rollouts", 4, "--micro-batch-size", 8, "--max-tokens", 160, "--epochs", 20, "--learning-rate", given.grpo_rate,
-         "--seed", seed, "--run", run, *settings)  # fmt: skip
-    return run, used + seconds(run)
+    rmr1("grpo", "--data", data / "train.jsonl", "--model", model, "--run", run, "--seed", seed, *settings(
+        template=cell.template, group=cell.group, pairs_per_step=8, rollouts=4, micro_batch_size=8, slots=64, max_tokens=160,
+        epochs=20, learning_rate=given.grpo_rate, max_minutes=round(given.minutes - used / 60, 2), held_out_share=0,
+        evaluations=0, checkpoint_minutes=3, save_total_limit=1,
+    ))  # fmt: skip
+    return run, used + sum(step_seconds(run))
 
 
 def judged(cell: Cell, model: Path, data: Path, given: argparse.Namespace) -> dict[str, dict]:
     run = model / "held-out"
     out = model / "held-out.jsonl"
     rmr1("judge", data / "held_out.jsonl", "--model", f"hf/{model}", "--template", cell.template, "--limit", given.pairs,
-         "--max-tokens", 160, "--json", "--set", "logprobs=false", "--run", run, out=out)  # fmt: skip
+         "--max-tokens", 160, "--json", "--set", "logprobs=false", "--set", "engine.slots=64", "--run", run, out=out)  # fmt: skip
     return {row["id"]: row for row in map(json.loads, out.read_text().splitlines())}
 
 
@@ -185,11 +179,9 @@ def main() -> None:
     arguments.add_argument("--minutes", type=float, default=20)
     arguments.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0])
     arguments.add_argument("--cells", help="names, separated by semicolons; all where not given")
-    arguments.add_argument("--pairs", type=int, default=300, help="held-out pairs")
-    arguments.add_argument(
-        "--seconds-per-step", type=float, default=6.0, help="of stage 1, to choose its number of steps"
-    )
-    arguments.add_argument("--grpo-rate", default="5e-6")
+    arguments.add_argument("--pairs", type=int, default=200, help="held-out pairs")
+    arguments.add_argument("--seconds-per-step", type=float, default=5.0, help="of stage 1, for its first run")
+    arguments.add_argument("--grpo-rate", type=float, default=5e-6)
     arguments.add_argument("--out", type=Path, default=Path("runs/ablation"))
     given = arguments.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)

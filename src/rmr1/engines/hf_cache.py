@@ -16,7 +16,7 @@ from rmr1.prefix.attention import as_autocast
 from rmr1.prefix.segments import Segment
 
 _GRAIN = 64
-"""Lengths are rounded up to this. Sums over a longer view of zeros then round alike (measured, see docs/decisions/0008)."""
+"""Lengths are rounded up to this: what attention sees, and what is allocated."""
 _GROWTH = 1.5
 
 
