@@ -4,15 +4,23 @@ Both trainers are the real ones with the same random rollouts; only the writing 
 
     python bench/grpo_step.py --prompt 768 --completion 96 --groups 1 --rollouts 8
     python bench/grpo_step.py --prompt 1500 --completion 128 --groups 1 --rollouts 14 --peer-rows 2
+    python bench/grpo_step.py --prompt 768 --completion 96 --groups 1 --rollouts 8 --memory
+
+With ``--memory`` each trainer is a process of its own, and what is measured is its largest memory during a step above what it holds
+before: model and optimiser (Linux, CPU).
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -114,6 +122,36 @@ def step(trainer: GRPOTrainer) -> float:
     return time.perf_counter() - began
 
 
+def memory(field: str) -> int:
+    """Bytes, by a field of the process's status."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+
+
+def peak_of_a_step(trainer: GRPOTrainer) -> int:
+    """Bytes that a step holds at most above what was held before, its gradients included."""
+    for group in trainer.optimizer.param_groups:
+        for weight in group["params"]:
+            weight.grad = torch.zeros_like(weight)
+    trainer.optimizer.step()  # its moments are there from now on
+    trainer.optimizer.zero_grad()
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    before = memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the largest so far is forgotten
+    step(trainer)
+    return memory("VmHWM") - before
+
+
+def compare_memory() -> None:
+    peaks = {}
+    for name in ("rmr1", "trl"):
+        command = [sys.executable, __file__, *sys.argv[1:], "--child", name]
+        peaks[name] = int(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1])
+    mine, theirs = (peaks[name] / 2**20 for name in ("rmr1", "trl"))
+    print(f"| rmr1 | TRL | share |\n|---|---|---|\n| {mine:.0f} MiB | {theirs:.0f} MiB | {100 * mine / theirs:.0f} % |")
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--model", default="smollm2-135m-instruct")
@@ -125,8 +163,17 @@ def main() -> None:
     arguments.add_argument("--rows", type=int, help="rows of a micro-batch; all where not given")
     arguments.add_argument("--peer-rows", type=int, help="the same for the peer, where memory is short")
     arguments.add_argument("--repeats", type=int, default=3)
+    arguments.add_argument("--memory", action="store_true", help="compare memory instead of time")
+    arguments.add_argument("--child", choices=("rmr1", "trl"), help=argparse.SUPPRESS)
     given = arguments.parse_args()
     total = given.groups * given.rollouts
+    if given.child:
+        rows = (given.peer_rows if given.child == "trl" else None) or given.rows or total
+        print(peak_of_a_step(build(given.child == "rmr1", given, rows)))
+        return
+    if given.memory:
+        compare_memory()
+        return
     batch = rollouts(given, 1000)
     rows = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1).tolist()
     ratio = sum(map(len, rows)) / sum(len(node.tokens) for node in build_tree(rows).nodes)
