@@ -67,7 +67,9 @@ def main() -> None:
     arguments.add_argument("--prompt", type=int, default=768)
     arguments.add_argument("--instructions", type=int, default=0, help="tokens that all prompts share")
     arguments.add_argument("--completion", type=int, default=96)
-    arguments.add_argument("--spread", type=float, default=0.0, help="share of a completion by which it may end earlier")
+    arguments.add_argument(
+        "--spread", type=float, default=0.0, help="share of a completion by which it may end earlier"
+    )
     arguments.add_argument("--groups", type=int, default=1)
     arguments.add_argument("--rollouts", type=int, default=8)
     arguments.add_argument("--slots", type=int, help="completions that are written at once; all where not given")

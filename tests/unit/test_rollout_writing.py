@@ -43,7 +43,9 @@ def test_groups_are_written_as_transformers_writes_them(model, slots):
     assert {len(tokens) < MOST for tokens in expected} == {True, False}, "the model should show both ends"
     copies = [0, 0, 0, 1, 2, 2]
     samplings = [Sampling(0.0, 1.0, MOST, number) for number in range(len(copies))]
-    assert write(model, [PROMPTS[copy] for copy in copies], samplings, STOPS, slots) == [expected[copy] for copy in copies]
+    assert write(model, [PROMPTS[copy] for copy in copies], samplings, STOPS, slots) == [
+        expected[copy] for copy in copies
+    ]
 
 
 def test_what_is_drawn_does_not_depend_on_how_many_are_written_at_once(model):
@@ -56,7 +58,13 @@ def test_what_is_drawn_does_not_depend_on_how_many_are_written_at_once(model):
 
 def test_log_probabilities_are_those_of_training(model):
     writings = [
-        Writing(GenerationRequest(str(number), (), Sampling(1.0, 1.0, 12, number), logprobs=True), tuple(prompt), 40, 12, True)
+        Writing(
+            GenerationRequest(str(number), (), Sampling(1.0, 1.0, 12, number), logprobs=True),
+            tuple(prompt),
+            40,
+            12,
+            True,
+        )
         for number, prompt in enumerate(prompt for prompt in PROMPTS for _ in range(2))
     ]
     batch, done = Batch(model, len(writings), frozenset()), []

@@ -217,4 +217,3 @@ class Batch:
                 self._cache.move(len(self._under_way), row, last.own_length)
                 self._under_way[row] = last
         return finished[::-1]
-

@@ -66,9 +66,7 @@ class _Split(torch.autograd.Function):
         # In memory, a token's heads lie together: this is how the model goes on with it.
         mixed = sums.new_empty(tokens, groups, sharing, size).permute(1, 2, 0, 3)
         for rows, seen, causal in _parts(spans):
-            part, part_sums = attend(
-                queries[:, :, rows], keys[:, :, seen], values[:, :, seen], scale, causal=causal
-            )
+            part, part_sums = attend(queries[:, :, rows], keys[:, :, seen], values[:, :, seen], scale, causal=causal)
             if causal:
                 mixed[:, :, rows] = part
                 sums[:, :, rows] = part_sums
@@ -116,4 +114,3 @@ def _grouped(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor,
     sharing = query.shape[1] // groups
     queries = query[0].view(groups, sharing, *query.shape[2:])
     return queries, key[0][:, None].expand(-1, sharing, -1, -1), value[0][:, None].expand(-1, sharing, -1, -1)
-

@@ -44,7 +44,9 @@ def write(
     copies = Counter(map(tuple, prompts))
     waiting = iter(
         [
-            Writing(GenerationRequest(str(number), (), sampling), prompt, shared, sampling.max_tokens, copies[prompt] > 1)
+            Writing(
+                GenerationRequest(str(number), (), sampling), prompt, shared, sampling.max_tokens, copies[prompt] > 1
+            )
             for number, (prompt, sampling) in enumerate(zip(map(tuple, prompts), samplings, strict=True))
         ]
     )

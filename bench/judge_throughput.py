@@ -1,0 +1,145 @@
+"""Judging beside its peers: the embedded engine, llama.cpp's server driven directly, and ``generate`` of transformers.
+
+All answer the same prompts greedily with the same weights. Each measurement is a process of its own; loading does not count. The server
+is asked by as many threads as it has slots and keeps its own cache of prompts, which is on by default; give it several numbers of slots
+and compare with its best.
+
+    python bench/judge_throughput.py rm_bench.jsonl --pairs 100 --rmr1 1,4 --server 1,2,4,8 --generate 4,8
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any
+
+from rmr1.config import EngineConfig
+from rmr1.data import compare, open_source
+from rmr1.engines import create_engine
+from rmr1.prompts import load_template, render
+from rmr1.records import GenerationRequest, Sampling
+
+PEERS = ("rmr1", "server", "generate")
+
+
+def requests(given: argparse.Namespace) -> list[GenerationRequest]:
+    template, sampling = load_template(given.template), Sampling(0.0, 1.0, given.tokens)
+    pairs = islice(open_source(given.data), given.pairs)
+    return [
+        GenerationRequest(f"{number}/{order}", render(compare(pair, order, 0), template).messages, sampling)
+        for number, pair in enumerate(pairs)
+        for order in ("ab", "ba")[: given.orders]
+    ]
+
+
+def by_rmr1(given: argparse.Namespace, asked: list[GenerationRequest]) -> tuple[float, int]:
+    config = EngineConfig(slots=given.slots, context=given.context, threads=given.threads)
+    engine = create_engine(f"llamacpp/{given.model}", config)
+
+    async def answer() -> tuple[float, int]:
+        began, tokens = time.perf_counter(), 0
+        async for generation in engine.generate(asked):
+            tokens += generation.usage.completion_tokens
+        seconds = time.perf_counter() - began
+        await engine.aclose()
+        return seconds, tokens
+
+    return asyncio.run(answer())
+
+
+def by_server(given: argparse.Namespace, asked: list[GenerationRequest]) -> tuple[float, int]:
+    import xllamacpp
+
+    from rmr1.engines.llamacpp import LlamaCppEngine
+
+    path = LlamaCppEngine.from_name(given.model, EngineConfig(slots=1, context=512)).path
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(path)
+    parameters.verbosity = -1
+    parameters.n_parallel, parameters.n_ctx = given.slots, given.context * given.slots
+    if given.threads:
+        parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = given.threads
+    server = xllamacpp.Server(parameters)
+
+    def complete(request: GenerationRequest) -> int:
+        messages = [{"role": message.role, "content": message.content} for message in request.messages]
+        answer: Any = server.handle_chat_completions(
+            {"messages": messages, "temperature": 0.0, "max_tokens": request.sampling.max_tokens}
+        )
+        return int(answer["usage"]["completion_tokens"])
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(given.slots) as threads:
+        tokens = sum(threads.map(complete, asked))
+    return time.perf_counter() - began, tokens
+
+
+def by_generate(given: argparse.Namespace, asked: list[GenerationRequest]) -> tuple[float, int]:
+    import torch
+
+    from rmr1.engines.hf_model import load_causal_lm
+
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    model, tokenizer = load_causal_lm(given.model)
+    tokenizer.padding_side = "left"
+    texts = [
+        tokenizer.apply_chat_template(
+            [{"role": message.role, "content": message.content} for message in request.messages],
+            tokenize=False,
+            add_generation_prompt=True,
+        )
+        for request in asked
+    ]
+    texts.sort(key=len)
+    began, tokens = time.perf_counter(), 0
+    for start in range(0, len(texts), given.slots):
+        batch = tokenizer(
+            texts[start : start + given.slots], return_tensors="pt", padding=True, add_special_tokens=False
+        )
+        written = model.generate(**batch, do_sample=False, max_new_tokens=given.tokens)
+        answers = written[:, batch["input_ids"].shape[1] :]
+        tokens += int((answers != tokenizer.pad_token_id).sum())
+    return time.perf_counter() - began, tokens
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("--model", default="smollm2-135m-instruct", help="a catalogue name or a GGUF file")
+    parser.add_argument("--pairs", type=int, default=100)
+    parser.add_argument("--orders", type=int, choices=(1, 2), default=2)
+    parser.add_argument("--tokens", type=int, default=100)
+    parser.add_argument("--context", type=int, default=4096)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--template", default="cor-compact")
+    for peer in PEERS:
+        parser.add_argument(f"--{peer}", default="", metavar="N,...", help="slots, or rows of a batch")
+    parser.add_argument("--child", choices=PEERS, help=argparse.SUPPRESS)
+    parser.add_argument("--slots", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        asked = requests(given)
+        seconds, tokens = {"rmr1": by_rmr1, "server": by_server, "generate": by_generate}[given.child](given, asked)
+        print(json.dumps({"seconds": seconds, "tokens": tokens, "judgements": len(asked)}))
+        return
+    print("| who | slots | judgements | seconds | judgements/s | written tokens |\n|---|---|---|---|---|---|")
+    for peer in PEERS:
+        for slots in filter(None, getattr(given, peer).split(",")):
+            command = [sys.executable, __file__, *sys.argv[1:], "--child", peer, "--slots", slots]
+            found = json.loads(
+                subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1]
+            )
+            speed = found["judgements"] / found["seconds"]
+            row = (peer, slots, found["judgements"], f"{found['seconds']:.1f}", f"{speed:.2f}", found["tokens"])
+            print(f"| {' | '.join(map(str, row))} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
