@@ -1,7 +1,7 @@
 """What a step of stage 2 costs as groups, prompts and batches grow, beside TRL's trainer, as a picture.
 
-Every point is a process of its own, run by ``grpo_step.py``; where one ends for want of memory, its line ends. Points that were measured
-are kept in ``--out``, so that the same command goes on after an interruption.
+Every point is a process of its own, run by ``grpo_step.py``; where one ends for want of memory, its line ends. Points that were
+measured are kept in ``--out``, so that the same command goes on after an interruption.
 
     python bench/step_costs.py --out runs/step-costs
 """
