@@ -1,8 +1,8 @@
 """Judging beside its peers: the embedded engine, llama.cpp's server driven directly, and ``generate`` of transformers.
 
 All answer the same prompts greedily with the same weights. Each measurement is a process of its own; loading does not count. The
-server is asked by as many threads as it has slots and keeps its own cache of prompts, which is on by default; give it several numbers
-of slots and compare with its best.
+server is asked by as many threads as it has slots and keeps its own cache of prompts, which is on by default; give it several
+numbers of slots and compare with its best.
 
     python bench/judge_throughput.py rm_bench.jsonl --pairs 100 --rmr1 1,4 --server 1,2,4,8 --generate 4,8
 """

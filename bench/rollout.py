@@ -1,8 +1,8 @@
 """How fast rollouts are written beside ``generate`` of transformers: groups of completions of the same prompts, all drawn.
 
 Both write as many tokens of the same prompts with the same weights, taking turns in one process; ``generate`` gets the prompts as
-TRL gives them to it, once for each completion. With ``--spread 0.5`` completions end after half the tokens at the earliest, and what
-``generate`` writes past their ends does not count.
+TRL gives them to it, once for each completion. With ``--spread 0.5`` completions end after half the tokens at the earliest, and
+what ``generate`` writes past their ends does not count.
 
     python bench/rollout.py --prompt 768 --completion 96 --groups 1 --rollouts 8
     python bench/rollout.py --prompt 1500 --instructions 700 --completion 128 --groups 2 --rollouts 7

@@ -1,7 +1,8 @@
 """Weights in the order in which the processor's matrix product reads them, for steps that write a token for each of a few rows.
 
-A product of a few rows spends much of its time on bringing the weights into that order. Within a batch they do not change, so they are
-brought into it once. MKL does this; where torch has no MKL, or the model is not float32 on a CPU, products are computed as ever.
+A product of a few rows spends much of its time on bringing the weights into that order. Within a batch they do not change, so
+they are brought into it once. MKL does this; where torch has no MKL, or the model is not float32 on a CPU, products are computed
+as ever.
 """
 
 from __future__ import annotations
@@ -61,8 +62,9 @@ def _product(packed: Tensor, weight: Tensor, bias: Tensor | None, rows: int, sta
 
 
 def _can_pack() -> bool:
-    there = torch.backends.mkl.is_available() and hasattr(torch.ops.mkl, "_mkl_reorder_linear_weight")
-    return there and not torch.is_autocast_enabled("cpu")
+    known = hasattr(torch.ops.mkl, "_mkl_reorder_linear_weight")
+    works = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    return known and works and not torch.is_autocast_enabled("cpu")
 
 
 def _fits(weight: Tensor) -> bool:

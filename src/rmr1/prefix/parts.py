@@ -1,7 +1,7 @@
 """Attention to a part of the keys, with what it takes to put parts together.
 
-Softmax over all keys is the average of the softmaxes over parts of them, weighted with the exponentials of their log-sums. So no part
-has to be copied beside another, masked or padded.
+Softmax over all keys is the average of the softmaxes over parts of them, weighted with the exponentials of their log-sums. So no
+part has to be copied beside another, masked or padded.
 
 Torch's kernel for this on CPUs is below ``scaled_dot_product_attention``, which does not return the log-sums.
 """

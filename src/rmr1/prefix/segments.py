@@ -1,8 +1,8 @@
 """Attention of sequences that are being written, over beginnings that several of them share.
 
-A beginning is computed once and kept as a segment. A sequence attends to the segments that it begins with and to keys and values of
-its own; sequences with a segment in common attend to it together, as queries of one product. Heads that share keys are queries of one
-product as well, where the library would copy the keys for each of them.
+A beginning is computed once and kept as a segment. A sequence attends to the segments that it begins with and to keys and values
+of its own; sequences with a segment in common attend to it together, as queries of one product. Heads that share keys are queries
+of one product as well, where the library would copy the keys for each of them.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class SegmentAttention:
         """Attention of one row, see ``PrefixAttention.attend``."""
         heads = key.shape[1]
         queries = query[0].reshape(heads, -1, *query.shape[2:])
-        mixed, sums = attend(queries, *(_repeated(states[0], queries) for states in (key, value)), scale, causal=True)
+        mixed, sums = attend(queries, _repeated(key[0], queries), _repeated(value[0], queries), scale, causal=True)
         mixed = mixed.to(sums.dtype)
         for segment in self._before:
-            keys, values = (_repeated(states[layer], queries) for states in (segment.keys, segment.values))
+            keys, values = _repeated(segment.keys[layer], queries), _repeated(segment.values[layer], queries)
             merge(mixed, sums, *attend(queries, keys, values, scale))
         return mixed.to(query.dtype).flatten(0, 1).transpose(0, 1)[None]
 
