@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("peft", reason="the train extra is not installed")
 import transformers  # noqa: E402
 
-from rmr1.errors import InputError  # noqa: E402
+from rmr1.errors import ConfigError, InputError  # noqa: E402
 from rmr1.prefix import attention, build_tree, pack  # noqa: E402
 from rmr1.prefix.head import reading_logprobs  # noqa: E402
 from rmr1.prefix.logprobs import disagreement, sequence_logprobs  # noqa: E402
@@ -144,9 +144,9 @@ def test_what_takes_the_mask_for_one_yields_no_number(packed):
 def test_a_layer_that_asks_for_more_than_plain_attention_is_an_error(packed):
     given = states(len(packed.tokens))
     mask = attention.TreeMask(packed, torch.device("cpu"))
-    with pytest.raises(NotImplementedError, match="dropout"):
+    with pytest.raises(ConfigError, match="dropout"):
         attention.prefix_attention_forward(None, *given, None, dropout=0.1, prefix_attention=mask)
-    with pytest.raises(NotImplementedError, match="softcap"):
+    with pytest.raises(ConfigError, match="softcap"):
         attention.prefix_attention_forward(None, *given, None, softcap=30.0, prefix_attention=mask)
 
 

@@ -17,6 +17,7 @@ from transformers.integrations.flex_attention import flex_attention_forward
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from rmr1.errors import ConfigError
 from rmr1.prefix.packing import Packed, Span
 from rmr1.prefix.split_attention import can_split, split_attention
 
@@ -146,13 +147,16 @@ def prefix_attention_forward(
     """An attention function as transformers calls it.
 
     Raises:
-        NotImplementedError: The layer asks for more than plain attention.
+        ConfigError: The layer asks for more than plain attention.
     """
     if prefix_attention is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **options)
     unknown = [name for name in _OTHER_ATTENTION if options.get(name) is not None]
     if dropout or unknown:
-        raise NotImplementedError(f"attention over shared beginnings has no {', '.join(unknown) or 'dropout'}")
+        raise ConfigError(
+            f"this model's attention has {', '.join(unknown) or 'dropout'}, with which beginnings cannot be shared: set "
+            f"prefix_sharing=off and, in stage 2, writer=generate; judge with vLLM"
+        )
     query, key, value = as_autocast(query, key, value)
     if isinstance(prefix_attention, TreeMask) and prefix_attention.blocks is not None:
         return flex_attention_forward(module, query, key, value, prefix_attention.blocks, scaling=scaling)
