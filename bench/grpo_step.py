@@ -27,7 +27,7 @@ import torch
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from rmr1.engines.hf_model import load_causal_lm
+from rmr1.engines.hf.model import load_causal_lm
 from rmr1.prefix import build_tree
 from rmr1.training.grpo.trainer import VerdictTrainer
 from rmr1.training.keeping import known_warnings

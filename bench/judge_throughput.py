@@ -56,7 +56,7 @@ def by_rmr1(given: argparse.Namespace, asked: list[GenerationRequest]) -> tuple[
 def by_server(given: argparse.Namespace, asked: list[GenerationRequest]) -> tuple[float, int]:
     import xllamacpp
 
-    from rmr1.engines.llamacpp import LlamaCppEngine
+    from rmr1.engines.llamacpp.engine import LlamaCppEngine
 
     path = LlamaCppEngine.from_name(given.model, EngineConfig(slots=1, context=512)).path
     parameters = xllamacpp.CommonParams()
@@ -83,7 +83,7 @@ def by_server(given: argparse.Namespace, asked: list[GenerationRequest]) -> tupl
 def by_generate(given: argparse.Namespace, asked: list[GenerationRequest]) -> tuple[float, int]:
     import torch
 
-    from rmr1.engines.hf_model import load_causal_lm
+    from rmr1.engines.hf.model import load_causal_lm
 
     if given.threads:
         torch.set_num_threads(given.threads)

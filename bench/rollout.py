@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from rmr1.engines.hf_model import load_causal_lm
+from rmr1.engines.hf.model import load_causal_lm
 from rmr1.records import Sampling
 from rmr1.training.grpo.writing import write
 

@@ -21,7 +21,7 @@ import torch
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
-from rmr1.engines.hf_model import load_causal_lm
+from rmr1.engines.hf.model import load_causal_lm
 from rmr1.prefix import build_tree
 from rmr1.training.keeping import known_warnings
 from rmr1.training.sft.examples import Example, tokenise

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("trl", reason="the train extra is not installed")
 
 from rmr1.config import GrpoConfig  # noqa: E402
-from rmr1.engines.hf_model import load_causal_lm  # noqa: E402
+from rmr1.engines.hf.model import load_causal_lm  # noqa: E402
 from rmr1.errors import ConfigError  # noqa: E402
 from rmr1.training import TrainingTask, train_grpo  # noqa: E402
 from rmr1.training.grpo.trainer import VerdictTrainer  # noqa: E402

@@ -11,7 +11,7 @@ pytest.importorskip("xllamacpp", reason="the llamacpp extra is not installed")
 
 from rmr1.config import EngineConfig
 from rmr1.engines import create_engine, model_template
-from rmr1.engines.hf_model import load_causal_lm
+from rmr1.engines.hf.model import load_causal_lm
 from rmr1.records import GenerationRequest, Message, Sampling
 from rmr1.training.export import ExportTask, export_model
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rmr1.config import SftConfig
-from rmr1.engines.hf_model import hf_folder, load_causal_lm, published_type, read_card
+from rmr1.engines.hf.model import hf_folder, load_causal_lm, published_type, read_card
 from rmr1.errors import DataError, ModelNotFoundError
 from rmr1.training import TrainingTask, train_sft
 from tests.support.tiny_model import write_tiny_model, write_traces

@@ -11,7 +11,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from rmr1.engines import model_template  # noqa: E402
-from rmr1.engines.hf_model import ModelCard, read_card  # noqa: E402
+from rmr1.engines.hf.model import ModelCard, read_card  # noqa: E402
 from rmr1.engines.resolve import read_gguf_card, resolve_model  # noqa: E402
 from rmr1.errors import ConfigError, ModelNotFoundError  # noqa: E402
 from rmr1.training.export import ExportTask, export_model  # noqa: E402

@@ -14,10 +14,10 @@ pytest.importorskip("transformers", reason="the train extra is not installed")
 from rmr1.config import EngineConfig  # noqa: E402
 from rmr1.engines import create_engine  # noqa: E402
 from rmr1.engines.fingerprint import folder_fingerprint  # noqa: E402
-from rmr1.engines.hf import HfEngine  # noqa: E402
-from rmr1.engines.hf_batch import Batch  # noqa: E402
-from rmr1.engines.hf_sampling import Choice, Chooser, choose  # noqa: E402
-from rmr1.engines.hf_text import ChatText  # noqa: E402
+from rmr1.engines.hf.batch import Batch  # noqa: E402
+from rmr1.engines.hf.engine import HfEngine  # noqa: E402
+from rmr1.engines.hf.sampling import Choice, Chooser, choose  # noqa: E402
+from rmr1.engines.hf.text import ChatText  # noqa: E402
 from rmr1.errors import ConfigError, EngineError, ModelNotFoundError  # noqa: E402
 from rmr1.records import GenerationRequest, Message, Sampling  # noqa: E402
 from tests.support.tiny_model import tiny_tokenizer, write_tiny_model  # noqa: E402

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from rmr1.engines import catalogue_entry, model_template
-from rmr1.engines.hf_model import ModelCard
+from rmr1.engines.hf.model import ModelCard
 from rmr1.engines.resolve import read_gguf_card, resolve_model
 from rmr1.errors import ConfigError
 

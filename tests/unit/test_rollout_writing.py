@@ -7,8 +7,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("transformers", reason="the train extra is not installed")
 
-from rmr1.engines.hf_batch import Batch, Writing  # noqa: E402
-from rmr1.engines.hf_packing import PackedLinears  # noqa: E402
+from rmr1.engines.hf.batch import Batch, Writing  # noqa: E402
+from rmr1.engines.hf.packing import PackedLinears  # noqa: E402
 from rmr1.prefix import parts  # noqa: E402
 from rmr1.prefix.logprobs import sequence_logprobs  # noqa: E402
 from rmr1.prefix.support import cannot_write  # noqa: E402

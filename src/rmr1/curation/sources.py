@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from rmr1.curation.readers import row_transform
+from rmr1.curation.raw_rows import row_transform
 from rmr1.curation.recipe import CurriculumRequest, SourceRecipe
 from rmr1.curriculum import generate_pairs
 from rmr1.data import PairSource, open_source

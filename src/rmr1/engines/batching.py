@@ -11,7 +11,7 @@ from rmr1.engines.protocol import Engine
 from rmr1.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rmr1.engines.openai import OpenAIEngine
+    from rmr1.engines.openai.engine import OpenAIEngine
 
 
 def has_batches(model: str) -> bool:
@@ -33,6 +33,6 @@ def batched(engine: Engine, ledger: BatchLedger, config: BatchConfig, say: Calla
     """
     if not has_batches(engine.name):
         raise ConfigError(f"{engine.name} has no batch API")
-    from rmr1.engines.openai_batch import OpenAIBatchEngine
+    from rmr1.engines.openai.batch import OpenAIBatchEngine
 
     return OpenAIBatchEngine(cast("OpenAIEngine", engine), ledger, config, say)

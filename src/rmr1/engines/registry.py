@@ -42,17 +42,17 @@ def create_engine(model: str, config: EngineConfig | None = None, *, concurrency
 
         return ReplayEngine(Path(resolved.name).expanduser())
     if resolved.engine == "openai":
-        from rmr1.engines.openai import OpenAIEngine
+        from rmr1.engines.openai.engine import OpenAIEngine
 
         return OpenAIEngine(resolved.name, config, concurrency)
     if resolved.engine == "hf":
-        from rmr1.engines.hf import HfEngine
+        from rmr1.engines.hf.engine import HfEngine
 
         return HfEngine(resolved.name, config)
     if resolved.engine == "program":
         from rmr1.engines.program import ProgramEngine
 
         return ProgramEngine(resolved.name)
-    from rmr1.engines.llamacpp import LlamaCppEngine
+    from rmr1.engines.llamacpp.engine import LlamaCppEngine
 
     return LlamaCppEngine.from_name(resolved.name, config)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
 from rmr1.catalogue import ModelEntry, find_model
-from rmr1.engines.hf_model import ModelCard, read_card
+from rmr1.engines.hf.model import ModelCard, read_card
 from rmr1.errors import ConfigError
 
 ENGINES = ("llamacpp", "hf", "openai", "replay", "program")

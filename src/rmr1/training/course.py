@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from transformers import TrainerCallback
 
@@ -12,10 +12,20 @@ from rmr1.training.listener import TrainingListener
 
 if TYPE_CHECKING:
     from rmr1.config import TrainerConfig
-    from rmr1.training.keeping import KeepingTrainer
 
 StepT = TypeVar("StepT")
 HeldT = TypeVar("HeldT")
+
+
+class Followed(Protocol):
+    """A trainer, as far as its course needs it."""
+
+    def report(self, metrics: dict[str, Any]) -> None:
+        """Give metrics to the trackers."""
+
+    def agree(self, value: bool) -> bool:
+        """What the first of all processes thinks."""
+        ...
 
 
 class Course(TrainerCallback, Generic[StepT, HeldT]):
@@ -54,7 +64,7 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
         self._seconds = 0.0
         self._out_of_time = self._over = False
         self._due = False
-        self.trainer: KeepingTrainer | None = None
+        self.trainer: Followed | None = None
         self.evaluate: Callable[[int], HeldT] | None = None
         self.interrupted = False
         self.whole = 1

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from rmr1.config import TrainerConfig
-from rmr1.engines.hf_model import DType, ModelCard
+from rmr1.engines.hf.model import DType, ModelCard
 from rmr1.runs import RunDirectory
 from rmr1.training.checkpoints import checkpoint_step, latest_whole
 from rmr1.training.course import Course

@@ -15,7 +15,7 @@ from accelerate.utils import broadcast_object_list  # type: ignore[import-untype
 from transformers import PrinterCallback, Trainer
 
 from rmr1.config import TrainerConfig
-from rmr1.engines.hf_model import DType, load_causal_lm
+from rmr1.engines.hf.model import DType, load_causal_lm
 from rmr1.errors import ConfigError
 from rmr1.training.checkpoints import commit, remove_old, staging_folder
 from rmr1.training.machine import Machine

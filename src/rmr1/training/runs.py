@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rmr1.config import TrainerConfig
 from rmr1.engines.fingerprint import folder_fingerprint
-from rmr1.engines.hf_model import ModelCard, quiet_transformers, read_card
+from rmr1.engines.hf.model import ModelCard, quiet_transformers, read_card
 from rmr1.runs import RunDirectory, default_run_name
 from rmr1.training.listener import Silence, TrainingListener
 from rmr1.training.machine import Machine

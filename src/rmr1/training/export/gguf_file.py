@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rmr1.engines.hf_model import ModelCard
+from rmr1.engines.hf.model import ModelCard
 from rmr1.engines.resolve import CARD_KEYS
 from rmr1.errors import MissingExtraError, ModelNotFoundError
 

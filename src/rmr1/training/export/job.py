@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rmr1.catalogue import cached_file, find_model
-from rmr1.engines.hf_model import ModelCard, hf_folder, read_card
+from rmr1.engines.hf.model import ModelCard, hf_folder, read_card
 from rmr1.errors import ConfigError, ModelNotFoundError
 from rmr1.training.export.model_card import write_model_card
 

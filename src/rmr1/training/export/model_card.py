@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from rmr1.catalogue import find_model
-from rmr1.engines.hf_model import ModelCard
+from rmr1.engines.hf.model import ModelCard
 
 _DATA = ("data_sha256", "held_out_sha256", "held_out_share")
 _NOT_A_SETTING = (*_DATA, "job", "model", "model_fingerprint", "template", "think")

@@ -10,7 +10,7 @@ from typing import Any
 from datasets import Dataset
 
 from rmr1.config import GrpoConfig
-from rmr1.engines.hf_model import ModelCard, load_causal_lm, published_type
+from rmr1.engines.hf.model import ModelCard, load_causal_lm, published_type
 from rmr1.errors import ConfigError, DataError
 from rmr1.prefix.support import cannot_write
 from rmr1.prompts import Template

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rmr1.config import GrpoConfig
 from rmr1.data import open_source, split_of
-from rmr1.engines.hf_model import hf_folder
+from rmr1.engines.hf.model import hf_folder
 from rmr1.errors import ConfigError, DataError
 from rmr1.prompts import load_template
 from rmr1.records import PreferencePair

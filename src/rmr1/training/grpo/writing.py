@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from rmr1.engines.hf_batch import Batch, Writing, rows_for
+from rmr1.engines.hf.batch import Batch, Writing, rows_for
 from rmr1.records import GenerationRequest, Sampling
 
 

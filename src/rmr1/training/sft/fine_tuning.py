@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rmr1.config import SftConfig
-from rmr1.engines.hf_model import ModelCard, load_causal_lm, published_type
+from rmr1.engines.hf.model import ModelCard, load_causal_lm, published_type
 from rmr1.errors import DataError
 from rmr1.training.chat_tokens import end_of_turn
 from rmr1.training.course import Course

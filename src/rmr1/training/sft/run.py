@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmr1.config import SftConfig
-from rmr1.engines.hf_model import hf_folder
+from rmr1.engines.hf.model import hf_folder
 from rmr1.errors import DataError
 from rmr1.training.listener import SftListener
 from rmr1.training.machine import check_batch, look_at_machine

@@ -18,15 +18,15 @@ from typing import Any
 
 from rmr1.config import EngineConfig
 from rmr1.engines.fingerprint import folder_fingerprint
-from rmr1.engines.hf_model import hf_folder, load_causal_lm
+from rmr1.engines.hf.model import hf_folder, load_causal_lm
 from rmr1.errors import ConfigError, EngineError, MissingExtraError
 from rmr1.records import Generation, GenerationRequest, Usage
 
 try:
     import torch
 
-    from rmr1.engines.hf_batch import Batch, Cancelled, Writing, rows_for
-    from rmr1.engines.hf_text import ChatText
+    from rmr1.engines.hf.batch import Batch, Cancelled, Writing, rows_for
+    from rmr1.engines.hf.text import ChatText
     from rmr1.prefix.support import cannot_write
 except ImportError as error:
     raise MissingExtraError("the hf engine", "train") from error

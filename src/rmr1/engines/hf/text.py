@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rmr1.engines.hf_sampling import Choice
+from rmr1.engines.hf.sampling import Choice
 from rmr1.errors import EngineError
 from rmr1.records import Message, TokenLogprob
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from rmr1.engines.hf_cache import RowCache
-from rmr1.engines.hf_packing import PackedLinears
-from rmr1.engines.hf_prompts import Prompts
-from rmr1.engines.hf_sampling import Choice, Chooser, choose
+from rmr1.engines.hf.cache import RowCache
+from rmr1.engines.hf.packing import PackedLinears
+from rmr1.engines.hf.prompts import Prompts
+from rmr1.engines.hf.sampling import Choice, Chooser, choose
 from rmr1.prefix.attention import PrefixAttention, attention_inputs, enable_prefix_attention
 from rmr1.prefix.segments import Segment, SegmentAttention, StepAttention
 from rmr1.prefix.support import core_model

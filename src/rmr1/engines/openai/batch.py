@@ -15,7 +15,7 @@ from openai.types.chat import ChatCompletion
 
 from rmr1.config import BatchConfig
 from rmr1.engines.batch_ledger import BatchLedger
-from rmr1.engines.openai import OpenAIEngine
+from rmr1.engines.openai.engine import OpenAIEngine
 from rmr1.errors import EngineError
 from rmr1.records import Generation, GenerationRequest
 

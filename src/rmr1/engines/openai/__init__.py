@@ -1,0 +1,1 @@
+"""Servers that speak the interface of OpenAI, and its batches."""
