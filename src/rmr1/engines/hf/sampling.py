@@ -52,8 +52,9 @@ def choose(logits: torch.Tensor, choosers: Sequence[Chooser]) -> list[Choice]:
         choosers: One for each row.
     """
     logits = logits.float()
-    tokens = logits.argmax(-1)
     drawing = [row for row, chooser in enumerate(choosers) if chooser.sampling.temperature > 0]
+    all_draw = len(drawing) == len(choosers)
+    tokens = logits.new_empty(len(choosers), dtype=torch.long) if all_draw else logits.argmax(-1)
     if drawing:
         tokens[drawing] = _draw(logits[drawing], [choosers[row] for row in drawing])
     chosen = tokens.tolist()
