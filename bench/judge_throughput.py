@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
+from rmr1.catalogue import cached_file, find_model
 from rmr1.config import EngineConfig
 from rmr1.data import compare, open_source
 from rmr1.engines import create_engine
@@ -56,9 +57,8 @@ def by_rmr1(given: argparse.Namespace, asked: list[GenerationRequest]) -> tuple[
 def by_server(given: argparse.Namespace, asked: list[GenerationRequest]) -> tuple[float, int]:
     import xllamacpp
 
-    from rmr1.engines.llamacpp.engine import LlamaCppEngine
-
-    path = LlamaCppEngine.from_name(given.model, EngineConfig(slots=1, context=512)).path
+    entry = find_model(given.model)
+    path = cached_file(entry) if entry else given.model
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(path)
     parameters.verbosity = -1
@@ -98,14 +98,15 @@ def by_generate(given: argparse.Namespace, asked: list[GenerationRequest]) -> tu
         for request in asked
     ]
     texts.sort(key=len)
+    ends = {model.generation_config.eos_token_id, tokenizer.eos_token_id}
     began, tokens = time.perf_counter(), 0
     for start in range(0, len(texts), given.slots):
         batch = tokenizer(
             texts[start : start + given.slots], return_tensors="pt", padding=True, add_special_tokens=False
         )
         written = model.generate(**batch, do_sample=False, max_new_tokens=given.tokens)
-        answers = written[:, batch["input_ids"].shape[1] :]
-        tokens += int((answers != tokenizer.pad_token_id).sum())
+        for answer in written[:, batch["input_ids"].shape[1] :].tolist():
+            tokens += next((place + 1 for place, token in enumerate(answer) if token in ends), len(answer))
     return time.perf_counter() - began, tokens
 
 

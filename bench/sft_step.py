@@ -68,7 +68,8 @@ def step(trainer: SFTTrainer, batch: dict[str, torch.Tensor]) -> tuple[float, fl
     began = time.perf_counter()
     inputs = {name: value.to(trainer.accelerator.device) for name, value in batch.items()}
     count = (inputs["labels"][:, 1:] != -100).sum()
-    loss = trainer.compute_loss(trainer.model, inputs, num_items_in_batch=count)
+    with trainer.compute_loss_context_manager():
+        loss = trainer.compute_loss(trainer.model, inputs, num_items_in_batch=count)
     loss.backward()
     trainer.optimizer.step()
     trainer.optimizer.zero_grad()

@@ -26,15 +26,19 @@ WIDTH, HEIGHT, LEFT, TOP, GAP = 300, 240, 60, 40, 90
 
 
 def measure(who: str, option: str, value: int, given: argparse.Namespace) -> float | None:
-    """Seconds of a step; None where the process was ended."""
+    """Seconds of a step; None where the process was ended for want of memory."""
     shape = {"--prompt": 768, "--completion": 96, "--groups": 1, "--rollouts": 8, option: value}
     if option == "--groups":
         shape["--instructions"] = 300
     command = [sys.executable, str(Path(__file__).with_name("grpo_step.py")), "--child", who]
     command += ["--model", given.model, "--repeats", str(given.repeats)]
     command += [str(word) for pair in shape.items() for word in pair]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    return float(done.stdout.split()[-1]) if done.returncode == 0 else None
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode == -9 or "allocate memory" in done.stderr or "out of memory" in done.stderr:
+        return None
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}:\n{done.stderr}")
+    return float(done.stdout.split()[-1])
 
 
 def points(given: argparse.Namespace) -> dict[str, dict[str, list[tuple[int, float]]]]:
@@ -45,7 +49,7 @@ def points(given: argparse.Namespace) -> dict[str, dict[str, list[tuple[int, flo
         result[title] = {who: [] for who in COLOURS}
         for who, line in result[title].items():
             for value in values:
-                key = f"{who} {option} {value}"
+                key = f"{given.model} {given.repeats} {who} {option} {value}"
                 if key not in known:
                     known[key] = measure(who, option, value, given)
                     file.write_text(json.dumps(known, indent=1))

@@ -1,14 +1,18 @@
 """Sequences that are written over shared beginnings, against transformers and against the log-probabilities of training."""
 
+import copy
+import re
 import threading
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
-pytest.importorskip("transformers", reason="the train extra is not installed")
+pytest.importorskip("peft", reason="the train extra is not installed")
+import transformers  # noqa: E402
 
 from rmr1.engines.hf.batch import Batch, Writing  # noqa: E402
 from rmr1.engines.hf.packing import PackedLinears  # noqa: E402
+from rmr1.engines.hf.trial import why_not_run  # noqa: E402
 from rmr1.prefix import parts  # noqa: E402
 from rmr1.prefix.logprobs import sequence_logprobs  # noqa: E402
 from rmr1.prefix.support import cannot_write  # noqa: E402
@@ -20,6 +24,18 @@ STOPS = frozenset({2, *range(200, 212)})
 HEAD = list(range(50, 90))
 PROMPTS = [[*HEAD, 100 + number, *range(110, 120 + 7 * number)] for number in range(3)]
 MOST = 20
+WIDE = {
+    "hidden_size": 256,
+    "intermediate_size": 256,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "vocab_size": 259,
+    "max_position_embeddings": 512,
+    "initializer_range": 0.15,
+    "tie_word_embeddings": False,
+    "pad_token_id": 0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,29 +72,92 @@ def test_what_is_drawn_does_not_depend_on_how_many_are_written_at_once(model):
     assert len(set(map(tuple, once))) == len(once)
 
 
-def test_log_probabilities_are_those_of_training(model):
-    writings = [
+def written(model, prompts, lengths, repeated=True):
+    """Sequences that were written in one batch, with log-probabilities; they end one after the other and leave holes."""
+    asked = [
         Writing(
-            GenerationRequest(str(number), (), Sampling(1.0, 1.0, 12, number), logprobs=True),
+            GenerationRequest(str(number), (), Sampling(1.0, 1.0, 64, number), logprobs=True),
             tuple(prompt),
             40,
-            12,
-            True,
+            length,
+            repeated,
         )
-        for number, prompt in enumerate(prompt for prompt in PROMPTS for _ in range(2))
+        for number, (prompt, length) in enumerate(zip(prompts, lengths, strict=True))
     ]
-    batch, done = Batch(model, len(writings), frozenset()), []
-    arriving = writings
+    batch, arriving = Batch(model, len(asked), frozenset()), asked
     while arriving or batch.busy:
-        done += batch.work(arriving, threading.Event())
+        batch.work(arriving, threading.Event())
         arriving = []
+    return asked
+
+
+def assert_as_in_training(model, writings, tolerance):
     prompts = [list(writing.prompt) for writing in writings]
     completions = [[choice.token for choice in writing.choices] for writing in writings]
     with torch.no_grad():
         expected = sequence_logprobs(model, prompts, completions).logprobs
-    found = torch.tensor([[choice.logprob for choice in writing.choices] for writing in writings])
-    assert torch.allclose(found, expected, atol=2e-5)
-    assert [writing.cached for writing in writings] == [0, len(prompts[0]), 40, len(prompts[2]), 40, len(prompts[4])]
+    for row, writing in zip(expected, writings, strict=True):
+        found = torch.tensor([choice.logprob for choice in writing.choices])
+        assert torch.allclose(found, row[: len(found)], atol=tolerance)
+
+
+GROUPS = [prompt for prompt in PROMPTS for _ in range(3)]
+LENGTHS = [3, 12, 5, 9, 2, 12, 12, 4, 7]
+FAMILIES = {
+    "Llama": {},
+    "Llama without shared keys": {"num_key_value_heads": 8},
+    "Qwen2": {},
+    "Qwen3": {"head_dim": 16},
+    "Gemma": {"head_dim": 32},
+    "Phi": {},  # not among the tested families: it is tried first
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("repeated", [True, False])
+def test_log_probabilities_are_those_of_training(family, repeated):
+    config = getattr(transformers, f"{family.split()[0]}Config")(**WIDE | FAMILIES[family])
+    torch.manual_seed(0)
+    model = getattr(transformers, f"{family.split()[0]}ForCausalLM")(config).eval()
+    assert why_not_run(model) is None
+    writings = written(model, GROUPS, LENGTHS, repeated)
+    assert_as_in_training(model, writings, 5e-5)
+    known = [0, *[len(PROMPTS[0])] * 2, 40, *[len(PROMPTS[1])] * 2, 40, *[len(PROMPTS[2])] * 2]
+    assert [writing.cached for writing in writings] == known
+
+
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
+def test_log_probabilities_with_adapters_are_those_of_training(model):
+    from peft import LoraConfig, get_peft_model
+
+    settings = LoraConfig(r=4, target_modules=["q_proj", "up_proj"], init_lora_weights=False, lora_dropout=0.5)
+    adapted = get_peft_model(copy.deepcopy(model), settings).eval()
+    plain = written(model, GROUPS[:2], LENGTHS[:2])
+    writings = written(adapted, GROUPS, LENGTHS)
+    assert_as_in_training(adapted, writings, 5e-5)
+    assert [choice.logprob for choice in writings[0].choices] != [choice.logprob for choice in plain[0].choices]
+
+
+def test_log_probabilities_under_autocast_are_those_of_training(model):
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_as_in_training(model, written(model, GROUPS, LENGTHS), 0.1)
+
+
+def test_long_prompts_are_several_segments(model, monkeypatch):
+    monkeypatch.setattr("rmr1.engines.hf.prompts._CHUNK", 16)
+    for repeated in (True, False):
+        assert_as_in_training(model, written(model, GROUPS, LENGTHS, repeated), 2e-5)
+
+
+def test_models_that_keep_something_else_are_refused_after_a_trial():
+    latent = {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 16}
+    small = WIDE | {"hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 4}
+    made = transformers.DeepseekV3ForCausalLM(
+        transformers.DeepseekV3Config(**small | latent, first_k_dense_replace=2)
+    ).eval()
+    assert re.search("fails in a trial|are wrong by", why_not_run(made))
+    deaf = transformers.NemotronForCausalLM(transformers.NemotronConfig(**small)).eval()
+    assert re.search("fails in a trial|are wrong by|cannot be exchanged", why_not_run(deaf))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

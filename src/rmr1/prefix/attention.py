@@ -29,15 +29,15 @@ _OTHER_ATTENTION = ("softcap", "s_aux", "position_bias", "sliding_window")
 class PrefixAttention(Protocol):
     """Attention of a call in which beginnings are shared."""
 
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, scale: float, layer: int) -> Tensor:
+    def attend(self, module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """The attention of one layer.
 
         Args:
+            module: The layer's attention.
             query: ``rows x heads x tokens x size``.
             key: What the call's cache returned, or as many tokens as the query has; with as many heads or a divisor of that.
             value: Like ``key``.
             scale: Factor of the scores.
-            layer: The layer's number.
 
         Returns:
             ``rows x tokens x heads x size``.
@@ -71,8 +71,10 @@ class TreeMask:
             self._dense = sees(self.ends)(rows, rows, rows[:, None], rows[None])
         return self._dense
 
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, scale: float, layer: int) -> Tensor:
+    def attend(self, module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """Attention of a packed row, see ``PrefixAttention.attend``."""
+        if self.blocks is not None:
+            return flex_attention_forward(module, query, key, value, self.blocks, scaling=scale)[0]
         if can_split(query, value):
             return split_attention(query, key, value, self.spans, scale).transpose(1, 2)
         grouped = query.shape[1] != key.shape[1]
@@ -158,8 +160,5 @@ def prefix_attention_forward(
             f"prefix_sharing=off and, in stage 2, writer=generate; judge with vLLM"
         )
     query, key, value = as_autocast(query, key, value)
-    if isinstance(prefix_attention, TreeMask) and prefix_attention.blocks is not None:
-        return flex_attention_forward(module, query, key, value, prefix_attention.blocks, scaling=scaling)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    mixed = prefix_attention.attend(query, key, value, scale, getattr(module, "layer_idx", 0))
-    return mixed.contiguous(), None
+    return prefix_attention.attend(module, query, key, value, scale).contiguous(), None

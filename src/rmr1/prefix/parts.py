@@ -64,7 +64,8 @@ def merging_type(states: Tensor) -> torch.dtype:
 def _by_products(
     query: Tensor, key: Tensor, value: Tensor, scale: float, causal: bool, mask: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    scores = (query @ key.transpose(-1, -2)).to(merging_type(query)) * scale
+    wide = merging_type(query)
+    scores = (query.to(wide) * scale) @ key.to(wide).transpose(-1, -2)
     if mask is not None:
         scores = scores + mask
     if causal:

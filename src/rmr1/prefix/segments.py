@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
+from torch.nn import Module
 
 from rmr1.prefix.parts import attend, merge
 
@@ -37,8 +39,9 @@ class SegmentAttention:
     def __init__(self, before: Sequence[Segment]) -> None:
         self._before = before
 
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, scale: float, layer: int) -> Tensor:
+    def attend(self, module: Module, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """Attention of one row, see ``PrefixAttention.attend``."""
+        layer: Any = module.layer_idx
         heads = key.shape[1]
         queries = query[0].reshape(heads, -1, *query.shape[2:])
         mixed, sums = attend(queries, _repeated(key[0], queries), _repeated(value[0], queries), scale, causal=True)
@@ -61,10 +64,11 @@ class StepAttention:
         self._mask = mask
         self._shared = shared
 
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, scale: float, layer: int) -> Tensor:
+    def attend(self, module: Module, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """Attention of a token of each row, see ``PrefixAttention.attend``."""
-        rows, heads, size = len(query), key.shape[1], query.shape[-1]
-        queries = query.reshape(rows, heads, -1, size)
+        layer: Any = module.layer_idx
+        rows, heads = len(query), key.shape[1]
+        queries = query.reshape(rows, heads, -1, query.shape[-1])
         mixed, sums = attend(queries, key, value, scale, mask=self._mask)
         mixed = mixed.to(sums.dtype)
         for segment, members in self._shared:
@@ -73,7 +77,7 @@ class StepAttention:
             merge(theirs, their_sums, part, part_sums)
             if isinstance(members, Tensor):  # else theirs are views
                 mixed[members], sums[members] = theirs, their_sums
-        return mixed.to(query.dtype).reshape(rows, 1, -1, size)
+        return mixed.to(query.dtype).reshape(rows, 1, -1, mixed.shape[-1])
 
 
 def _of_segment(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> tuple[Tensor, Tensor]:
@@ -82,7 +86,7 @@ def _of_segment(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> 
     together = queries.transpose(0, 1).reshape(1, heads, rows * sharing, size)
     mixed, sums = attend(together, keys[None], values[None], scale)
     return (
-        mixed.reshape(heads, rows, sharing, size).transpose(0, 1),
+        mixed.reshape(heads, rows, sharing, -1).transpose(0, 1),
         sums.reshape(heads, rows, sharing).transpose(0, 1),
     )
 

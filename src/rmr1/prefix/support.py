@@ -1,4 +1,4 @@
-"""Whether a model can run over a prefix tree, and why not."""
+"""Whether a model can share beginnings, over a prefix tree or in writing, and why not."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from rmr1.engines.hf.cache import RowCache
-from rmr1.engines.hf.packing import PackedLinears
+from rmr1.engines.hf.packing import Packing
 from rmr1.engines.hf.prompts import Prompts
 from rmr1.engines.hf.sampling import Choice, Chooser, choose
 from rmr1.prefix.attention import PrefixAttention, attention_inputs, enable_prefix_attention
@@ -38,8 +38,7 @@ class Writing:
         prompt: Its tokens.
         instructions: How many of them other prompts share.
         limit: Most tokens to write.
-        repeated: Whether other sequences have the same prompt and attend to it together. What is written then depends, in the last
-            bits of its probabilities, on how many they are.
+        repeated: Whether other sequences have the same prompt and attend to it together.
     """
 
     request: GenerationRequest
@@ -87,9 +86,10 @@ class Batch:
         model: A causal language model of transformers in inference mode, whose layers all attend to everything before.
         rows: How many at most.
         stops: Tokens that end an answer.
+        packing: The model's, where it outlives the batch.
     """
 
-    def __init__(self, model: Any, rows: int, stops: frozenset[int]) -> None:
+    def __init__(self, model: Any, rows: int, stops: frozenset[int], packing: Packing | None = None) -> None:
         self._model = model
         self._rows = rows
         self._stops = stops
@@ -97,7 +97,7 @@ class Batch:
         self._under_way: list[Writing] = []
         self._cancelled = threading.Event()
         self._prompts = Prompts(self._compute_segment)
-        self._packed: PackedLinears | None = None
+        self._packing = packing or Packing(model)
         enable_prefix_attention(core_model(model))
 
     @property
@@ -158,15 +158,15 @@ class Batch:
     def _step(self) -> None:
         device = self._model.device
         rows = len(self._under_way)
-        packed = self._weights()
+        packed = self._packing.of(self._rows)
         empty = [0] * ((self._rows if packed else rows_for(rows, self._rows)) - rows)
         own = [writing.own_length for writing in self._under_way] + empty
         lengths = [writing.length for writing in self._under_way] + empty
         tokens = [writing.choices[-1].token for writing in self._under_way] + empty
         places = torch.tensor(own, device=device)
         seen = self._cache.expect_step(places, max(own))
-        hidden = torch.arange(seen, device=device)[None] > places[:, None]
-        mask = torch.zeros(hidden.shape, device=device).masked_fill_(hidden, float("-inf"))
+        later = torch.arange(seen, device=device)[None] > places[:, None]
+        mask = torch.zeros(later.shape, device=device).masked_fill_(later, float("-inf"))
         attention = StepAttention(mask[:, None, None], self._shared())
         latest, positions = torch.tensor(tokens, device=device)[:, None], torch.tensor(lengths, device=device)[:, None]
         with packed.used():
@@ -174,11 +174,6 @@ class Batch:
         choices = choose(logits, [writing.chooser for writing in self._under_way])
         for writing, choice in zip(self._under_way, choices, strict=True):
             writing.take(choice, self._stops)
-
-    def _weights(self) -> PackedLinears:
-        if self._packed is None:
-            self._packed = PackedLinears(self._model, self._rows)
-        return self._packed
 
     def _shared(self) -> list[tuple[Segment, slice | torch.Tensor]]:
         """The segments of all sequences, each with the rows of those that begin with it."""
@@ -212,6 +207,7 @@ class Batch:
             if self._under_way[row].finish is None:
                 continue
             finished.append(self._under_way[row])
+            finished[-1].shared = ()  # memory that the next ones need
             last = self._under_way.pop()
             if row < len(self._under_way):
                 self._cache.move(len(self._under_way), row, last.own_length)

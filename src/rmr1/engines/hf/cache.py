@@ -61,8 +61,9 @@ class RowCache(Cache):
         """Called by each attention layer: keep what is new; return the segment's own states, or what the rows hold."""
         key_states, value_states = as_autocast(key_states, value_states)
         if self._segment is not None:
-            self._segment.keys.append(key_states[0])
-            self._segment.values.append(value_states[0])
+            # A view would keep alive what it is a view of, the queries for instance.
+            self._segment.keys.append(key_states[0].contiguous())
+            self._segment.values.append(value_states[0].contiguous())
             return key_states, value_states
         if layer_idx == len(self._keys):
             self._keys.append(self._empty(key_states))

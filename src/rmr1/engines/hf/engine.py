@@ -3,7 +3,7 @@
 Sequences are decoded together in a batch of ``slots``, a finished one making room for the next. What is written is meant to depend
 on the request alone, so that a resumed run ends like an undisturbed one: a prompt is computed alone, a sequence draws from a
 generator of its own seed, and the sizes of a step are such that its rows round alike whatever is beside them. The last was measured
-on CPUs with AVX-512 (docs/decisions/0008 and 0011); elsewhere the neighbours may tip a choice between two tokens that are
+on CPUs with AVX-512 and up to 48 slots, 64 where weights are packed (docs/decisions/0008 and 0011); elsewhere the neighbours may tip a choice between two tokens that are
 all but equally likely. The batches are a pure function of the list of requests, so the same list is written alike in any case.
 """
 
@@ -26,8 +26,9 @@ try:
     import torch
 
     from rmr1.engines.hf.batch import Batch, Cancelled, Writing, rows_for
+    from rmr1.engines.hf.packing import Packing
     from rmr1.engines.hf.text import ChatText
-    from rmr1.prefix.support import cannot_write
+    from rmr1.engines.hf.trial import why_not_run
 except ImportError as error:
     raise MissingExtraError("the hf engine", "train") from error
 
@@ -61,7 +62,7 @@ class HfEngine:
         self._folder = hf_folder(name)
         model, tokenizer = load_causal_lm(str(self._folder), dtype=self._dtype, device=device)
         self._model = model.eval()  # type: ignore[no-untyped-call]
-        reason = cannot_write(model)
+        reason = why_not_run(model)
         if reason is not None:
             raise EngineError(f"{name}: the hf engine cannot run it: {reason}; serve it with vLLM")
         self._context = min(
@@ -70,6 +71,7 @@ class HfEngine:
         self._stops = _stop_tokens(model, tokenizer)
         self._text = ChatText(tokenizer, name)
         self.think_open = config.think == "open" or (config.think == "auto" and self._text.opens_think())
+        self._packing = Packing(self._model)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hf")
 
     def identity(self) -> Mapping[str, Any]:
@@ -89,7 +91,7 @@ class HfEngine:
         """
         source = iter(requests)
         drawn = list(islice(source, self._slots))
-        batch = Batch(self._model, rows_for(len(drawn), self._slots), self._stops)
+        batch = Batch(self._model, rows_for(len(drawn), self._slots), self._stops, self._packing)
         cancelled = threading.Event()
         loop = asyncio.get_running_loop()
         try:
@@ -108,7 +110,7 @@ class HfEngine:
     async def aclose(self) -> None:
         """Stop what is being written and free the model."""
         await asyncio.to_thread(self._thread.shutdown)
-        del self._model
+        del self._model, self._packing
 
     def _prepare(self, request: GenerationRequest) -> Writing | Generation:
         if request.grammar is not None:

@@ -33,7 +33,7 @@ class PackedLinears:
         self._packed: list[tuple[nn.Linear, Any]] = []
         if rows < 2 or not _can_pack():
             return
-        layers = [module for module in model.modules() if type(module) is nn.Linear and _fits(module.weight)]
+        layers = [module for module in model.modules() if type(module) is nn.Linear and _fits(module)]
         if sum(layer.weight.nbytes for layer in layers) > _MOST_BYTES:
             return
         for layer in layers:
@@ -47,17 +47,37 @@ class PackedLinears:
     @contextmanager
     def used(self) -> Iterator[None]:
         """The model computes with the packed weights meanwhile."""
-        for layer, product in self._packed:
-            layer.forward = product  # type: ignore[method-assign]
         try:
+            for layer, product in self._packed:
+                layer.forward = product  # type: ignore[method-assign]
             yield
         finally:
             for layer, _ in self._packed:
-                del layer.forward
+                vars(layer).pop("forward", None)
 
 
-def _product(packed: Tensor, weight: Tensor, bias: Tensor | None, rows: int, states: Tensor) -> Tensor:
-    result: Tensor = torch.ops.mkl._mkl_linear(states, packed, weight, bias, rows)
+class Packing:
+    """Packs a model's weights when they are first needed, and again for another number of rows.
+
+    Args:
+        model: Its weights must not change while this is used.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._rows = 0
+        self._latest: PackedLinears | None = None
+
+    def of(self, rows: int) -> PackedLinears:
+        """The weights for products of so many rows."""
+        if self._latest is None or rows != self._rows:
+            self._latest = None  # its memory is free before the next is there
+            self._rows, self._latest = rows, PackedLinears(self._model, rows)
+        return self._latest
+
+
+def _product(packed: Tensor, weight: Tensor, bias: Tensor | None, rows: int, input: Tensor) -> Tensor:
+    result: Tensor = torch.ops.mkl._mkl_linear(input, packed, weight, bias, rows)
     return result
 
 
@@ -67,6 +87,9 @@ def _can_pack() -> bool:
     return known and works and not torch.is_autocast_enabled("cpu")
 
 
-def _fits(weight: Tensor) -> bool:
+def _fits(layer: nn.Linear) -> bool:
+    weight = layer.weight
+    if "forward" in vars(layer):  # somebody else's, such as a hook
+        return False
     plain = type(weight) in (nn.Parameter, Tensor) and weight.device.type == "cpu" and weight.dtype == torch.float32
     return plain and weight.is_contiguous() and weight.numel() >= _SMALLEST

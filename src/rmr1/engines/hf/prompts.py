@@ -50,6 +50,7 @@ class Prompts:
     def __init__(self, compute: Compute) -> None:
         self._compute = compute
         self._latest: Prompt | None = None
+        self._instructions: tuple[Segment, ...] = ()
 
     def read(self, tokens: tuple[int, ...], instructions: int) -> Prompt:
         """Compute a prompt.
@@ -66,11 +67,12 @@ class Prompts:
         head = known or self._extend((), tokens[:shared])[0]
         rest, logits = self._extend(head, tokens[shared:])
         assert logits is not None  # the instructions never cover a whole prompt
+        self._instructions = head or self._instructions
         self._latest = Prompt(tokens, head, rest, logits, shared if known else 0)
         return self._latest
 
     def _known(self, instructions: tuple[int, ...]) -> tuple[Segment, ...]:
-        head = self._latest.instructions if self._latest is not None else ()
+        head = self._instructions
         return head if tuple(chain.from_iterable(segment.tokens for segment in head)) == instructions else ()
 
     def _extend(

@@ -11,8 +11,8 @@ from datasets import Dataset
 
 from rmr1.config import GrpoConfig
 from rmr1.engines.hf.model import ModelCard, load_causal_lm, published_type
+from rmr1.engines.hf.trial import why_not_run
 from rmr1.errors import ConfigError, DataError
-from rmr1.prefix.support import cannot_write
 from rmr1.prompts import Template
 from rmr1.records import PreferencePair
 from rmr1.training.chat_tokens import prompt_tokens
@@ -134,7 +134,7 @@ class Optimisation:
                 processing_class=self._tokenizer,
                 peft_config=adapters(config),
             )
-        reason = "it is sharded, so that no process holds it whole" if trainer.sharded else cannot_write(trainer.model)
+        reason = "it is sharded, so that no process holds it whole" if trainer.sharded else why_not_run(trainer.model)
         if reason and (config.writer == "batch" or unseen.pairs):
             raise ConfigError(
                 f"our own batches cannot write with this model: {reason}; take writer generate or vllm, and held_out_share=0"

@@ -1,7 +1,7 @@
 """Rollouts and greedy judgements of the model that is being trained, written by the batches of the hf engine.
 
-A sequence draws from a seed of its own, so what is written depends on the weights and the seeds alone: not on how many sequences
-are written at once, on how many processes share the work, or on whether the training was interrupted before.
+A sequence draws from a seed of its own, so what is written depends on the weights and the seeds: up to rounding, not on how many
+sequences are written at once or how many processes share the work, and not at all on whether the training was interrupted before.
 """
 
 from __future__ import annotations
@@ -42,13 +42,9 @@ def write(
     """
     shared = _shared_length(prompts)
     copies = Counter(map(tuple, prompts))
-    waiting = iter(
-        [
-            Writing(
-                GenerationRequest(str(number), (), sampling), prompt, shared, sampling.max_tokens, copies[prompt] > 1
-            )
-            for number, (prompt, sampling) in enumerate(zip(map(tuple, prompts), samplings, strict=True))
-        ]
+    waiting = (
+        Writing(GenerationRequest(str(number), (), sampling), prompt, shared, sampling.max_tokens, copies[prompt] > 1)
+        for number, (prompt, sampling) in enumerate(zip(map(tuple, prompts), samplings, strict=True))
     )
     completions: list[list[int]] = [[] for _ in prompts]
     with _evaluating(model):
