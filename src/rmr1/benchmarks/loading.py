@@ -107,11 +107,17 @@ def _parts(benchmark: Benchmark, data: Path | None) -> tuple[Part, ...]:
 
 
 def _named(benchmark: Benchmark, part: Part, source: Iterable[PreferencePair]) -> Iterator[PreferencePair]:
+    """Name pairs after their part and subset, since ids are unique in a subset at best; the prompt itself tells which share one."""
+    seen: Counter[str] = Counter()
     for pair in source:
         subset = benchmark.subset(pair, part)
-        if subset is not None and pair.label is not None:
-            # Ids are unique in their file only; the prompt itself tells which pairs share one.
-            yield replace(pair, id=f"{part.name}/{pair.id}", category=subset, group=prompt_digest(pair))
+        if subset is None or pair.label is None:
+            continue
+        inside = "" if subset in part.name or part.name in subset else f"{subset}/"
+        item, place = f"{part.name}/{inside}{item_of(pair)}", pair.id[len(item_of(pair)) :]
+        seen[item + place] += 1
+        again = f"~{seen[item + place]}" if seen[item + place] > 1 else ""
+        yield replace(pair, id=item + again + place, category=subset, group=prompt_digest(pair))
 
 
 def _items(pairs: list[PreferencePair]) -> dict[str, int]:

@@ -60,9 +60,18 @@ class Average:
         return {cell: weight / total for cell, weight in collected.items()}
 
     def value(self, means: Mapping[str, float], sizes: Mapping[str, int]) -> float | None:
-        """The average of given means, or None where no cell has an observation."""
-        weights = self.cell_weights(sizes)
-        return sum(weight * means[cell] for cell, weight in weights.items()) if weights else None
+        """The average of given means, level by level, or None where no cell has an observation."""
+        total = collected = 0.0
+        for part, share in zip(self.parts, self.weights or (1.0,) * len(self.parts), strict=True):
+            if isinstance(part, Average):
+                inner, weight = part.value(means, sizes), share
+            else:
+                size = sizes.get(part, 0)
+                inner, weight = means.get(part) if size else None, float(size) if self.by_size else share
+            if inner is not None:
+                total += weight
+                collected += weight * inner
+        return collected / total if total else None
 
 
 class Observations:
@@ -119,7 +128,7 @@ class Observations:
             return None
         sums, counts, weights = self.sums[:, used], self.counts[:, used], weights[used]
         touched = counts.sum(axis=1) > 0
-        value = float(weights @ (sums.sum(axis=0) / counts.sum(axis=0)))
+        value = min(max(average.value(self.means, self.sizes) or 0.0, 0.0), 1.0)  # rounding may leave the scale
         low, high = wilson(value, _effective_size(value, sums[touched], counts[touched], weights), confidence)
         return Estimate(value, min(low, value), max(high, value), int(counts.sum()), int(touched.sum()))
 
