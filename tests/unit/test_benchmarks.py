@@ -1,13 +1,25 @@
 """How each benchmark reads its files and makes figures of judgements, on small data in the raw formats."""
 
+import io
 import json
 
 import pytest
 
-from rmr1.benchmarks import BENCHMARKS, PROTOCOLS, compare_runs, find_benchmarks, load, score_run
+from rmr1.benchmarks import (
+    BENCHMARKS,
+    PROTOCOLS,
+    compare_runs,
+    find_benchmarks,
+    is_released,
+    load,
+    score_released,
+    score_run,
+)
 from rmr1.benchmarks.ppe import conflict_pairs
+from rmr1.benchmarks.rewardbench import SIZES
 from rmr1.errors import ConfigError, DataError, RunError, RunMismatchError
-from rmr1.records import Generation
+from rmr1.records import Generation, Usage
+from rmr1.reporting.eval_progress import EvalProgress
 from rmr1.verdict import parse
 from tests.support.benchmarks import by_gold, figures, run_eval, write_json, write_rm_bench
 from tests.support.engines import FunctionEngine, answer
@@ -245,17 +257,19 @@ def test_ppe_takes_the_sampled_pairs_and_leaves_ties_out(tmp_path):
         "sampled_conflict_pairs": [[3, 0], [2, 1]], **{f"response_{n}": f"r{n}" for n in range(1, 5)},
     }  # fmt: skip
     write_json(tmp_path / "PPE-Human-Preference-V1" / "test.json", votes)
-    write_json(tmp_path / "PPE-GPQA-Best-of-K" / "train.json", [answers])
+    other = {**answers, "model_name": "n", "sampled_conflict_pairs": [[0, 1]]}
+    write_json(tmp_path / "PPE-GPQA-Best-of-K" / "train.json", [{**answers, "model_name": "m"}, other])
     loaded = load(BENCHMARKS["ppe"], tmp_path)
-    assert loaded.items == {"GPQA": 1, "preference": 2}
+    assert loaded.items == {"GPQA": 2, "preference": 2}
     read = {pair.id.partition("/")[2]: pair for pair in loaded.pairs}
     assert {name: pair.label for name, pair in read.items()} == {
         "preference/0": "A",
         "preference/1": "B",
-        "g#0-3": "A",
-        "g#1-2": "B",
+        "g/m#0-3": "A",
+        "g/m#1-2": "B",
+        "g/n#0-1": "A",
     }
-    assert [turn.content for turn in read["g#0-3"].response_b] == ["r4"]
+    assert [turn.content for turn in read["g/m#0-3"].response_b] == ["r4"]
     assert conflict_pairs(answers)["kept_pairs"] == "0-3 1-2"
     result = run_eval("ppe", tmp_path, by_gold(lambda pair_id, order: "GPQA" in pair_id), tmp_path / "run")
     found = figures(result, "ppe", "official")
@@ -364,6 +378,53 @@ def test_a_changed_file_is_another_run(tmp_path):
     write_rm_bench(tmp_path, ("chat",), 3)
     with pytest.raises(RunMismatchError, match="data_sha256 was"):
         run_eval("rm-bench", tmp_path, by_gold(nine_cells), tmp_path / "run")
+
+
+def test_a_file_of_all_domains_names_them_in_a_column_or_in_the_id(tmp_path):
+    row = {"prompt": "q", "chosen": ["a", "b", "c"], "rejected": ["d", "e", "f"]}
+    rows = [
+        {**row, "id": "2", "domain": "safety-refuse"},
+        {**row, "id": "chat/1"},
+        {**row, "id": "3", "domain": "poems"},
+    ]
+    write_json(tmp_path / "total_dataset.json", rows)
+    loaded = load(BENCHMARKS["rm-bench"], tmp_path)
+    assert loaded.items == {"chat": 1, "poems": 1, "safety": 1}
+    assert "poems: not a subset of the benchmark" in loaded.problems
+
+
+def test_progress_begins_anew_with_each_benchmark():
+    stream = io.StringIO()
+    with EvalProgress(stream) as progress:
+        for number, name in enumerate(("RM-Bench", "RMB"), 1):
+            progress.benchmark(name, number, 2)
+            progress.started(2, 0)
+            progress._last_line -= 100
+            progress.answered(Usage(1, 1))
+    lines = stream.getvalue().splitlines()
+    assert [line.partition(",")[0] for line in lines] == [
+        "RM-Bench (1 of 2)",
+        "1 of 2 comparisons",
+        "RMB (2 of 2)",
+        "1 of 2 comparisons",
+    ]
+
+
+def test_released_files_are_checked(tmp_path):
+    assert not is_released(tmp_path)
+    scores = tmp_path / "reward_bench" / "score_result" / "each_small_section_score.json"
+    write_json(
+        scores, dict.fromkeys(SIZES, 0.5) | {"mt-bench-hard": 1.0, "llmbar-adver-GPTOut": 1.0, "alpacaeval-length": 1.0}
+    )
+    assert is_released(tmp_path)
+    with pytest.raises(DataError, match=r"alpacaeval-hard is 0.5, which is no number of right ones among 95"):
+        score_released(tmp_path)
+    write_json(scores, {"alpacaeval-easy": 1.0})
+    with pytest.raises(DataError, match=r"each_small_section_score.json: no 'alpacaeval-length'"):
+        score_released(tmp_path)
+    scores.write_text("{,}")
+    with pytest.raises(DataError, match="not JSON"):
+        score_released(tmp_path)
 
 
 def test_every_benchmark_has_a_score_and_a_strict_protocol():

@@ -45,7 +45,7 @@ STRICT = Policy(
     note="right only if both orders name the better response; an invalid verdict is not right, and is reported apart",
 )
 RM_R1 = Policy(
-    "drawn", rule="rm-r1-eval", note="one order; [[A]] or [[B]] anywhere in the text; no or two verdicts are wrong"
+    "drawn", rule="rm-r1-eval", note="one order; the mark of a verdict anywhere in the text; none or both are wrong"
 )
 
 

@@ -16,6 +16,9 @@ from rmr1.data import open_source
 from rmr1.errors import ConfigError, DataError
 from rmr1.records import PreferencePair
 
+HUB = "hf:"
+"""How names of data sets on the hub begin; own pairs may be there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -78,10 +81,11 @@ def load(benchmark: Benchmark, data: Path | None, columns: Mapping[str, str] | N
         ConfigError: The benchmark is not on the hub, and no folder is given.
         DownloadError: The hub cannot be reached.
     """
+    own = None if benchmark.sizes else columns
     pairs: list[PreferencePair] = []
     digests = hashlib.sha256()
     for part in _parts(benchmark, data):
-        source = open_source(part.path, columns=part.columns or columns, transform=part.transform)
+        source = open_source(part.path, columns=part.columns or own, transform=part.transform)
         digests.update(f"{part.name}\0{source.fingerprint()}\n".encode())
         pairs += _named(benchmark, part, source)
     if not pairs:
@@ -95,10 +99,10 @@ def _parts(benchmark: Benchmark, data: Path | None) -> tuple[Part, ...]:
         if benchmark.hub:
             return benchmark.hub
         raise ConfigError(f"--bench {benchmark.name}: not on the hub; fetch {benchmark.source}, and pass --data FOLDER")
-    if not data.exists():
+    if not data.exists() and not str(data).startswith(HUB):
         raise DataError(f"{data}: no such file or folder; --data names the folder that holds {benchmark.title}")
     for folder in (*(data / name for name in benchmark.folders), data):
-        parts = benchmark.find(folder) if folder.exists() else ()
+        parts = benchmark.find(folder) if folder.exists() or folder == data else ()
         if parts:
             return parts
     raise DataError(

@@ -4,8 +4,8 @@ Hub: ``lmarena-ai/PPE-Human-Preference-V1`` and ``lmarena-ai/PPE-{MMLU-Pro,MATH,
 each kind::
 
     {"question_id": "...", "prompt": "...", "response_1": "...", "response_2": "...", "winner": "model_a", ...}
-    {"question_id": "...", "prompt": "...", "response_1": "...", ..., "response_32": "...", "scores": [true, ...],
-     "sampled_conflict_pairs": [[0, 3], ...], ...}
+    {"question_id": "...", "prompt": "...", "response_1": "...", ..., "response_32": "...", "model_name": "...",
+     "scores": [true, ...], "sampled_conflict_pairs": [[0, 3], ...], ...}
 
 Of the twelve metrics of the authors, two are accuracies of comparisons, and these are computed: the share of votes that the
 judge agrees with (ties are left out), and the share of sampled pairs of a right and a wrong answer. The ten others rank models,
@@ -45,7 +45,7 @@ def conflict_pairs(row: Mapping[str, Any]) -> Mapping[str, Any]:
     responses = [row[f"response_{number}"] for number in range(1, len(row["scores"]) + 1)]
     sampled = {f"{min(pair)}-{max(pair)}" for pair in row["sampled_conflict_pairs"]}
     return {
-        "id": row["question_id"],
+        "id": "/".join(str(row[name]) for name in ("question_id", "model_name") if name in row),
         "prompt": row["prompt"],
         "responses": responses,
         "scores": [float(score) for score in row["scores"]],

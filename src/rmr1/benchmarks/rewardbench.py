@@ -87,7 +87,7 @@ REWARDBENCH = Benchmark(
             rule="rewardbench",
             invalid=0.5,
             tie=0.5,
-            note="one order; [[A]] anywhere in the text, else [[B]]; neither is half a point",
+            note="one order; the mark for A anywhere in the text, else that for B; neither is half a point",
         ),
         "rm-r1": RM_R1,
         "strict": STRICT,

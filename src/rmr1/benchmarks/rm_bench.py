@@ -61,9 +61,11 @@ def observe(values: Iterable[tuple[Entry, float]]) -> Iterator[Value]:
 
 
 def _subset(pair: PreferencePair, part: Part) -> str:
-    named = str(pair.extra.get("domain") or pair.category)
-    domain = (named if named.partition("-")[0] in SIZES else PurePath(part.name).name).partition("_")[0]
-    return domain.partition("-")[0]
+    """The domain: the authors' files name it in a column, in the id, or in the file's own name."""
+    item = pair.id.partition("/")[0]
+    named = [str(pair.extra.get("domain")), pair.category, item, PurePath(part.name).name]
+    domains = [name.partition("_")[0].partition("-")[0] for name in named]
+    return next((domain for domain in domains if domain in SIZES), pair.category or "no domain")
 
 
 RM_BENCH = Benchmark(

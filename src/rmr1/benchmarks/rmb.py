@@ -9,8 +9,9 @@ Pairs: the share that is right. Best of N: the share of prompts whose best respo
 and for harmlessness, and the score is the mean of the four. Invalid verdicts are not right: the authors' own policy could not
 be checked.
 
-Sizes: those of the harmlessness pairs are the least ones that both released score files allow, and they add up to the
-denominator of both overall accuracies; best of N is known by its totals alone.
+Sizes: those of the harmlessness pairs are the least ones that the accuracies of both released models allow, scenario by scenario,
+and they add up to the denominator of both overall accuracies; of the helpfulness pairs, that denominator alone is known; the
+totals of best of N are published.
 """
 
 from __future__ import annotations

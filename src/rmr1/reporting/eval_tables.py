@@ -16,6 +16,7 @@ from rmr1.reporting.judge_report import Table
 Figure = Mapping[str, Any]
 NUMBERS = frozenset({"value", "95 %", "n", "difference", "p", "first", "second", "items", "comparisons", "judgements"})
 """Columns whose cells are set to the right."""
+BIAS = ("benchmark", "the better response", "value", "95 %", "n")
 
 
 def result_tables(results: Mapping[str, Any], protocol: str, *, cells: bool = False) -> Iterator[Table]:
@@ -36,6 +37,9 @@ def result_tables(results: Mapping[str, Any], protocol: str, *, cells: bool = Fa
         rows = tuple((key, *_figure(figure), _lacking(figure)) for key, figure in figures.items())
         yield Table(f"{name}, protocol {shown}: {block['policy']}", ("figure", "value", "95 %", "n", "without"), rows)
     yield _protocols(results)
+    bias = tuple(_bias(results))
+    if bias:
+        yield Table("Single judgements by what should not matter; invalid is not right", BIAS, bias)
     qualifying = tuple(_qualifying(results))
     if qualifying:
         yield Table("What qualifies these figures", ("benchmark", "what"), qualifying)
@@ -150,6 +154,13 @@ def _protocols(results: Mapping[str, Any]) -> Table:
             rows.append((name, protocol, figure, *_figure(value)[:2]))
         rows += [(name, protocol, "not computed", reason, "") for protocol, reason in found["not_computed"].items()]
     return Table("Protocols", ("benchmark", "protocol", "figure", "value", "95 %"), tuple(rows))
+
+
+def _bias(results: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for name, found in results["benchmarks"].items():
+        for place, figure in found.get("bias", {}).items():
+            if figure is not None:
+                yield name, place.removeprefix("better_").replace("_", " "), *_figure(figure)
 
 
 def _qualifying(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
