@@ -325,6 +325,37 @@ def test_faults_are_not_scored_and_are_tried_again(tmp_path):
     assert again.results["benchmarks"]["rm-bench"]["judged"]["unjudged_pairs"] == 0
 
 
+def test_best_of_n_without_one_of_its_judgements_is_not_scored(tmp_path):
+    write_json(
+        tmp_path / "test.json",
+        [
+            {"id": str(number), "subset": "Math", "prompt": f"q{number}", "chosen": ["c"], "rejected": ["x", "y", "z"]}
+            for number in range(2)
+        ],
+    )
+    judge = by_gold(lambda pair_id, order: "0#0-2" not in pair_id)
+
+    def faulty(request):
+        return Generation(request.id, "", "error", error="boom") if "0#0-2" in request.id else judge(request)
+
+    result = run_eval("rewardbench2", tmp_path, faulty, tmp_path / "run")
+    math = result.results["benchmarks"]["rewardbench2"]["protocols"]["official"]["metrics"]["Math"]
+    assert (math["value"], math["n"]) == (1.0, 1)
+    run_eval("rewardbench2", tmp_path, judge, tmp_path / "other")
+    found = compare_runs(tmp_path / "run", tmp_path / "other", "official")["benchmarks"]["rewardbench2"]
+    assert (found["pairs"], found["left_out"], found["differing"]) == (3, 3, [])
+
+
+def test_one_drawn_order_is_the_same_whether_or_not_the_other_was_asked(tmp_path):
+    write_rm_bench(tmp_path, ("chat", "code"), 6)
+    judge = by_gold(lambda pair_id, order: order == "ab" or place(pair_id)[0] % 2)
+    both = run_eval("rm-bench", tmp_path, judge, tmp_path / "both")
+    one = run_eval("rm-bench", tmp_path, judge, tmp_path / "one", orders="random")
+    for protocol in ("official", "rm-r1"):
+        assert figures(both, "rm-bench", protocol) == figures(one, "rm-bench", protocol)
+    assert 0.5 < figures(one, "rm-bench", "official")["chat"] < 1
+
+
 def test_a_report_is_the_result_again_without_data_or_engine(nine):
     again = score_run(nine.run)
     assert again == nine.results

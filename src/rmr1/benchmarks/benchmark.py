@@ -89,6 +89,7 @@ class Benchmark:
         subset: The subset of a pair as it was read from a part, or None to leave the pair out.
         counted_as: The name under which ``sizes`` counts a subset.
         observe: Turns values of comparisons into values of what is counted.
+        whole_items: Whether an item counts only with all its comparisons, as best of N does; without one of them it is not scored.
         notes: What a reader has to know to read its figures rightly.
     """
 
@@ -104,4 +105,5 @@ class Benchmark:
     subset: Callable[[PreferencePair, Part], str | None] = field(default=lambda pair, part: pair.category)
     counted_as: Callable[[str], str] = field(default=lambda subset: subset)
     observe: Callable[[Iterable[tuple[Entry, float]]], Iterator[Value]] = observe_pairs
+    whole_items: bool = False
     notes: tuple[str, ...] = ()

@@ -45,7 +45,7 @@ def _compare(left: JudgedBenchmark, right: JudgedBenchmark, protocol: Protocol) 
     if policy is None:
         return {"problem": f"{benchmark.title} has no protocol {protocol}"}
     one, other = _values(left, policy), _values(right, policy)
-    common = [entry for entry in one if other.get(entry) is not None]
+    common = _common(benchmark, one, other)
     if not common:
         return {"problem": "no comparison is judged in both"}
     observed = [_observed(benchmark, values, common) for values in (one, other)]
@@ -63,7 +63,12 @@ def _compare(left: JudgedBenchmark, right: JudgedBenchmark, protocol: Protocol) 
 
 
 def _values(judged: JudgedBenchmark, policy: Policy) -> dict[Entry, float]:
-    return dict(judged.judgements.values(policy, judged.asked.rule, judged.asked.seed))
+    return dict(judged.judgements.values(policy, judged.asked, whole_items=judged.benchmark.whole_items))
+
+
+def _common(benchmark: Benchmark, one: dict[Entry, float], other: dict[Entry, float]) -> list[Entry]:
+    broken = {entry.item for entry in one.keys() ^ other.keys()} if benchmark.whole_items else set()
+    return [entry for entry in one if entry in other and entry.item not in broken]
 
 
 def _observed(benchmark: Benchmark, values: dict[Entry, float], entries: list[Entry]) -> Observations:

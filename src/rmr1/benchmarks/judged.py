@@ -14,6 +14,14 @@ from rmr1.records import Order, Side, Verdict
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """How the judgements came about: the seed that draws orders, the rule that the run reads verdicts by."""
+
+    seed: int
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What the votes of one order say: votes for the better response less votes against it, or None where none is valid."""
 
@@ -86,11 +94,18 @@ class Judgements:
             self._read[rule] = [_judged(entry, self._samples[entry.id], rule) for entry in self.judged]
         return self._read[rule]
 
-    def values(self, policy: Policy, rule: str, seed: int) -> Iterator[tuple[Entry, float]]:
-        """The value of each judged comparison under a policy; ``rule`` reads where the policy names none."""
-        for judged in self.read(policy.rule or rule):
-            value = judged.value(policy, seed)
-            if value is not None:
+    def values(self, policy: Policy, asked: Asked, *, whole_items: bool) -> Iterator[tuple[Entry, float]]:
+        """The value of each judged comparison under a policy.
+
+        Args:
+            policy: What judgements are worth.
+            asked: How the run asked; its rule reads where the policy names none.
+            whole_items: Leave out items of which a comparison is not judged.
+        """
+        left_out = {entry.item for entry in set(self.entries).difference(self.judged)} if whole_items else set()
+        for judged in self.read(policy.rule or asked.rule):
+            value = judged.value(policy, asked.seed)
+            if value is not None and judged.entry.item not in left_out:
                 yield judged.entry, value
 
     def tokens(self) -> dict[str, int]:

@@ -10,9 +10,9 @@ from typing import Any
 
 from rmr1.benchmarks.benchmark import Benchmark
 from rmr1.benchmarks.entries import Entry
-from rmr1.benchmarks.judged import Judgements
+from rmr1.benchmarks.judged import Asked, Judgements
 from rmr1.benchmarks.registry import BENCHMARKS
-from rmr1.benchmarks.scoring import Asked, score
+from rmr1.benchmarks.scoring import score
 from rmr1.errors import RunError
 from rmr1.judging import Sample
 from rmr1.runs import read_records

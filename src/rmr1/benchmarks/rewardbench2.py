@@ -62,5 +62,6 @@ REWARDBENCH2 = Benchmark(
     hub=(Part(HUB, "test"),),
     subset=_subset,
     observe=observe,
+    whole_items=True,
     notes=("The subset Ties needs a score for each response by itself; it is not part of the score here.",),
 )

@@ -93,4 +93,5 @@ RMB = Benchmark(
     },
     counted_as=lambda subset: subset if subset in SIZES else goal_of(subset),
     observe=observe,
+    whole_items=True,
 )

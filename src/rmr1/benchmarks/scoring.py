@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from rmr1.benchmarks.benchmark import PROTOCOLS, Benchmark, Policy, Protocol
 from rmr1.benchmarks.custom import ALL
 from rmr1.benchmarks.entries import Value
-from rmr1.benchmarks.judged import Judged, Judgements
+from rmr1.benchmarks.judged import Asked, Judged, Judgements
 from rmr1.data import random_order
 from rmr1.stats import Average, ClusteredShare, Observations, cohen_kappa
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How the judgements came about: the seed that draws orders, the rule that the run reads verdicts by."""
-
-    seed: int
-    rule: str
-
-
 def observations(benchmark: Benchmark, judgements: Judgements, policy: Policy, asked: Asked) -> Observations | None:
     """What a benchmark counts under a policy, or None where the judgements do not allow it."""
-    values = list(benchmark.observe(judgements.values(policy, asked.rule, asked.seed)))
+    values = list(benchmark.observe(judgements.values(policy, asked, whole_items=benchmark.whole_items)))
     return _collected(values) if values else None
 
 
