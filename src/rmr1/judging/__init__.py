@@ -4,7 +4,7 @@ from rmr1.judging.asking import Asking, Question
 from rmr1.judging.combine import combine
 from rmr1.judging.job import JobResult, JudgingJob, Listener, job_identity
 from rmr1.judging.judge import Judge
-from rmr1.judging.plan import JudgingPlan, plan_judging
+from rmr1.judging.plan import DEFAULT_TEMPLATE, JudgingPlan, plan_judging
 from rmr1.judging.report import headline, judging_report, report_sample
 from rmr1.judging.samples import Sample, pair_side
 from rmr1.judging.session import judge_source
@@ -13,6 +13,7 @@ from rmr1.judging.summary import Summary
 from rmr1.judging.task import PairTask
 
 __all__ = [
+    "DEFAULT_TEMPLATE",
     "Asking",
     "JobResult",
     "Judge",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -75,7 +75,7 @@ class JudgingJob:
     tried again by the next process. ``results.json`` is the same whether or not there were interruptions.
 
     Args:
-        source: The pairs.
+        source: The pairs; iterated twice, so an iterator will not do.
         engine: What judges.
         plan: How.
         run: The run's open directory.
@@ -86,7 +86,7 @@ class JudgingJob:
 
     def __init__(
         self,
-        source: PairSource,
+        source: Iterable[PreferencePair],
         engine: Engine,
         plan: JudgingPlan,
         run: RunDirectory,

@@ -28,6 +28,7 @@ class JudgingProgress(TerminalProgress):
     def started(self, total: int | None, done: int) -> None:
         """``done`` of ``total`` comparisons were answered before."""
         self._total, self._before = total, done
+        self._answered = self._tokens = 0
         self._began = self._last_line = time.monotonic()
         self._begin(total, done)
         if done:

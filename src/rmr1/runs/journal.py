@@ -22,6 +22,26 @@ def encode_line(record: Mapping[str, Any]) -> bytes:
         return json.dumps(record, separators=(",", ":")).encode() + b"\n"
 
 
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
+    """Read a file of JSON lines that another process may be writing: it is not changed, and a line without its end is passed
+    over.
+
+    Raises:
+        JournalError: A line is not a JSON object; the message names it.
+    """
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                record = json.loads(line)
+            except ValueError as error:
+                raise JournalError(f"{path}:{number}: not a record ({error}); delete the line to redo it") from error
+            if not isinstance(record, dict):
+                raise JournalError(f"{path}:{number}: not a JSON object; delete the line to redo it")
+            yield record
+
+
 class Journal:
     """Records of one run, in the order in which they came.
 

@@ -1,8 +1,8 @@
 """Rules that turn a text into a verdict, by name.
 
-``default`` is this project's. The other three repeat what the released code of RM-R1 does, each in another place, so that its
-published numbers can be derived again; the released code has no single rule (it keeps a distilled trace by one, rewards by
-another and evaluates by a third).
+``default`` is this project's, and ``rewardbench`` that of the benchmark. The other three repeat what the released code of RM-R1
+does, each in another place, so that its published numbers can be derived again; the released code has no single rule (it keeps
+a distilled trace by one, rewards by another and evaluates by a third).
 """
 
 from __future__ import annotations
@@ -54,6 +54,13 @@ def released_evaluation(text: str, outline: Outline) -> Finding:
     return _marks(text, "[[{}]]", 0)
 
 
+def rewardbench(text: str, outline: Outline) -> Finding:
+    """RewardBench's own code for judges that write: ``[[A]]`` anywhere, else ``[[B]]`` anywhere; so it never finds a conflict."""
+    found = _marks(text, "[[{}]]", 0).sides
+    side = next((side for side in _SIDES if side in found), None)
+    return Finding({side: found[side]} if side else {})
+
+
 def released_reward(text: str, outline: Outline) -> Finding:
     """The released RL reward: ``<answer>[[X]]</answer>``, and not the other one, in the last 80 characters."""
     return _marks(text, "<answer>[[{}]]</answer>", max(0, len(text) - _REWARD_WINDOW))
@@ -79,5 +86,6 @@ RULES: Mapping[str, Rule] = {
     "rm-r1-eval": released_evaluation,
     "rm-r1-reward": released_reward,
     "rm-r1-distill": released_distillation,
+    "rewardbench": rewardbench,
 }
 """Every rule by its name."""

@@ -1,4 +1,4 @@
-"""Intervals for the numbers that we report."""
+"""Shares with Wilson intervals, also of observations that come in clusters."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Estimate:
 class ClusteredShare:
     """Share of successes among observations that come in clusters, kept in constant memory.
 
-    Pairs that share a prompt are not independent. The variance of the share is the linearised (ratio) estimator over clusters; the
-    interval is Wilson's with the sample size that this variance corresponds to (Korn and Graubard 1998; plain Wilson where every
-    cluster holds one observation).
+    Pairs that share a prompt are not independent. The variance of the share is the linearised (ratio) estimator over clusters;
+    the interval is Wilson's with the sample size that this variance corresponds to (Korn and Graubard 1998; plain Wilson where
+    every cluster holds one observation).
     """
 
     def __init__(self) -> None:

@@ -1,0 +1,134 @@
+"""The judgements of a comparison, and what they are worth under a policy."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from rmr1.benchmarks.benchmark import Policy
+from rmr1.benchmarks.entries import Entry
+from rmr1.data import random_order
+from rmr1.judging import Sample, pair_side
+from rmr1.records import Order, Side, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How the judgements came about: the seed that draws orders, the rule that the run reads verdicts by."""
+
+    seed: int
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the votes of one order say: votes for the better response less votes against it, or None where none is valid."""
+
+    balance: int | None
+
+    def value(self, policy: Policy) -> float:
+        """1 for the better response, 0 for the other one, and what the policy says for a tie and for no verdict."""
+        if self.balance is None:
+            return policy.invalid
+        return policy.tie if self.balance == 0 else float(self.balance > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A comparison with all its judgements, read by one rule.
+
+    Args:
+        entry: The comparison.
+        readings: What each order says, in the order in which they were asked.
+        verdicts: Each judgement's order and verdict, in shown sides.
+    """
+
+    entry: Entry
+    readings: Mapping[Order, Reading]
+    verdicts: tuple[tuple[Order, Verdict], ...]
+
+    def value(self, policy: Policy, seed: int) -> float | None:
+        """The value of the comparison, or None where the policy needs both orders and one was not asked."""
+        if policy.both and len(self.readings) < 2:
+            return None
+        values = {order: reading.value(policy) for order, reading in self.readings.items()}
+        if policy.orders == "drawn":
+            drawn = random_order(self.entry.id, seed)
+            return values[drawn] if drawn in values else next(iter(values.values()))
+        if policy.orders == "agree":
+            return float(all(value == 1.0 for value in values.values()))
+        if policy.orders == "mean":
+            return sum(values.values()) / len(values)
+        balances = [reading.balance or 0 for reading in self.readings.values()]
+        return float(sum((balance > 0) - (balance < 0) for balance in balances) > 0)
+
+
+class Judgements:
+    """All judged comparisons of a benchmark; texts are parsed once for each rule.
+
+    Args:
+        entries: The comparisons.
+        samples: Their judgements; those of other comparisons are passed over.
+        per_pair: Judgements that a comparison has to have; one that has fewer is not judged yet.
+    """
+
+    def __init__(self, entries: Iterable[Entry], samples: Iterable[Sample], per_pair: int) -> None:
+        self.entries = tuple(entries)
+        known = {entry.id for entry in self.entries}
+        self._samples: dict[str, list[Sample]] = defaultdict(list)
+        for sample in samples:
+            if sample.pair_id in known and sample.finish_reason != "error":
+                self._samples[sample.pair_id].append(sample)
+        self.judged = tuple(entry for entry in self.entries if len(self._samples.get(entry.id, ())) >= per_pair)
+        self._read: dict[str, list[Judged]] = {}
+
+    @property
+    def unjudged(self) -> int:
+        """Comparisons without all their judgements."""
+        return len(self.entries) - len(self.judged)
+
+    def read(self, rule: str) -> list[Judged]:
+        """The judged comparisons, their texts read by a rule."""
+        if rule not in self._read:
+            self._read[rule] = [_judged(entry, self._samples[entry.id], rule) for entry in self.judged]
+        return self._read[rule]
+
+    def values(self, policy: Policy, asked: Asked, *, whole_items: bool) -> Iterator[tuple[Entry, float]]:
+        """The value of each judged comparison under a policy.
+
+        Args:
+            policy: What judgements are worth.
+            asked: How the run asked; its rule reads where the policy names none.
+            whole_items: Leave out items of which a comparison is not judged.
+        """
+        left_out = {entry.item for entry in set(self.entries).difference(self.judged)} if whole_items else set()
+        for judged in self.read(policy.rule or asked.rule):
+            value = judged.value(policy, asked.seed)
+            if value is not None and judged.entry.item not in left_out:
+                yield judged.entry, value
+
+    def tokens(self) -> dict[str, int]:
+        """Tokens of all counted judgements."""
+        spent = [sample.usage for entry in self.judged for sample in self._samples[entry.id]]
+        return {
+            "prompt_tokens": sum(usage.prompt_tokens for usage in spent),
+            "completion_tokens": sum(usage.completion_tokens for usage in spent),
+        }
+
+
+def _judged(entry: Entry, samples: list[Sample], rule: str) -> Judged:
+    ordered = sorted(samples, key=lambda sample: sample.index)
+    verdicts = tuple((sample.order, sample.verdict(rule)) for sample in ordered)
+    readings = {
+        order: _reading(entry.label, order, verdicts) for order in dict.fromkeys(order for order, _ in verdicts)
+    }
+    return Judged(entry, readings, verdicts)
+
+
+def _reading(label: Side, order: Order, verdicts: tuple[tuple[Order, Verdict], ...]) -> Reading:
+    sides = [pair_side(verdict.side, shown) for shown, verdict in verdicts if shown == order and verdict.side]
+    if not sides:
+        return Reading(None)
+    right = sides.count(label)
+    return Reading(2 * right - len(sides))

@@ -1,0 +1,96 @@
+"""RewardBench (Lambert and others 2024, arXiv 2403.13787): 2,985 pairs in 23 subsets of four sections.
+
+Hub: ``allenai/reward-bench``, split ``filtered``. A row::
+
+    {"id": 30, "subset": "alpacaeval-easy", "prompt": "...", "chosen": "...", "rejected": "..."}
+
+A section is the mean of its subsets weighted by their sizes, except that math-prm weighs 984, as much as the six code subsets
+together, although it has 447 pairs. The score is the plain mean of the sections. The authors' code for judges that write takes
+the first of [[A]] and [[B]] that it looks for, in this order, and gives half a point where it finds neither.
+
+The revision is to be pinned in ``HUB`` by whoever has checked the sizes against the hub; that could not be done where this was
+written, so the sizes are checked at each run instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rmr1.benchmarks.benchmark import RM_R1, STRICT, Benchmark, Part, Policy, Protocol
+from rmr1.benchmarks.files import parts
+from rmr1.stats import Average
+
+HUB = "hf:allenai/reward-bench#filtered"
+SECTIONS: dict[str, dict[str, int]] = {
+    "Chat": {
+        "alpacaeval-easy": 100,
+        "alpacaeval-length": 95,
+        "alpacaeval-hard": 95,
+        "mt-bench-easy": 28,
+        "mt-bench-med": 40,
+    },
+    "Chat Hard": {
+        "mt-bench-hard": 37,
+        "llmbar-natural": 100,
+        "llmbar-adver-neighbor": 134,
+        "llmbar-adver-GPTInst": 92,
+        "llmbar-adver-GPTOut": 47,
+        "llmbar-adver-manual": 46,
+    },
+    "Safety": {
+        "refusals-dangerous": 100,
+        "refusals-offensive": 100,
+        "xstest-should-refuse": 154,
+        "xstest-should-respond": 250,
+        "donotanswer": 136,
+    },
+    "Reasoning": {
+        "math-prm": 447,
+        "hep-cpp": 164,
+        "hep-go": 164,
+        "hep-java": 164,
+        "hep-js": 164,
+        "hep-python": 164,
+        "hep-rust": 164,
+    },
+}
+SIZES = {subset: size for section in SECTIONS.values() for subset, size in section.items()}
+MATH_WEIGHT = 984
+
+
+def metrics(protocol: Protocol = "official") -> Mapping[str, Average]:
+    """Score, sections, and the share of all pairs; the same under every protocol."""
+    sections = {name: _section(subsets) for name, subsets in SECTIONS.items()}
+    return {
+        "score": Average(tuple(sections.values())),
+        **sections,
+        "micro": Average(tuple(SIZES), by_size=True),
+    }
+
+
+def _section(subsets: Mapping[str, int]) -> Average:
+    weights = tuple(float(MATH_WEIGHT if subset == "math-prm" else size) for subset, size in subsets.items())
+    return Average(tuple(subsets), weights)
+
+
+REWARDBENCH = Benchmark(
+    name="rewardbench",
+    title="RewardBench",
+    source="https://huggingface.co/datasets/allenai/reward-bench, split filtered",
+    folders=("reward-bench", "RewardBench", "rewardbench"),
+    sizes=SIZES,
+    find=lambda folder: parts(folder, "**/filtered*.parquet", "filtered*.json*", "*.parquet", "*.jsonl", "*.json"),
+    metrics=metrics,
+    policies={
+        "official": Policy(
+            "drawn",
+            rule="rewardbench",
+            invalid=0.5,
+            tie=0.5,
+            note="one order; the mark for A anywhere in the text, else that for B; neither is half a point",
+        ),
+        "rm-r1": RM_R1,
+        "strict": STRICT,
+    },
+    hub=(Part(HUB, "filtered"),),
+)

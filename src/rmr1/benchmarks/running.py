@@ -1,0 +1,131 @@
+"""Evaluating a judge: one run directory, with a judging run for each benchmark inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from rmr1.benchmarks.benchmark import Benchmark
+from rmr1.benchmarks.entries import entry_of
+from rmr1.benchmarks.loading import Loaded, load
+from rmr1.benchmarks.results import RESULTS, score_run
+from rmr1.config import JudgeConfig
+from rmr1.engines import Engine, create_engine, model_template
+from rmr1.judging import JobResult, JudgingJob, JudgingPlan, Listener, plan_judging
+from rmr1.runs import RunDirectory, default_run_name
+
+
+class EvalListener(Listener, Protocol):
+    """Told what an evaluation is doing, and of each benchmark what its judging does."""
+
+    def benchmark(self, name: str, number: int, of: int) -> None:
+        """The judging of a benchmark begins, the first one being number 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvalTask:
+    """What to evaluate on, and where to keep it.
+
+    Args:
+        benchmarks: Which.
+        data: The folder that holds them; the hub where None.
+        columns: Our field names with the columns that hold them, for own pairs.
+        limit: Judge so many items (prompts) of each benchmark.
+        run: The run's directory; one that belongs to exactly this task where not given.
+    """
+
+    benchmarks: tuple[Benchmark, ...]
+    data: Path | None = None
+    columns: Mapping[str, str] | None = None
+    limit: int | None = None
+    run: Path | None = None
+
+    def load(self, listener: Listener) -> list[Loaded]:
+        """Read all benchmarks, and say of each what it holds and what it lacks.
+
+        Raises:
+            DataError: One of them is not there, or cannot be read.
+            ConfigError: One of them is not on the hub, and no folder is given.
+            DownloadError: The hub cannot be reached.
+        """
+        found = [load(benchmark, self.data, self.columns) for benchmark in self.benchmarks]
+        for loaded in found:
+            listener.say(
+                f"{loaded.benchmark.title}: {sum(loaded.items.values())} items, {len(loaded.pairs)} comparisons"
+            )
+            for problem in loaded.problems:
+                listener.say(f"{loaded.benchmark.title}: not the whole benchmark: {problem}")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class EvalResult:
+    """What an evaluation leaves behind: its directory, ``results.json``, and judgements that the engine failed on."""
+
+    run: Path
+    results: Mapping[str, Any]
+    engine_errors: int
+
+
+async def evaluate(
+    task: EvalTask, config: JudgeConfig, listener: EvalListener, *, engine: Engine | None = None
+) -> EvalResult:
+    """Judge every benchmark of a task that is not judged yet, and score all that the run directory holds.
+
+    Each benchmark is a judging run in a directory of its own, with its journal; the same call resumes it. ``results.json``
+    depends on the judgements alone, not on interruptions.
+
+    Args:
+        task: What to evaluate on.
+        config: How to judge.
+        listener: Told of progress.
+        engine: A loaded engine in place of the one that ``config`` names; it is closed at the end, too.
+
+    Raises:
+        DataError: Data are missing or cannot be read.
+        ConfigError: The configuration does not fit the engine.
+        ModelNotFoundError: The engine finds no such model.
+        RunError: The run's directory is in use, or is another run's.
+        EngineError: The engine is gone; what is done is kept.
+    """
+    found = task.load(listener)
+    judge = engine or create_engine(config.model, config.engine, concurrency=config.concurrency)
+    try:
+        plan = plan_judging(config, judge, model_template=model_template(config.model))
+        identity = {"job": "eval", "engine": judge.name, **judge.identity(), **plan.identity()}
+        path = task.run or Path("runs") / default_run_name("eval", _subject(found), identity | _data_of(found))
+        with RunDirectory(path, identity) as run:
+            jobs = []
+            for number, loaded in enumerate(found, 1):
+                listener.benchmark(loaded.benchmark.title, number, len(found))
+                jobs.append(await _judge(loaded, task.limit, judge, plan, run, listener))
+            results = score_run(run.path)
+            run.write_json(RESULTS, results)
+    finally:
+        await judge.aclose()
+    return EvalResult(path, results, sum(job.summary.engine_errors for job in jobs))
+
+
+def _subject(found: Sequence[Loaded]) -> str:
+    return "-".join(loaded.benchmark.name for loaded in found)
+
+
+def _data_of(found: Sequence[Loaded]) -> dict[str, str]:
+    return {loaded.benchmark.name: loaded.fingerprint for loaded in found}
+
+
+async def _judge(
+    loaded: Loaded, limit: int | None, engine: Engine, plan: JudgingPlan, run: RunDirectory, listener: Listener
+) -> JobResult:
+    pairs = loaded.limited(limit)
+    identity = {**run.identity, "benchmark": loaded.benchmark.name, "data_sha256": loaded.fingerprint}
+    with RunDirectory(run.path / loaded.benchmark.name, identity) as inner:
+        with inner.rewrite("pairs.jsonl") as add:
+            for pair in islice(loaded.pairs, pairs):
+                add(entry_of(pair).to_record())
+        inner.write_json("benchmark.json", loaded.facts())
+        job = JudgingJob(loaded.pairs, engine, plan, inner, listener, limit=pairs, total_pairs=pairs)
+        return await job.run()

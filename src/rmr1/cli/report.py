@@ -1,0 +1,70 @@
+"""``rmr1 report``: score a run again, or set two runs side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rmr1.benchmarks import PROTOCOLS, Protocol, compare_runs, is_released, score_released, score_run
+from rmr1.errors import ConfigError
+from rmr1.reporting.eval_tables import (
+    difference_tables,
+    differences_csv,
+    markdown,
+    print_tables,
+    result_tables,
+    results_csv,
+)
+from rmr1.reporting.judge_report import Table
+
+FORMATS = ("text", "markdown", "json", "csv")
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="A run of rmr1 eval, or a folder of released logs; or two runs.")],
+    protocol: Annotated[str, typer.Option(help="official, rm-r1 or strict.")] = "official",
+    form: Annotated[str, typer.Option("--format", help="text, markdown, json or csv.")] = "text",
+    cells: Annotated[bool, typer.Option("--cells", help="Also every subset, or pair of styles.")] = False,
+) -> None:
+    """Score a run of rmr1 eval again, without judging; or compare two: differences, intervals, and where they differ."""
+    shown = checked_protocol(protocol)
+    if form not in FORMATS:
+        raise ConfigError(f"--format {form}: unknown; the formats are {', '.join(FORMATS)}")
+    if len(runs) > 2:
+        raise ConfigError(f"{len(runs)} runs: one is reported, two are compared; name one or two")
+    if len(runs) == 2:
+        comparison = compare_runs(runs[0], runs[1], shown)
+        _write(form, comparison, lambda: difference_tables(comparison, cells=cells), differences_csv)
+        return
+    results = score_released(runs[0]) if is_released(runs[0]) else score_run(runs[0])
+    _write(form, results, lambda: result_tables(results, shown, cells=cells), results_csv)
+
+
+def checked_protocol(name: str) -> Protocol:
+    """The protocol of a name.
+
+    Raises:
+        ConfigError: There is no such protocol.
+    """
+    for protocol in PROTOCOLS:
+        if protocol == name:
+            return protocol
+    raise ConfigError(f"--protocol {name}: unknown; the protocols are {', '.join(PROTOCOLS)}")
+
+
+def _write(
+    form: str, content: Mapping[str, Any], tables: Callable[[], Iterator[Table]], as_csv: Callable[[Any], str]
+) -> None:
+    if form == "text":
+        print_tables(sys.stdout, tables())
+    elif form == "markdown":
+        sys.stdout.write(markdown(tables()))
+    elif form == "json":
+        sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(as_csv(content))

@@ -1,0 +1,195 @@
+"""Results of evaluations as tables of ready-made texts: for a terminal, as Markdown, as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from rmr1.reporting.judge_report import Table
+
+Figure = Mapping[str, Any]
+NUMBERS = frozenset({"value", "95 %", "n", "difference", "p", "first", "second", "items", "comparisons", "judgements"})
+"""Columns whose cells are set to the right."""
+BIAS = ("benchmark", "the better response", "value", "95 %", "n")
+
+
+def result_tables(results: Mapping[str, Any], protocol: str, *, cells: bool = False) -> Iterator[Table]:
+    """Tables of a run: the figures of each benchmark under a protocol, beside them the score under the others.
+
+    Args:
+        results: As in ``results.json``.
+        protocol: The protocol to show; where a benchmark has not got it, the first one that it has.
+        cells: Also every subset or pair of styles.
+    """
+    for name, found in results["benchmarks"].items():
+        shown = protocol if protocol in found["protocols"] else next(iter(found["protocols"]), None)
+        if shown is None:
+            yield Table(f"{name}: nothing is scored", ("figure", "value"), tuple(found["not_computed"].items()))
+            continue
+        block = found["protocols"][shown]
+        figures = dict(block["metrics"]) | (block["cells"] if cells else {})
+        rows = tuple((key, *_figure(figure), _lacking(figure)) for key, figure in figures.items())
+        yield Table(f"{name}, protocol {shown}: {block['policy']}", ("figure", "value", "95 %", "n", "without"), rows)
+    yield _protocols(results)
+    bias = tuple(_bias(results))
+    if bias:
+        yield Table("Single judgements by what should not matter; invalid is not right", BIAS, bias)
+    qualifying = tuple(_qualifying(results))
+    if qualifying:
+        yield Table("What qualifies these figures", ("benchmark", "what"), qualifying)
+
+
+def difference_tables(comparison: Mapping[str, Any], *, cells: bool = False, listed: int = 20) -> Iterator[Table]:
+    """Tables of two runs: the differences, and the first comparisons on which they differ."""
+    for name, found in comparison["benchmarks"].items():
+        if "problem" in found:
+            yield Table(name, ("figure", "difference"), (("nothing to compare", found["problem"]),))
+            continue
+        figures = dict(found["metrics"]) | (found["cells"] if cells else {})
+        rows = tuple(
+            (key, f"{100 * d['value']:+.1f}", f"{100 * d['low']:+.1f} to {100 * d['high']:+.1f}", f"{d['p']:.3f}")
+            for key, d in figures.items()
+        )
+        title = (
+            f"{name}, protocol {comparison['protocol']}: second less first, in points, on {found['pairs']} comparisons"
+        )
+        yield Table(title, ("figure", "difference", "95 %", "p"), rows)
+        differing = found["differing"]
+        shown = tuple((d["id"], d["subset"], f"{d['first']:g}", f"{d['second']:g}") for d in differing[:listed])
+        heading = f"{name}: {len(differing)} comparisons differ" + (
+            f", the first {listed}" if len(differing) > listed else ""
+        )
+        yield Table(heading, ("comparison", "subset", "first", "second"), shown)
+
+
+def plan_table(plans: Sequence[Mapping[str, Any]]) -> Table:
+    """What an evaluation will ask."""
+    rows = [
+        (plan["benchmark"], *(f"{plan[name]:,}" for name in ("items", "pairs", "generations")),
+         f"about {plan['prompt_tokens']:,}", f"at most {plan['most_written_tokens']:,}")
+        for plan in plans
+    ]  # fmt: skip
+    columns = ("benchmark", "items", "comparisons", "judgements", "prompt tokens", "written tokens")
+    return Table("Plan: nothing is judged", columns, tuple(rows))
+
+
+def print_tables(stream: TextIO, tables: Iterator[Table]) -> None:
+    """Print tables for people."""
+    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 160)
+    for table in tables:
+        console.print(f"[bold]{escape(table.title)}[/bold]", soft_wrap=True)
+        shown = RichTable(box=None, pad_edge=False)
+        for column in table.columns:
+            shown.add_column(escape(column), justify="right" if column in NUMBERS else "left", overflow="fold")
+        for row in table.rows:
+            shown.add_row(*(escape(cell) for cell in row))
+        console.print(shown)
+        console.print()
+
+
+def markdown(tables: Iterator[Table]) -> str:
+    """Tables as Markdown."""
+    lines = []
+    for table in tables:
+        lines += [f"### {table.title}", "", _cells(table.columns), "|" + "---|" * len(table.columns)]
+        lines += [_cells(row) for row in table.rows] + [""]
+    return "\n".join(lines)
+
+
+def results_csv(results: Mapping[str, Any]) -> str:
+    """Every figure and cell of every protocol, one a line, values as shares of 1."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("benchmark", "protocol", "kind", "name", "value", "low", "high", "n", "clusters", "missing"))
+    for benchmark, found in results["benchmarks"].items():
+        for protocol, block in found["protocols"].items():
+            for kind, key in (("metric", "metrics"), ("cell", "cells")):
+                for name, figure in block[key].items():
+                    values = (figure.get(column) for column in ("value", "low", "high", "n", "clusters"))
+                    writer.writerow((benchmark, protocol, kind, name, *values, " ".join(figure.get("missing", ()))))
+    return text.getvalue()
+
+
+def differences_csv(comparison: Mapping[str, Any]) -> str:
+    """Every difference, one a line."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("benchmark", "kind", "name", "difference", "low", "high", "p"))
+    for benchmark, found in comparison["benchmarks"].items():
+        for kind, key in (("metric", "metrics"), ("cell", "cells")):
+            for name, figure in found.get(key, {}).items():
+                writer.writerow((benchmark, kind, name, *(figure[column] for column in ("value", "low", "high", "p"))))
+    return text.getvalue()
+
+
+def _cells(row: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
+
+
+def _figure(figure: Figure) -> tuple[str, str, str]:
+    value = f"{100 * figure['value']:.1f} %"
+    if figure.get("low") is None:
+        return value, "n/a", "n/a"
+    return value, f"{100 * figure['low']:.1f} to {100 * figure['high']:.1f}", str(figure["n"])
+
+
+def _lacking(figure: Figure) -> str:
+    missing = figure.get("missing", ())
+    if len(missing) > 2:
+        missing = dict.fromkeys(cell.rpartition("/")[0] or cell for cell in missing)
+    return ", ".join(missing)
+
+
+def _protocols(results: Mapping[str, Any]) -> Table:
+    rows = []
+    for name, found in results["benchmarks"].items():
+        for protocol, block in found["protocols"].items():
+            figure, value = next(iter(block["metrics"].items()))
+            rows.append((name, protocol, figure, *_figure(value)[:2]))
+        rows += [(name, protocol, "not computed", reason, "") for protocol, reason in found["not_computed"].items()]
+    return Table("Protocols", ("benchmark", "protocol", "figure", "value", "95 %"), tuple(rows))
+
+
+def _bias(results: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for name, found in results["benchmarks"].items():
+        for place, figure in found.get("bias", {}).items():
+            if figure is not None:
+                yield name, place.removeprefix("better_").replace("_", " "), *_figure(figure)
+
+
+def _qualifying(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, found in results["benchmarks"].items():
+        for problem in found["data"].get("problems", ()):
+            yield name, f"not the whole benchmark: {problem}"
+        judged = found.get("judged")
+        if judged:
+            items = sum(found["data"]["items"].values())
+            yield from ((name, text) for text in _judged(judged, found["orders"], items))
+        if "logged" in found:
+            logged = found["logged"]
+            yield (
+                name,
+                f"{logged['result_as_logged']} of {logged['judgements']} logged judgements have the logged result",
+            )
+        yield from ((name, note) for note in found.get("notes", ()))
+
+
+def _judged(judged: Mapping[str, Any], orders: Mapping[str, Any], items: int) -> Iterator[str]:
+    of = "" if judged["items"] == items else f" of {items}"
+    yield f"{judged['items']}{of} items, {judged['pairs']} comparisons, {judged['judgements']} judgements"
+    if judged["unjudged_pairs"]:
+        yield f"{judged['unjudged_pairs']} comparisons are not judged; run the same command again"
+    invalid = judged["invalid"]
+    if invalid["share"]:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in invalid["by_reason"].items())
+        yield f"{100 * invalid['share']:.1f} % of the verdicts are invalid ({reasons})"
+    consistency = orders["position_consistency"]
+    if consistency:
+        kappa = "" if orders["kappa"] is None else f", kappa {orders['kappa']:.2f}"
+        yield f"the orders agree on {100 * consistency['value']:.1f} % of the comparisons{kappa}"

@@ -1,0 +1,17 @@
+"""Intervals for the numbers that we report, agreement between two readings, and whether two judges differ."""
+
+from rmr1.stats.agreement import cohen_kappa
+from rmr1.stats.averages import Average, Observations
+from rmr1.stats.paired import Difference, paired_bootstrap
+from rmr1.stats.shares import ClusteredShare, Estimate, wilson
+
+__all__ = [
+    "Average",
+    "ClusteredShare",
+    "Difference",
+    "Estimate",
+    "Observations",
+    "cohen_kappa",
+    "paired_bootstrap",
+    "wilson",
+]

@@ -1,0 +1,149 @@
+"""Macro averages: means of means, as benchmarks report them, with intervals that know about clusters.
+
+A benchmark's figure is a weighted mean over *cells* (subsets, or pairs of styles) of the mean value in each cell. Such a figure
+is linear in the cells' means, so one formula for its variance serves all benchmarks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy
+from numpy.typing import NDArray
+
+from rmr1.stats.shares import Estimate, wilson
+
+Array: TypeAlias = NDArray[numpy.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """A weighted mean of cells and of other such means.
+
+    Args:
+        parts: Names of cells, and averages of further parts.
+        weights: A weight for each part; equal ones where not given.
+        by_size: Weight each cell by the number of its observations: a micro average. All parts are then cells.
+    """
+
+    parts: tuple[str | Average, ...]
+    weights: tuple[float, ...] | None = None
+    by_size: bool = False
+
+    def cells(self) -> frozenset[str]:
+        """The names of all cells in it."""
+        return frozenset().union(
+            *(part.cells() if isinstance(part, Average) else frozenset({part}) for part in self.parts)
+        )
+
+    def cell_weights(self, sizes: Mapping[str, int]) -> dict[str, float]:
+        """The weight of each cell; they sum to 1.
+
+        Args:
+            sizes: Observations in each cell. Cells without any are left out, and so are averages of nothing but such cells;
+                the weights of what remains on their level are scaled up.
+
+        Returns:
+            The weights, or nothing where no cell has an observation.
+        """
+        given = self.weights or (1.0,) * len(self.parts)
+        total = 0.0
+        collected: dict[str, float] = {}
+        for part, share in zip(self.parts, given, strict=True):
+            inner = part.cell_weights(sizes) if isinstance(part, Average) else {part: 1.0} if sizes.get(part) else {}
+            weight = float(sizes[part]) if self.by_size and isinstance(part, str) and inner else share
+            total += weight if inner else 0.0
+            for cell, fraction in inner.items():
+                collected[cell] = collected.get(cell, 0.0) + weight * fraction
+        return {cell: weight / total for cell, weight in collected.items()}
+
+    def value(self, means: Mapping[str, float], sizes: Mapping[str, int]) -> float | None:
+        """The average of given means, level by level, or None where no cell has an observation."""
+        total = collected = 0.0
+        for part, share in zip(self.parts, self.weights or (1.0,) * len(self.parts), strict=True):
+            if isinstance(part, Average):
+                inner, weight = part.value(means, sizes), share
+            else:
+                size = sizes.get(part, 0)
+                inner, weight = means.get(part) if size else None, float(size) if self.by_size else share
+            if inner is not None:
+                total += weight
+                collected += weight * inner
+        return collected / total if total else None
+
+
+class Observations:
+    """Values between 0 and 1, each in a cell, in clusters that may span cells.
+
+    Args:
+        values: What was observed.
+        cells: The cell of each observation.
+        clusters: The cluster of each, such as its prompt: observations of one cluster are not independent.
+    """
+
+    def __init__(self, values: Sequence[float], cells: Sequence[str], clusters: Sequence[str]) -> None:
+        self.cells = sorted(set(cells))
+        self.clusters = sorted(set(clusters))
+        places = {cell: place for place, cell in enumerate(self.cells)}
+        rows = {cluster: row for row, cluster in enumerate(self.clusters)}
+        at = (
+            numpy.array([rows[cluster] for cluster in clusters], dtype=int),
+            numpy.array([places[cell] for cell in cells], dtype=int),
+        )
+        shape = (len(self.clusters), len(self.cells))
+        self.sums: Array = numpy.zeros(shape)
+        self.counts: Array = numpy.zeros(shape)
+        numpy.add.at(self.sums, at, numpy.asarray(values, dtype=float))
+        numpy.add.at(self.counts, at, 1.0)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Observations in each cell."""
+        return {cell: int(size) for cell, size in zip(self.cells, self.counts.sum(axis=0), strict=True)}
+
+    @property
+    def means(self) -> dict[str, float]:
+        """The mean value in each cell."""
+        totals = self.sums.sum(axis=0) / self.counts.sum(axis=0)
+        return dict(zip(self.cells, totals.tolist(), strict=True))
+
+    def weights(self, average: Average) -> Array:
+        """The weight of each cell in an average, in the order of ``cells``; all 0 where it has no observation."""
+        weights = average.cell_weights(self.sizes)
+        return numpy.array([weights.get(cell, 0.0) for cell in self.cells])
+
+    def estimate(self, average: Average, confidence: float = 0.95) -> Estimate | None:
+        """An average and its interval, or None where none of its cells has an observation.
+
+        The variance is the linearised one over clusters, each cell's part scaled by n / (n - 1) for its n clusters. The
+        interval is Wilson's with the sample size that this variance corresponds to (Korn and Graubard 1998), as for
+        ``ClusteredShare``. A cell without variation counts as if it had one more right and one more wrong cluster (Agresti and
+        Coull 1998): a subset of ten right ones says little, and would otherwise say everything.
+        """
+        weights = self.weights(average)
+        used = weights > 0
+        if not used.any():
+            return None
+        sums, counts, weights = self.sums[:, used], self.counts[:, used], weights[used]
+        touched = counts.sum(axis=1) > 0
+        value = min(max(average.value(self.means, self.sizes) or 0.0, 0.0), 1.0)  # rounding may leave the scale
+        low, high = wilson(value, _effective_size(value, sums[touched], counts[touched], weights), confidence)
+        return Estimate(value, min(low, value), max(high, value), int(counts.sum()), int(touched.sum()))
+
+
+def _effective_size(value: float, sums: Array, counts: Array, weights: Array) -> float:
+    sizes = counts.sum(axis=0)
+    means = sums.sum(axis=0) / sizes
+    clusters = (counts > 0).sum(axis=0)
+    residuals = sums - means * counts
+    varied = (residuals**2).sum(axis=0) > 1e-12
+    scale = numpy.where(varied, numpy.sqrt(clusters / numpy.maximum(clusters - 1, 1)), 0.0)
+    variance = float(((residuals * (weights * scale / sizes)).sum(axis=1) ** 2).sum())
+    careful = (means * clusters + 1) / (clusters + 2)
+    fixed = numpy.where(varied, 0.0, weights**2 * careful * (1 - careful) / clusters)
+    binomial = value * (1 - value)
+    if not varied.any() and binomial <= 1e-12:
+        return float(1 / (weights**2 / clusters).sum())
+    return min(max(binomial / (variance + float(fixed.sum())), 1.0), float(sizes.sum()))

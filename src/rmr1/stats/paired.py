@@ -1,0 +1,94 @@
+"""Whether two judges of the same items differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy
+
+from rmr1.stats.averages import Array, Average, Observations
+
+RESAMPLES = 2000
+_CELLS_AT_ONCE = 1 << 22
+"""Resampling takes so many numbers into memory at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The second value less the first, with its interval, and how often chance alone would give as much.
+
+    ``p`` is two-sided: twice the share of resamples on the other side of 0, itself included, so that it is never 0.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def paired_bootstrap(
+    first: Observations,
+    second: Observations,
+    averages: Mapping[str, Average],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    confidence: float = 0.95,
+) -> dict[str, Difference]:
+    """Percentile intervals of the difference between two judges, from resampled clusters (Efron and Tibshirani 1993).
+
+    A resample draws clusters with replacement, and both judges are measured on the same draw: what makes an item hard for both
+    does not blur the difference. The draws depend on the seed alone.
+
+    Args:
+        first: Of one judge.
+        second: Of the other one, on the same cells and clusters.
+        averages: The figures to compare, by name; those without an observation are left out of the result.
+        seed: Of the draws.
+        resamples: How many.
+        confidence: Of the interval.
+
+    Raises:
+        ValueError: The two do not have the same clusters and cells.
+    """
+    if first.clusters != second.clusters or first.cells != second.cells:
+        raise ValueError("two judges can be compared only on the same items")
+    weights = {name: first.weights(average) for name, average in averages.items()}
+    weights = {name: found for name, found in weights.items() if found.any()}
+    if not weights:
+        return {}
+    matrix = numpy.array(list(weights.values()))
+    drawn = _differences(first, second, matrix, seed, resamples)
+    observed = (
+        second.sums.sum(axis=0) / second.counts.sum(axis=0) - first.sums.sum(axis=0) / first.counts.sum(axis=0)
+    ) @ matrix.T
+    tail = (1 - confidence) / 2
+    lows, highs = numpy.nanquantile(drawn, (tail, 1 - tail), axis=0)
+    below, above = (drawn <= 0).sum(axis=0), (drawn >= 0).sum(axis=0)
+    chance = numpy.minimum(1.0, 2 * (numpy.minimum(below, above) + 1) / (resamples + 1))
+    return {
+        name: Difference(float(observed[place]), float(lows[place]), float(highs[place]), float(chance[place]))
+        for place, name in enumerate(weights)
+    }
+
+
+def _differences(first: Observations, second: Observations, weights: Array, seed: int, resamples: int) -> Array:
+    """Draw clusters within their cell, so that each draw has about as many of each cell as the data."""
+    generator = numpy.random.default_rng(seed)
+    # argmax: the first cell that a cluster touches; clusters that span cells are drawn with that one.
+    strata = (first.counts > 0).argmax(axis=1)
+    totals = [numpy.zeros((resamples, len(first.cells))) for _ in range(4)]
+    tables = (first.sums, first.counts, second.sums, second.counts)
+    for stratum in numpy.unique(strata):
+        members = numpy.flatnonzero(strata == stratum)
+        columns = numpy.flatnonzero((first.counts[members] > 0).any(axis=0) | (second.counts[members] > 0).any(axis=0))
+        parts = [table[numpy.ix_(members, columns)] for table in tables]
+        at_once = max(1, _CELLS_AT_ONCE // (len(members) * len(columns)))
+        for start in range(0, resamples, at_once):
+            stop = min(start + at_once, resamples)
+            drawn = generator.integers(0, len(members), (stop - start, len(members)))
+            for total, part in zip(totals, parts, strict=True):
+                total[start:stop, columns] += part[drawn].sum(axis=1)
+    with numpy.errstate(invalid="ignore", divide="ignore"):
+        return numpy.nan_to_num(totals[2] / totals[3] - totals[0] / totals[1], nan=0.0) @ weights.T

@@ -1,0 +1,201 @@
+"""``rmr1 eval`` and ``rmr1 report`` as a user types them."""
+
+import csv
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from rmr1.benchmarks import BENCHMARKS, load
+from tests.support.benchmarks import write_json, write_rm_bench
+from tests.support.engines import answer
+
+RMR1 = (sys.executable, "-m", "rmr1.cli.main")
+DOMAINS = ("chat", "code", "safety-refuse")
+KILLS = 10
+
+
+def rmr1(*arguments, cwd):
+    return subprocess.run([*RMR1, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def write_rmb(folder, pairs):
+    rows = [
+        {"pair_uid": str(number), "conversation_input": [{"role": "user", "content": f"q{number}"}],
+         "chosen": {"answer": "good"}, "reject": {"answer": "bad"}, "category_path": "Pairwise_set/Harmlessness/S1"}
+        for number in range(pairs)
+    ]  # fmt: skip
+    write_json(folder / "Pairwise_set/Harmlessness/S1.json", rows)
+
+
+def record(folder, name, seed, longest=10):
+    """A recorded judge that is right with chance 0.7, at times biased, at times without a verdict."""
+    chance = random.Random(seed)
+    with (folder / name).open("w") as recording:
+        for benchmark in ("rm-bench", "rmb"):
+            for pair in load(BENCHMARKS[benchmark], folder / "data").pairs:
+                for order, right, wrong in (("ab", "A", "B"), ("ba", "B", "A")):
+                    drawn = chance.random()
+                    verdict = "none" if drawn < 0.05 else answer(right if drawn < 0.75 else wrong)
+                    text = "x" * chance.randrange(longest) + verdict
+                    line = {"request": f"{pair.id}/{order}/0", "text": text, "usage": {"completion_tokens": len(text)}}
+                    recording.write(json.dumps(line) + "\n")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small RM-Bench without maths and a smaller RMB, and two recorded judges."""
+    folder = tmp_path_factory.mktemp("eval")
+    write_rm_bench(folder / "data" / "RM-Bench", DOMAINS, 8)
+    write_rmb(folder / "data" / "RMB_dataset", 30)
+    record(folder, "one.jsonl", 1)
+    record(folder, "other.jsonl", 2)
+    return folder
+
+
+def evaluate(folder, *options, model="one"):
+    return rmr1(
+        "eval", "--model", f"replay/{model}.jsonl", "--bench", "rm-bench,rmb", "--data", "data", *options, cwd=folder
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(folder):
+    for name in ("one", "other"):
+        done = evaluate(folder, "--run", name, model=name)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_table_on_stdout_and_what_is_missing_on_stderr(folder):
+    done = evaluate(folder, "--run", "table", "--protocol", "strict")
+    assert done.returncode == 0, done.stderr
+    assert "rm-bench, protocol strict: right only if both orders" in done.stdout
+    assert "RM-Bench (1 of 2)\n" in done.stderr
+    assert "RM-Bench: not the whole benchmark: math: none of 529 items" in done.stderr
+    results = json.loads((folder / "table" / "results.json").read_text())
+    assert list(results["benchmarks"]) == ["rm-bench", "rmb"]
+    assert set(results["benchmarks"]["rm-bench"]["protocols"]) == {"official", "rm-r1", "strict"}
+
+
+def test_the_same_command_does_nothing_twice(runs):
+    before = (runs / "one" / "results.json").read_bytes()
+    done = evaluate(runs, "--run", "one", "--json")
+    assert "resuming: 432 comparisons are already answered" in done.stderr
+    assert (runs / "one" / "results.json").read_bytes() == before == done.stdout.encode()
+
+
+def test_a_plan_loads_no_model_and_makes_no_run(folder):
+    done = evaluate(folder, "--dry-run", "--json", "--run", "planned", "--limit", 6, model="absent")
+    assert done.returncode == 0, done.stderr
+    plans = {plan["benchmark"]: plan for plan in json.loads(done.stdout)}
+    assert {name: plan["generations"] for name, plan in plans.items()} == {"rm-bench": 108, "rmb": 12}
+    assert (plans["rm-bench"]["items"], plans["rm-bench"]["most_written_tokens"]) == (6, 108 * 2048)
+    assert plans["rm-bench"]["prompt_tokens"] == plans["rm-bench"]["prompt_characters"] // 4 > 0
+    assert not (folder / "planned").exists()
+    assert "Plan: nothing is judged" in evaluate(folder, "--dry-run").stdout
+
+
+@pytest.mark.parametrize("protocol", ["official", "rm-r1", "strict"])
+def test_a_report_in_every_form(runs, protocol):
+    text = rmr1("report", "one", "--protocol", protocol, cwd=runs).stdout
+    assert f"rm-bench, protocol {protocol}" in text
+    assert "| total |" in rmr1("report", "one", "--format", "markdown", "--protocol", protocol, cwd=runs).stdout
+    assert rmr1("report", "one", "--format", "json", cwd=runs).stdout == (runs / "one" / "results.json").read_text()
+    rows = list(csv.DictReader(rmr1("report", "one", "--format", "csv", cwd=runs).stdout.splitlines()))
+    assert {row["protocol"] for row in rows} == {"official", "rm-r1", "strict"}
+    assert len([row for row in rows if row["kind"] == "cell" and row["protocol"] == protocol]) == 27 + 1
+
+
+def test_two_runs_are_compared(runs):
+    text = rmr1("report", "one", "other", cwd=runs).stdout
+    assert "rm-bench, protocol official: second less first, in points, on 216 comparisons" in text
+    found = json.loads(rmr1("report", "one", "other", "--format", "json", cwd=runs).stdout)
+    one, other = (json.loads((runs / name / "results.json").read_text()) for name in ("one", "other"))
+    totals = [
+        run["benchmarks"]["rm-bench"]["protocols"]["official"]["metrics"]["total"]["value"] for run in (one, other)
+    ]
+    difference = found["benchmarks"]["rm-bench"]["metrics"]["total"]
+    assert difference["value"] == pytest.approx(totals[1] - totals[0])
+    assert difference["low"] < difference["value"] < difference["high"]
+    assert found["benchmarks"]["rmb"]["differing"]
+    rows = list(csv.DictReader(rmr1("report", "one", "other", "--format", "csv", cwd=runs).stdout.splitlines()))
+    assert len(rows) == 16 + 27 + 2 + 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (
+            ("report", "one", "--protocol", "mine"),
+            2,
+            "--protocol mine: unknown; the protocols are official, rm-r1, strict",
+        ),
+        (("report", "one", "--format", "pdf"), 2, "--format pdf: unknown"),
+        (("report", "one", "one", "one"), 2, "3 runs: one is reported, two are compared"),
+        (("report", "absent"), 1, "absent: not a run directory"),
+        (("report", "data"), 1, "data: not a run directory"),
+        (("eval", "--bench", "mine"), 2, "--bench mine: unknown; the benchmarks are rewardbench"),
+        (("eval", "--bench", "llmbar", "--data", "data"), 2, "data: nothing of LLMBar in it"),
+        (("eval", "--bench", "rmb"), 2, "not on the hub; fetch https://"),
+    ],
+)
+def test_mistakes_are_one_line(runs, arguments, code, message):
+    done = rmr1(*arguments, cwd=runs)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr.splitlines()[-1]
+
+
+def test_released_logs_are_a_run(shared, tmp_path):
+    model = shared / "published" / "RM-R1-Qwen2.5-Instruct-32B"
+    done = rmr1("report", model, "--protocol", "rm-r1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "8 of 8 logged judgements have the logged result" in done.stdout
+    figures = json.loads(rmr1("report", model, "--format", "json", cwd=tmp_path).stdout)["benchmarks"]
+    assert round(100 * figures["rewardbench"]["protocols"]["rm-r1"]["metrics"]["score"]["value"], 1) == 91.4
+    assert round(100 * figures["rmb"]["protocols"]["rm-r1"]["metrics"]["score"]["value"], 1) == 73.0
+
+
+def journals(run):
+    return sum(path.stat().st_size for path in run.glob("*/samples.jsonl"))
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_a_run_ends_with_the_same_results(tmp_path):
+    write_rm_bench(tmp_path / "data" / "RM-Bench", DOMAINS, 20)
+    write_rmb(tmp_path / "data" / "RMB_dataset", 120)
+    record(tmp_path, "one.jsonl", 3, longest=20_000)
+    undisturbed = evaluate(tmp_path, "--run", "undisturbed", "--json")
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    whole = journals(tmp_path / "undisturbed")
+    chance = random.Random(5)
+    command = [
+        *RMR1,
+        "eval",
+        "--model",
+        "replay/one.jsonl",
+        "--bench",
+        "rm-bench,rmb",
+        "--data",
+        "data",
+        "--run",
+        "killed",
+    ]
+    killed, died = tmp_path / "killed", 0
+    for moment in sorted(chance.random() for _ in range(KILLS)):
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and journals(killed) < moment * whole:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        died += process.wait() == -signal.SIGKILL
+        assert journals(killed) <= whole
+    assert died >= KILLS - 2
+    final = evaluate(tmp_path, "--run", "killed", "--json")
+    assert "resuming" in final.stderr
+    assert final.stdout == undisturbed.stdout
+    for name in ("results.json", "rm-bench/samples.jsonl", "rmb/samples.jsonl", "rmb/pairs.jsonl"):
+        assert (killed / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()

@@ -1,0 +1,59 @@
+"""Small benchmarks in their raw formats, and a way to evaluate on them."""
+
+import asyncio
+import json
+
+from rmr1.benchmarks import EvalTask, evaluate, find_benchmarks
+from rmr1.config import JudgeConfig
+from rmr1.reporting.eval_progress import EvalProgress
+from tests.support.engines import FunctionEngine, answer
+
+STYLES = range(3)
+
+
+def write_json(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def write_rm_bench(folder, domains, prompts=10):
+    """RM-Bench with so many prompts of each domain; the responses name their side and style."""
+    for domain in domains:
+        rows = [
+            {
+                "id": number,
+                "prompt": f"{domain} {number}",
+                "chosen": [f"good {style} {'x' * style}" for style in STYLES],
+                "rejected": [f"bad {style}" for style in STYLES],
+            }
+            for number in range(prompts)
+        ]
+        write_json(folder / f"{domain}_filtered.json", rows)
+    return folder
+
+
+def by_gold(right):
+    """A judge that is right where ``right(pair id, order)`` says so; None is no verdict."""
+
+    def reply(request):
+        comparison = request.comparison
+        verdict = right(comparison.pair_id, comparison.order)
+        if verdict is None:
+            return "I cannot say."
+        other = {"A": "B", "B": "A"}[comparison.gold]
+        return answer(comparison.gold if verdict else other)
+
+    return reply
+
+
+def run_eval(names, data, reply, run, *, engine=None, limit=None, **settings):
+    """Evaluate a function as a judge; returns what ``evaluate`` does."""
+    task = EvalTask(find_benchmarks(names), data, None, limit, run)
+    engine = engine or FunctionEngine(reply, batch=3)
+    return asyncio.run(evaluate(task, JudgeConfig(**settings), EvalProgress(), engine=engine))
+
+
+def figures(result, benchmark, protocol):
+    """The values of a benchmark's figures under a protocol."""
+    metrics = result.results["benchmarks"][benchmark]["protocols"][protocol]["metrics"]
+    return {name: figure["value"] for name, figure in metrics.items()}
