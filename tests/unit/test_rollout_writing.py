@@ -2,7 +2,6 @@
 
 import copy
 import re
-import threading
 
 import pytest
 
@@ -86,7 +85,7 @@ def written(model, prompts, lengths, repeated=True):
     ]
     batch, arriving = Batch(model, len(asked), frozenset()), asked
     while arriving or batch.busy:
-        batch.work(arriving, threading.Event())
+        list(batch.work(arriving))
         arriving = []
     return asked
 

@@ -5,8 +5,7 @@ A sequence that ends makes room for the next at once.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,10 +22,6 @@ from rmr1.records import FinishReason, GenerationRequest
 
 _ROWS = 16
 """A step computes a multiple of so many rows: matrix products with fewer round differently, and then neighbours would matter."""
-
-
-class Cancelled(Exception):  # noqa: N818 - the end of the work, not an error of it
-    """The one who asked has gone."""
 
 
 @dataclass(slots=True)
@@ -95,7 +90,6 @@ class Batch:
         self._stops = stops
         self._cache = RowCache(rows)
         self._under_way: list[Writing] = []
-        self._cancelled = threading.Event()
         self._prompts = Prompts(self._compute_segment)
         self._packing = packing or Packing(model)
         enable_prefix_attention(core_model(model))
@@ -111,27 +105,25 @@ class Batch:
         return bool(self._under_way)
 
     @torch.inference_mode()
-    def work(self, arriving: Sequence[Writing], cancelled: threading.Event) -> list[Writing]:
-        """Take in what arrives, then write until at least one sequence is finished; return those that are.
+    def work(self, arriving: Sequence[Writing]) -> Iterator[Writing | None]:
+        """Take in what arrives, then write until at least one sequence is finished.
 
-        Raises:
-            Cancelled: The event is set.
+        Yields:
+            The sequences that are finished, and None after each piece of work: a part of a prompt, or a token of every sequence.
         """
-        self._cancelled = cancelled
         finished: list[Writing] = []
         for writing in arriving:
-            logits = self._enter(writing, len(self._under_way))
+            logits = yield from self._enter(writing, len(self._under_way))
             writing.take(choose(logits, [writing.chooser])[0], self._stops)
             (finished if writing.finish else self._under_way).append(writing)
         while self._under_way and not finished:
-            if cancelled.is_set():
-                raise Cancelled
             self._step()
             finished = self._leave()
-        return finished
+            yield None
+        yield from finished
 
-    def _enter(self, writing: Writing, row: int) -> torch.Tensor:
-        prompt = self._prompts.read(writing.prompt, writing.instructions)
+    def _enter(self, writing: Writing, row: int) -> Generator[None, None, torch.Tensor]:
+        prompt = yield from self._prompts.read(writing.prompt, writing.instructions)
         writing.cached = prompt.cached
         writing.shared = prompt.instructions
         if writing.repeated:
@@ -144,8 +136,6 @@ class Batch:
         return prompt.logits
 
     def _compute_segment(self, segment: Segment, before: tuple[Segment, ...]) -> torch.Tensor:
-        if self._cancelled.is_set():
-            raise Cancelled
         start = sum(map(len, before))
         device = self._model.device
         self._cache.expect_segment(segment)

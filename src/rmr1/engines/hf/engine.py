@@ -11,9 +11,7 @@ requests, so the same list is written alike in any case.
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -26,7 +24,7 @@ from rmr1.records import Generation, GenerationRequest, Usage
 try:
     import torch
 
-    from rmr1.engines.hf.batch import Batch, Cancelled, Writing, rows_for
+    from rmr1.engines.hf.batch import Batch, Writing, rows_for
     from rmr1.engines.hf.packing import Packing
     from rmr1.engines.hf.text import ChatText
     from rmr1.engines.hf.trial import why_not_run
@@ -38,6 +36,10 @@ DEFAULT_SLOTS = 32
 
 class HfEngine:
     """Writes with a causal language model of transformers.
+
+    It computes in the thread that awaits it, and lets others have their turn after each token. A thread of its own would be slower:
+    OpenMP keeps a team of workers for every thread that computes, and once there are more of them than processors, all of them
+    sleep between any two operations.
 
     Args:
         name: A folder, a catalogue name, a run of ``rmr1 sft``, or a repository of the hub, see ``hf_folder``.
@@ -73,7 +75,6 @@ class HfEngine:
         self._text = ChatText(tokenizer, name)
         self.think_open = config.think == "open" or (config.think == "auto" and self._text.opens_think())
         self._packing = Packing(self._model)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hf")
 
     def identity(self) -> Mapping[str, Any]:
         """The weights by samples of their files, and the settings that change what is written."""
@@ -93,24 +94,20 @@ class HfEngine:
         source = iter(requests)
         drawn = list(islice(source, self._slots))
         batch = Batch(self._model, rows_for(len(drawn), self._slots), self._stops, self._packing)
-        cancelled = threading.Event()
-        loop = asyncio.get_running_loop()
-        try:
-            while drawn or batch.busy:
-                prepared = [self._prepare(request) for request in drawn]
-                for refused in prepared:
-                    if isinstance(refused, Generation):
-                        yield refused
-                arriving = [writing for writing in prepared if isinstance(writing, Writing)]
-                for writing in await loop.run_in_executor(self._thread, self._work, batch, arriving, cancelled):
-                    yield self._generation(writing)
-                drawn = list(islice(source, batch.room))
-        finally:
-            cancelled.set()
+        while drawn or batch.busy:
+            prepared = [self._prepare(request) for request in drawn]
+            for refused in prepared:
+                if isinstance(refused, Generation):
+                    yield refused
+            arriving = [writing for writing in prepared if isinstance(writing, Writing)]
+            for finished in self._guarded(batch.work(arriving)):
+                if finished is not None:
+                    yield self._generation(finished)
+                await asyncio.sleep(0)
+            drawn = list(islice(source, batch.room))
 
     async def aclose(self) -> None:
-        """Stop what is being written and free the model."""
-        await asyncio.to_thread(self._thread.shutdown)
+        """Free the model."""
         del self._model, self._packing
 
     def _prepare(self, request: GenerationRequest) -> Writing | Generation:
@@ -127,11 +124,9 @@ class HfEngine:
         shared = self._text.instructions(request.messages, prompt)
         return Writing(request, prompt, shared, min(request.sampling.max_tokens, room))
 
-    def _work(self, batch: Batch, arriving: list[Writing], cancelled: threading.Event) -> list[Writing]:
+    def _guarded(self, work: Iterator[Writing | None]) -> Iterator[Writing | None]:
         try:
-            return batch.work(arriving, cancelled)
-        except Cancelled:
-            return []
+            yield from work
         except RuntimeError as error:  # torch raises it and its kin for want of memory, and for kernels that fail
             raise EngineError(
                 f"{self.name} cannot be run: {error}; if memory is short, take fewer slots, such as --set engine.slots=8"

@@ -5,7 +5,7 @@ A prompt is computed alone: on a CPU that is as fast as many together, nothing i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -14,7 +14,7 @@ import torch
 from rmr1.prefix.segments import Segment
 
 _CHUNK = 1024
-"""Tokens of a prompt that are computed at once; between chunks the work can be cancelled."""
+"""Tokens of a prompt that are computed at once."""
 _MIN_SHARED = 16
 """Shorter instructions are not worth a segment."""
 
@@ -44,7 +44,7 @@ class Prompts:
     """Computes prompts, and remembers the latest one and its instructions.
 
     Args:
-        compute: Computes a segment that follows others; returns the logits after its last token, and may raise to cancel.
+        compute: Computes a segment that follows others; returns the logits after its last token.
     """
 
     def __init__(self, compute: Compute) -> None:
@@ -52,8 +52,8 @@ class Prompts:
         self._latest: Prompt | None = None
         self._instructions: tuple[Segment, ...] = ()
 
-    def read(self, tokens: tuple[int, ...], instructions: int) -> Prompt:
-        """Compute a prompt.
+    def read(self, tokens: tuple[int, ...], instructions: int) -> Generator[None, None, Prompt]:
+        """Compute a prompt; pauses after each part of it.
 
         Args:
             tokens: All of it.
@@ -64,8 +64,8 @@ class Prompts:
             return replace(latest, cached=len(tokens))
         shared = instructions if instructions >= _MIN_SHARED else 0
         known = self._known(tokens[:shared])
-        head = known or self._extend((), tokens[:shared])[0]
-        rest, logits = self._extend(head, tokens[shared:])
+        head = known or (yield from self._extend((), tokens[:shared]))[0]
+        rest, logits = yield from self._extend(head, tokens[shared:])
         assert logits is not None  # the instructions never cover a whole prompt
         self._instructions = head or self._instructions
         self._latest = Prompt(tokens, head, rest, logits, shared if known else 0)
@@ -77,11 +77,12 @@ class Prompts:
 
     def _extend(
         self, before: tuple[Segment, ...], tokens: tuple[int, ...]
-    ) -> tuple[tuple[Segment, ...], torch.Tensor | None]:
+    ) -> Generator[None, None, tuple[tuple[Segment, ...], torch.Tensor | None]]:
         added: tuple[Segment, ...] = ()
         logits = None
         for begin in range(0, len(tokens), _CHUNK):
             segment = Segment(tokens[begin : begin + _CHUNK])
             logits = self._compute(segment, (*before, *added))
             added = (*added, segment)
+            yield
         return added, logits

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import torch
@@ -71,7 +70,7 @@ def _written(model: Any) -> list[Writing]:
     ]
     batch, arriving = Batch(model, len(writings), frozenset()), writings
     while arriving or batch.busy:
-        batch.work(arriving, threading.Event())
+        list(batch.work(arriving))
         arriving = []
     return writings
 

@@ -7,7 +7,6 @@ sequences are written at once or how many processes share the work, and not at a
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,9 @@ import torch
 
 from rmr1.engines.hf.batch import Batch, Writing, rows_for
 from rmr1.records import GenerationRequest, Sampling
+
+_WORTH_SHARING = 2048
+"""Tokens of a prompt to save at every step from which on its rollouts attend to it together: that has a price of its own."""
 
 
 def rollout_seed(seed: int, step: int, pair_id: str, order: str, number: int) -> int:
@@ -43,17 +45,23 @@ def write(
     shared = _shared_length(prompts)
     copies = Counter(map(tuple, prompts))
     waiting = (
-        Writing(GenerationRequest(str(number), (), sampling), prompt, shared, sampling.max_tokens, copies[prompt] > 1)
+        Writing(
+            GenerationRequest(str(number), (), sampling),
+            prompt,
+            shared,
+            sampling.max_tokens,
+            repeated=(copies[prompt] - 1) * (len(prompt) - shared) >= _WORTH_SHARING,
+        )
         for number, (prompt, sampling) in enumerate(zip(map(tuple, prompts), samplings, strict=True))
     )
     completions: list[list[int]] = [[] for _ in prompts]
     with _evaluating(model):
-        batch, never = Batch(model, rows_for(len(prompts), slots), stops), threading.Event()
+        batch = Batch(model, rows_for(len(prompts), slots), stops)
         while True:
             arriving = list(islice(waiting, batch.room))
             if not arriving and not batch.busy:
                 return completions
-            for writing in batch.work(arriving, never):
+            for writing in filter(None, batch.work(arriving)):
                 completions[int(writing.request.id)] = [choice.token for choice in writing.choices]
 
 
