@@ -10,7 +10,7 @@ pytest.importorskip("peft", reason="the train extra is not installed")
 import transformers  # noqa: E402
 
 from rmr1.engines.hf.batch import Batch, Writing  # noqa: E402
-from rmr1.engines.hf.packing import PackedLinears  # noqa: E402
+from rmr1.engines.hf.packing import PackedLinears, Packing  # noqa: E402
 from rmr1.engines.hf.trial import why_not_run  # noqa: E402
 from rmr1.prefix import parts  # noqa: E402
 from rmr1.prefix.logprobs import sequence_logprobs  # noqa: E402
@@ -193,6 +193,15 @@ def test_packed_weights_give_the_same_and_are_given_back(model):
             found = layer(states)
     assert torch.allclose(found, expected, atol=1e-5)
     assert "forward" not in vars(layer)
+
+
+def test_weights_are_packed_again_for_more_rows_and_for_half_as_many(model):
+    packing = Packing(model)
+    first = packing.of(32, 64)
+    assert (first.rows, packing.of(20, 64), packing.of(32, 32)) == (32, first, first)
+    assert packing.of(16, 64).rows == 16
+    assert packing.of(48, 48).rows == 48
+    assert packing.of(40, 40).rows == 40, "more rows than the batch has"
 
 
 def test_only_what_gains_is_packed(model):

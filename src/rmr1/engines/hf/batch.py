@@ -148,8 +148,9 @@ class Batch:
     def _step(self) -> None:
         device = self._model.device
         rows = len(self._under_way)
-        packed = self._packing.of(self._rows)
-        empty = [0] * ((self._rows if packed else rows_for(rows, self._rows)) - rows)
+        needed = rows_for(rows, self._rows)
+        packed = self._packing.of(needed, self._rows)
+        empty = [0] * ((packed.rows if packed else needed) - rows)
         own = [writing.own_length for writing in self._under_way] + empty
         lengths = [writing.length for writing in self._under_way] + empty
         tokens = [writing.choices[-1].token for writing in self._under_way] + empty

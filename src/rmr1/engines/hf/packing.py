@@ -30,6 +30,7 @@ class PackedLinears:
     """
 
     def __init__(self, model: nn.Module, rows: int) -> None:
+        self.rows = rows
         self._packed: list[tuple[nn.Linear, Any]] = []
         if rows < 2 or not _can_pack():
             return
@@ -57,7 +58,7 @@ class PackedLinears:
 
 
 class Packing:
-    """Packs a model's weights when they are first needed, and again for another number of rows.
+    """Packs a model's weights when they are first needed, and again where there are more rows, or half as many.
 
     Args:
         model: Its weights must not change while this is used.
@@ -65,14 +66,13 @@ class Packing:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._rows = 0
         self._latest: PackedLinears | None = None
 
-    def of(self, rows: int) -> PackedLinears:
-        """The weights for products of so many rows."""
-        if self._latest is None or rows != self._rows:
+    def of(self, rows: int, most: int) -> PackedLinears:
+        """The weights for products of at least ``rows`` rows and at most ``most``."""
+        if self._latest is None or not rows <= self._latest.rows <= min(2 * rows - 1, most):
             self._latest = None  # its memory is free before the next is there
-            self._rows, self._latest = rows, PackedLinears(self._model, rows)
+            self._latest = PackedLinears(self._model, rows)
         return self._latest
 
 

@@ -53,10 +53,12 @@ def choose(logits: torch.Tensor, choosers: Sequence[Chooser]) -> list[Choice]:
     """
     logits = logits.float()
     drawing = [row for row, chooser in enumerate(choosers) if chooser.sampling.temperature > 0]
-    all_draw = len(drawing) == len(choosers)
-    tokens = logits.new_empty(len(choosers), dtype=torch.long) if all_draw else logits.argmax(-1)
-    if drawing:
-        tokens[drawing] = _draw(logits[drawing], [choosers[row] for row in drawing])
+    if len(drawing) == len(choosers):
+        tokens = _draw(logits, choosers)
+    else:
+        tokens = logits.argmax(-1)
+        if drawing:
+            tokens[drawing] = _draw(logits[drawing], [choosers[row] for row in drawing])
     chosen = tokens.tolist()
     if not any(chooser.wants_logprobs for chooser in choosers):
         return [Choice(token) for token in chosen]
