@@ -142,7 +142,9 @@ def test_log_probabilities_under_autocast_are_those_of_training(model):
         assert_as_in_training(model, written(model, GROUPS, LENGTHS), 0.1)
 
 
-def test_long_prompts_are_several_segments(model, monkeypatch):
+@pytest.mark.parametrize("long", [30, 512])
+def test_long_prompts_are_several_segments(model, monkeypatch, long):
+    monkeypatch.setattr("rmr1.engines.hf.batch._LONG", long)
     monkeypatch.setattr("rmr1.engines.hf.prompts._CHUNK", 16)
     for repeated in (True, False):
         assert_as_in_training(model, written(model, GROUPS, LENGTHS, repeated), 2e-5)

@@ -23,6 +23,9 @@ from rmr1.records import FinishReason, GenerationRequest
 _ROWS = 16
 """A step computes a multiple of so many rows: matrix products with fewer round differently, and then neighbours would matter."""
 
+_LONG = 512
+"""Prompts with so many tokens of their own stay out of the rows, which are all read to the end of the longest."""
+
 
 @dataclass(slots=True)
 class Writing:
@@ -126,7 +129,7 @@ class Batch:
         prompt = yield from self._prompts.read(writing.prompt, writing.instructions)
         writing.cached = prompt.cached
         writing.shared = prompt.instructions
-        if writing.repeated:
+        if writing.repeated or sum(map(len, prompt.rest)) >= _LONG:
             writing.shared += prompt.rest
             return prompt.logits
         place = 0
