@@ -1,7 +1,8 @@
 """Attention of sequences that are being written, over beginnings that several of them share.
 
-A beginning is computed once and kept as a segment. A sequence attends to the segments that it begins with and to keys and values
-of its own; sequences with a segment in common attend to it together, as queries of one product. In a step, heads that share keys are queries of one product as well, where the library would copy the keys for each of them.
+A beginning is computed once and kept as a segment. A sequence attends to the segments that it begins with and to keys and
+values of its own; sequences with a segment in common attend to it together, as queries of one product. In a step, heads that
+share keys are queries of one product as well, where the library would copy the keys for each of them.
 """
 
 from __future__ import annotations
