@@ -1,11 +1,13 @@
 """How fast rollouts are written beside ``generate`` of transformers: groups of completions of the same prompts, all drawn.
 
-Both write as many tokens of the same prompts with the same weights, taking turns in one process; ``generate`` gets the prompts as
-TRL gives them to it, once for each completion. With ``--spread 0.5`` completions end after half the tokens at the earliest, and
-what ``generate`` writes past their ends does not count.
+Both write with the same weights, taking turns in one process; ``generate`` gets the prompts as TRL gives them to it, once for each
+completion, padded on the left. Without ``--data``, prompts are random and every completion has its set length: an untrained model
+is never alike twice. ``--spread 0.5`` sets lengths from half a completion on. With ``--data``, a trained judge is asked about
+pairs in both orders and ends when it ends; tokens past an end count for neither.
 
     python bench/rollout.py --prompt 768 --completion 96 --groups 1 --rollouts 8
     python bench/rollout.py --prompt 1500 --instructions 700 --completion 128 --groups 2 --rollouts 7
+    python bench/rollout.py --model RUN/sft --data RUN/data/train.jsonl --groups 16 --rollouts 4 --completion 160
 """
 
 from __future__ import annotations
@@ -13,51 +15,88 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from rmr1.data import compare, open_source
 from rmr1.engines.hf.model import load_causal_lm
+from rmr1.prompts import load_template, render
 from rmr1.records import Sampling
 from rmr1.training.grpo.writing import write
 
 
-def prompts_of(given: argparse.Namespace, vocabulary: int) -> list[list[int]]:
+@dataclass(frozen=True)
+class Work:
+    """A prompt and a greatest length for each completion, and the tokens that end one."""
+
+    prompts: Sequence[list[int]]
+    lengths: Sequence[int]
+    stops: frozenset[int]
+
+    def shortened(self, length: int) -> Work:
+        return Work(self.prompts, [length] * len(self.lengths), self.stops)
+
+
+def random_work(given: argparse.Namespace, vocabulary: int) -> Work:
     chance = torch.Generator().manual_seed(0)
     head = torch.randint(10, vocabulary, (given.instructions,), generator=chance).tolist()
     rest = torch.randint(10, vocabulary, (given.groups, given.prompt - given.instructions), generator=chance).tolist()
-    return [head + own for own in rest for _ in range(given.rollouts)]
-
-
-def lengths_of(given: argparse.Namespace) -> list[int]:
+    prompts = [head + own for own in rest for _ in range(given.rollouts)]
     shortest = max(1, round(given.completion * (1 - given.spread)))
-    count = given.groups * given.rollouts
-    chance = torch.Generator().manual_seed(1)
-    return torch.randint(shortest, given.completion + 1, (count,), generator=chance).tolist()
+    lengths = torch.randint(shortest, given.completion + 1, (len(prompts),), generator=chance.manual_seed(1)).tolist()
+    return Work(prompts, lengths, frozenset())
 
 
-def ours(model: Any, prompts: list[list[int]], lengths: list[int], slots: int) -> None:
-    samplings = [Sampling(1.0, 1.0, length, number) for number, length in enumerate(lengths)]
-    written = write(model, prompts, samplings, frozenset(), slots)
-    assert [len(completion) for completion in written] == lengths
+def judge_work(given: argparse.Namespace, tokenizer: Any) -> Work:
+    template, prompts = load_template(given.template), []
+    for pair in islice(open_source(given.data), -(-given.groups // 2)):
+        for order in ("ab", "ba"):
+            messages = render(compare(pair, order), template).messages
+            turns = [{"role": message.role, "content": message.content} for message in messages]
+            prompts.append(tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False))
+    repeated = [prompt for prompt in prompts[: given.groups] for _ in range(given.rollouts)]
+    return Work(repeated, [given.completion] * len(repeated), frozenset([tokenizer.eos_token_id]))
 
 
-def peer(model: Any, prompts: list[list[int]], lengths: list[int], slots: int) -> None:
-    for start in range(0, len(prompts), slots):
-        ids = torch.tensor(prompts[start : start + slots], device=model.device)
-        tokens = max(lengths[start : start + slots])
-        model.set_attn_implementation("sdpa")
+def ours(model: Any, work: Work, slots: int) -> int:
+    samplings = [Sampling(1.0, 1.0, length, number) for number, length in enumerate(work.lengths)]
+    return sum(map(len, write(model, work.prompts, samplings, work.stops, slots)))
+
+
+def peer(model: Any, work: Work, slots: int) -> int:
+    model.set_attn_implementation("sdpa")
+    useful = 0
+    for start in range(0, len(work.prompts), slots):
+        prompts, lengths = work.prompts[start : start + slots], work.lengths[start : start + slots]
+        widest = max(map(len, prompts))
+        padded = torch.tensor([[0] * (widest - len(prompt)) + prompt for prompt in prompts], device=model.device)
+        mask = torch.tensor(
+            [[0] * (widest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=model.device
+        )
         with torch.no_grad():
-            model.generate(
-                input_ids=ids,
-                attention_mask=torch.ones_like(ids),
+            written = model.generate(
+                input_ids=padded,
+                attention_mask=mask,
                 do_sample=True,
                 temperature=1.0,
                 top_k=0,
-                max_new_tokens=tokens,
-                min_new_tokens=tokens,
+                max_new_tokens=max(lengths),
+                min_new_tokens=None if work.stops else max(lengths),
+                eos_token_id=sorted(work.stops) or None,
                 pad_token_id=0,
             )
+        rows = written[:, widest:].tolist()
+        useful += sum(_length(row, length, work.stops) for row, length in zip(rows, lengths, strict=True))
+    return useful
+
+
+def _length(tokens: list[int], most: int, stops: frozenset[int]) -> int:
+    return next((place for place, token in enumerate(tokens[:most], 1) if token in stops), min(len(tokens), most))
 
 
 def main() -> None:
@@ -72,30 +111,31 @@ def main() -> None:
     )
     arguments.add_argument("--groups", type=int, default=1)
     arguments.add_argument("--rollouts", type=int, default=8)
+    arguments.add_argument("--data", type=Path, help="pairs to ask a trained judge about")
+    arguments.add_argument("--template", default="cor-brief")
     arguments.add_argument("--slots", type=int, help="completions that are written at once; all where not given")
     arguments.add_argument("--repeats", type=int, default=3)
     given = arguments.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model, _ = load_causal_lm(given.model, dtype=given.dtype, device=device)
+    model, tokenizer = load_causal_lm(given.model, dtype=given.dtype, device=device)
     model.eval()
-    prompts, lengths = prompts_of(given, model.config.vocab_size), lengths_of(given)
-    times: dict[str, list[float]] = {"rmr1": [], "generate": []}
+    work = judge_work(given, tokenizer) if given.data else random_work(given, model.config.vocab_size)
+    speeds: dict[str, list[float]] = {"rmr1": [], "generate": []}
     for number in range(given.repeats + 1):
         for name, run in (("rmr1", ours), ("generate", peer)):
             began = time.perf_counter()
-            run(model, prompts, lengths if number else [2] * len(lengths), given.slots or len(prompts))
+            tokens = run(model, work if number else work.shortened(2), given.slots or len(work.prompts))
             if device == "cuda":
                 torch.cuda.synchronize()
             if number:  # the first of each warms up
-                times[name].append(time.perf_counter() - began)
-                print(f"{name} {times[name][-1]:.2f} s", flush=True)
-    mine, theirs = (statistics.median(times[name]) for name in ("rmr1", "generate"))
+                seconds = time.perf_counter() - began
+                speeds[name].append(tokens / seconds)
+                print(f"{name}: {tokens} tokens in {seconds:.2f} s", flush=True)
+    mine, theirs = (statistics.median(speeds[name]) for name in ("rmr1", "generate"))
+    shape = f"{max(map(len, work.prompts))} | {max(work.lengths)} | {given.groups} x {given.rollouts}"
     print("| prompt | completion | groups x rollouts | rmr1 | generate | ratio |")
     print("|---|---|---|---|---|---|")
-    print(
-        f"| {given.prompt} | {given.completion} | {given.groups} x {given.rollouts} | {sum(lengths) / mine:.0f} tokens/s | "
-        f"{sum(lengths) / theirs:.0f} tokens/s | {theirs / mine:.2f} |"
-    )
+    print(f"| {shape} | {mine:.0f} tokens/s | {theirs:.0f} tokens/s | {mine / theirs:.2f} |")
 
 
 if __name__ == "__main__":

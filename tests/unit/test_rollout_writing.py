@@ -11,8 +11,9 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("peft", reason="the train extra is not installed")
 import transformers  # noqa: E402
 
-from rmr1.engines.hf.batch import Batch, Writing  # noqa: E402
+from rmr1.engines.hf.batch import Batch  # noqa: E402
 from rmr1.engines.hf.packing import PackedLinears, Packing  # noqa: E402
+from rmr1.engines.hf.rows import Writing  # noqa: E402
 from rmr1.engines.hf.trial import why_not_run  # noqa: E402
 from rmr1.prefix import parts  # noqa: E402
 from rmr1.prefix.logprobs import sequence_logprobs  # noqa: E402
@@ -73,11 +74,11 @@ def test_what_is_drawn_does_not_depend_on_how_many_are_written_at_once(model):
     assert len(set(map(tuple, once))) == len(once)
 
 
-def written(model, prompts, lengths, repeated=True):
+def written(model, prompts, lengths, repeated=True, temperature=1.0):
     """Sequences that were written in one batch, with log-probabilities; they end one after the other and leave holes."""
     asked = [
         Writing(
-            GenerationRequest(str(number), (), Sampling(1.0, 1.0, 64, number), logprobs=True),
+            GenerationRequest(str(number), (), Sampling(temperature, 1.0, 64, number), logprobs=True),
             tuple(prompt),
             40,
             length,
@@ -125,6 +126,18 @@ def test_log_probabilities_are_those_of_training(family, repeated):
     assert_as_in_training(model, writings, 5e-5)
     known = [0, *[len(PROMPTS[0])] * 2, 40, *[len(PROMPTS[1])] * 2, 40, *[len(PROMPTS[2])] * 2]
     assert [writing.cached for writing in writings] == known
+
+
+@pytest.mark.parametrize("repeated", [True, False])
+def test_samples_are_computed_once_as_long_as_they_are_alike(model, monkeypatch, repeated):
+    rows, step = [], Batch._step
+    monkeypatch.setattr(Batch, "_step", lambda self: (rows.append(len(self._rows)), step(self))[1])
+    prompts = [PROMPTS[1]] * 8 + [PROMPTS[2]] * 4
+    samples = written(model, prompts, [MOST] * len(prompts), repeated, temperature=0.1)
+    assert_as_in_training(model, samples, 2e-5)
+    texts = [(sample.prompt, *(choice.token for choice in sample.choices)) for sample in samples]
+    assert len(set(texts)) > 2, "some should part from the others"
+    assert sum(rows) == len({text[:end] for text in texts for end in range(2, MOST + 1)}) < len(texts) * (MOST - 1)
 
 
 @pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")

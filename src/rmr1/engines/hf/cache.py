@@ -7,6 +7,7 @@ share is not in their rows: it stays in its segments.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -70,18 +71,21 @@ class RowCache(Cache):
             self._values.append(self._empty(value_states))
         return self._store(self._keys[layer_idx], key_states), self._store(self._values[layer_idx], value_states)
 
-    def put(self, row: int, start: int, segment: Segment) -> None:
-        """Copy a segment into a row, from a place on."""
+    def put(self, row: int, segments: Sequence[Segment]) -> None:
+        """Copy segments, one after the other, to the beginning of a row."""
         if not self._keys:
-            self._keys = [self._empty(states[None]) for states in segment.keys]
-            self._values = [self._empty(states[None]) for states in segment.values]
-        end = start + len(segment)
-        self._reserve(end)
-        for buffers, kept in ((self._keys, segment.keys), (self._values, segment.values)):
-            for buffer, states in zip(buffers, kept, strict=True):
-                buffer[row, :, start:end] = states
+            self._keys = [self._empty(states[None]) for states in segments[0].keys]
+            self._values = [self._empty(states[None]) for states in segments[0].values]
+        self._reserve(sum(map(len, segments)))
+        start = 0
+        for segment in segments:
+            end = start + len(segment)
+            for buffers, kept in ((self._keys, segment.keys), (self._values, segment.values)):
+                for buffer, states in zip(buffers, kept, strict=True):
+                    buffer[row, :, start:end] = states
+            start = end
 
-    def move(self, source: int, target: int, length: int) -> None:
+    def copy(self, source: int, target: int, length: int) -> None:
         """Copy the first ``length`` places of a row to another."""
         for buffers in (self._keys, self._values):
             for buffer in buffers:

@@ -24,8 +24,9 @@ from rmr1.records import Generation, GenerationRequest, Usage
 try:
     import torch
 
-    from rmr1.engines.hf.batch import Batch, Writing, rows_for
+    from rmr1.engines.hf.batch import Batch, rows_for
     from rmr1.engines.hf.packing import Packing
+    from rmr1.engines.hf.rows import Writing
     from rmr1.engines.hf.text import ChatText
     from rmr1.engines.hf.trial import why_not_run
 except ImportError as error:

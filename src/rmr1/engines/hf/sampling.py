@@ -7,7 +7,7 @@ distribution. So what a sequence draws depends on its seed alone, and a change o
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -44,38 +44,56 @@ class Choice:
     top: tuple[tuple[int, float], ...] = ()
 
 
-def choose(logits: torch.Tensor, choosers: Sequence[Chooser]) -> list[Choice]:
-    """Choose a token for each row.
+def choose(logits: torch.Tensor, choosers: Sequence[Chooser], rows: Sequence[int] | None = None) -> list[Choice]:
+    """Choose a token for each sequence.
 
     Args:
         logits: Of the next token, ``rows x vocabulary``.
-        choosers: One for each row.
+        choosers: One for each sequence.
+        rows: The row that each sequence chooses from; a row each where None.
     """
     logits = logits.float()
-    drawing = [row for row, chooser in enumerate(choosers) if chooser.sampling.temperature > 0]
-    if len(drawing) == len(choosers):
-        tokens = _draw(logits, choosers)
-    else:
-        tokens = logits.argmax(-1)
-        if drawing:
-            tokens[drawing] = _draw(logits[drawing], [choosers[row] for row in drawing])
-    chosen = tokens.tolist()
+    rows = range(len(choosers)) if rows is None else rows
+    likeliest = logits.argmax(-1).tolist() if any(_is_greedy(chooser) for chooser in choosers) else ()
+    tokens = [likeliest[row] if _is_greedy(chooser) else -1 for row, chooser in zip(rows, choosers, strict=True)]
+    for number, token in _draw(logits, choosers, rows):
+        tokens[number] = token
     if not any(chooser.wants_logprobs for chooser in choosers):
-        return [Choice(token) for token in chosen]
-    return _with_logprobs(logits, tokens, choosers)
+        return [Choice(token) for token in tokens]
+    return _with_logprobs(logits, tokens, choosers, rows)
 
 
-def _draw(logits: torch.Tensor, choosers: Sequence[Chooser]) -> torch.Tensor:
-    temperatures = logits.new_tensor([chooser.sampling.temperature for chooser in choosers])
-    probabilities = torch.softmax(logits / temperatures[:, None], -1)
-    cut = [row for row, chooser in enumerate(choosers) if chooser.sampling.top_p < 1]
+def _is_greedy(chooser: Chooser) -> bool:
+    return chooser.sampling.temperature <= 0
+
+
+def _draw(logits: torch.Tensor, choosers: Sequence[Chooser], rows: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The numbers of the choosers that draw, each with its token; those with one distribution draw from it together."""
+    together: dict[tuple[int, float, float], list[int]] = {}
+    for number, (row, chooser) in enumerate(zip(rows, choosers, strict=True)):
+        if not _is_greedy(chooser):
+            together.setdefault((row, chooser.sampling.temperature, chooser.sampling.top_p), []).append(number)
+    if not together:
+        return
+    reached = _reached(logits, list(together))
+    chances = [[choosers[number].chance.random() for number in numbers] for numbers in together.values()]
+    most = max(map(len, chances))
+    drawn = reached.new_tensor([some + [0.0] * (most - len(some)) for some in chances])
+    tokens = torch.searchsorted(reached, drawn * reached[:, -1:], right=True).clamp(max=logits.shape[-1] - 1).tolist()
+    for numbers, found in zip(together.values(), tokens, strict=True):
+        yield from zip(numbers, found, strict=False)
+
+
+def _reached(logits: torch.Tensor, distributions: Sequence[tuple[int, float, float]]) -> torch.Tensor:
+    """Cumulative probabilities, up to a factor, of each row with a temperature and a top-p."""
+    rows, temperatures, shares = (list(column) for column in zip(*distributions, strict=True))
+    if rows != list(range(len(logits))):
+        logits = logits[rows]
+    probabilities = torch.softmax(logits / logits.new_tensor(temperatures)[:, None], -1)
+    cut = [place for place, share in enumerate(shares) if share < 1]
     if cut:
-        shares = logits.new_tensor([choosers[row].sampling.top_p for row in cut])
-        probabilities[cut] = _nucleus(probabilities[cut], shares)
-    reached = probabilities.cumsum(-1, dtype=torch.float64)
-    drawn = reached.new_tensor([chooser.chance.random() for chooser in choosers])
-    tokens = torch.searchsorted(reached, (drawn * reached[:, -1])[:, None], right=True)[:, 0]
-    return tokens.clamp(max=logits.shape[-1] - 1)
+        probabilities[cut] = _nucleus(probabilities[cut], logits.new_tensor(shares)[cut])
+    return probabilities.cumsum(-1, dtype=torch.float64)
 
 
 def _nucleus(probabilities: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
@@ -86,14 +104,14 @@ def _nucleus(probabilities: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
     return torch.zeros_like(probabilities).scatter_(-1, order, ordered)
 
 
-def _with_logprobs(logits: torch.Tensor, tokens: torch.Tensor, choosers: Sequence[Chooser]) -> list[Choice]:
+def _with_logprobs(
+    logits: torch.Tensor, tokens: Sequence[int], choosers: Sequence[Chooser], rows: Sequence[int]
+) -> list[Choice]:
     total = logits.logsumexp(-1, keepdim=True)
-    of_chosen = (logits.gather(-1, tokens[:, None]) - total)[:, 0].tolist()
+    of_chosen = (logits[list(rows), list(tokens)] - total[list(rows), 0]).tolist()
     best, indices = logits.topk(min(TOP_LOGPROBS, logits.shape[-1]), -1)
     tops, ids = (best - total).tolist(), indices.tolist()
     return [
-        Choice(token, of_chosen[row], tuple(zip(ids[row], tops[row], strict=True)))
-        if choosers[row].wants_logprobs
-        else Choice(token)
-        for row, token in enumerate(tokens.tolist())
+        Choice(token, logprob, tuple(zip(ids[row], tops[row], strict=True))) if chooser.wants_logprobs else Choice(token)
+        for token, logprob, chooser, row in zip(tokens, of_chosen, choosers, rows, strict=True)
     ]

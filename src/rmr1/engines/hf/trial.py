@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from rmr1.engines.hf.batch import Batch, Writing
+from rmr1.engines.hf.batch import Batch
+from rmr1.engines.hf.rows import Writing
 from rmr1.prefix.support import cannot_write, core_model
 from rmr1.records import GenerationRequest, Sampling
 

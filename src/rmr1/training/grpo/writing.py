@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from rmr1.engines.hf.batch import Batch, Writing, rows_for
+from rmr1.engines.hf.batch import Batch, rows_for
+from rmr1.engines.hf.rows import Writing
 from rmr1.records import GenerationRequest, Sampling
 
 _WORTH_SHARING = 2048
