@@ -22,11 +22,6 @@ BIAS = {
 }
 
 
-def protocol_shown(block: Block, wanted: str) -> str | None:
-    """The protocol to show: the wanted one, or else the first that could be computed; None where none could."""
-    return wanted if wanted in block["protocols"] else next(iter(block["protocols"]), None)
-
-
 def score_metric(title: str, protocol: str | None, block: Block) -> Metric:
     """The score of a benchmark, as a card."""
     if protocol is None:

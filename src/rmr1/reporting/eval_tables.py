@@ -23,6 +23,11 @@ NUMBERS = frozenset(
 BIAS = ("benchmark", "the better response", "value", "95 %", "n")
 
 
+def protocol_shown(benchmark: Mapping[str, Any], wanted: str) -> str | None:
+    """The protocol to show of a benchmark of ``results.json``: the wanted one, or the first that it has; None without any."""
+    return wanted if wanted in benchmark["protocols"] else next(iter(benchmark["protocols"]), None)
+
+
 def result_tables(results: Mapping[str, Any], protocol: str, *, cells: bool = False) -> Iterator[Table]:
     """Tables of a run: the figures of each benchmark under a protocol, beside them the score under the others.
 
@@ -32,7 +37,7 @@ def result_tables(results: Mapping[str, Any], protocol: str, *, cells: bool = Fa
         cells: Also every subset or pair of styles.
     """
     for name, found in results["benchmarks"].items():
-        shown = protocol if protocol in found["protocols"] else next(iter(found["protocols"]), None)
+        shown = protocol_shown(found, protocol)
         if shown is None:
             yield Table(f"{name}: nothing is scored", ("figure", "value"), tuple(found["not_computed"].items()))
             continue

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rmr1.reporting.eval_tables import protocol_shown
 from rmr1.reporting.judge_report import Table
 
 AXES = {"template": "template", "max_tokens": "max tokens", "votes": "votes"}
@@ -47,7 +48,7 @@ def scores(results: Mapping[str, Any], protocol: str) -> list[Score]:
     for point in results["points"]:
         for name, benchmark in point["benchmarks"].items():
             blocks = benchmark["protocols"]
-            shown = protocol if protocol in blocks else next(iter(blocks), None)
+            shown = protocol_shown(benchmark, protocol)
             if shown is not None and blocks[shown]["metrics"]:
                 figure = next(iter(blocks[shown]["metrics"]))
                 found.setdefault(name, Score(name, shown, figure, blocks[shown]["policy"]))

@@ -112,6 +112,8 @@ def _with_logprobs(
     best, indices = logits.topk(min(TOP_LOGPROBS, logits.shape[-1]), -1)
     tops, ids = (best - total).tolist(), indices.tolist()
     return [
-        Choice(token, logprob, tuple(zip(ids[row], tops[row], strict=True))) if chooser.wants_logprobs else Choice(token)
+        Choice(token, logprob, tuple(zip(ids[row], tops[row], strict=True)))
+        if chooser.wants_logprobs
+        else Choice(token)
         for token, logprob, chooser, row in zip(tokens, of_chosen, choosers, rows, strict=True)
     ]
