@@ -4,7 +4,9 @@ Both trainers are the real ones; they take turns in one process. Traces that sha
 
     rmr1 data recipe.yaml --out pairs         # sources: [{curriculum: {levels: [1], count: 64}}]
     rmr1 distill pairs/train.jsonl --teacher program/curriculum --template cor --orders given --run traces
-    python bench/sft_step.py traces/traces.jsonl --rows 16
+    python bench/sft_step.py traces/traces.jsonl --rows 16 --peer-rows 4
+
+With ``--peer-rows`` the peer takes its rows in micro-batches, where all at once do not fit into memory; the step is the same.
 """
 
 from __future__ import annotations
@@ -62,20 +64,23 @@ def build(ours: bool, model: Any, tokenizer: Any, examples: list[Example], rows:
     return trainer
 
 
-def step(trainer: SFTTrainer, batch: dict[str, torch.Tensor]) -> tuple[float, float]:
-    """Seconds of one optimiser step, and its loss."""
+def step(trainer: SFTTrainer, batch: dict[str, torch.Tensor], rows: int) -> tuple[float, float]:
+    """Seconds of one optimiser step over micro-batches of so many rows, and its loss."""
     trainer.model.train()
-    began = time.perf_counter()
+    began, loss = time.perf_counter(), 0.0
     inputs = {name: value.to(trainer.accelerator.device) for name, value in batch.items()}
     count = (inputs["labels"][:, 1:] != -100).sum()
-    with trainer.compute_loss_context_manager():
-        loss = trainer.compute_loss(trainer.model, inputs, num_items_in_batch=count)
-    loss.backward()
+    for start in range(0, len(inputs["labels"]), rows):
+        part = {name: value[start : start + rows] for name, value in inputs.items()}
+        with trainer.compute_loss_context_manager():
+            of_part = trainer.compute_loss(trainer.model, part, num_items_in_batch=count)
+        of_part.backward()
+        loss += float(of_part.detach())
     trainer.optimizer.step()
     trainer.optimizer.zero_grad()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - began, float(loss)
+    return time.perf_counter() - began, loss
 
 
 def main() -> None:
@@ -83,6 +88,7 @@ def main() -> None:
     arguments.add_argument("traces", type=Path)
     arguments.add_argument("--model", default="smollm2-135m-instruct")
     arguments.add_argument("--rows", type=int, default=16)
+    arguments.add_argument("--peer-rows", type=int, help="rows of the peer's micro-batches; all where not given")
     arguments.add_argument("--repeats", type=int, default=3)
     given = arguments.parse_args()
     trainers, losses = {}, {}
@@ -96,7 +102,8 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in trainers}
     for number in range(given.repeats + 1):
         for name, trainer in trainers.items():
-            seconds, losses[name] = step(trainer, batch)
+            together = given.peer_rows if name == "trl" and given.peer_rows else given.rows
+            seconds, losses[name] = step(trainer, batch, together)
             gc.collect()
             if number:  # the first of each warms up
                 times[name].append(seconds)

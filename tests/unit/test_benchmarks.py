@@ -20,6 +20,7 @@ from rmr1.benchmarks.suite.rewardbench import SIZES
 from rmr1.errors import ConfigError, DataError, RunError, RunMismatchError
 from rmr1.records import Generation, Usage
 from rmr1.reporting.eval_progress import EvalProgress
+from rmr1.reporting.eval_tables import difference_tables, differences_csv
 from rmr1.verdict import parse
 from tests.support.benchmarks import by_gold, figures, run_eval, write_json, write_rm_bench
 from tests.support.engines import FunctionEngine, answer
@@ -375,17 +376,32 @@ def test_a_run_under_way_can_be_reported(tmp_path):
 
 
 def test_two_runs_differ_where_their_judgements_do(tmp_path):
-    write_rm_bench(tmp_path, DOMAINS, 8)
+    write_rm_bench(tmp_path, DOMAINS, 16)
     run_eval("rm-bench", tmp_path, by_gold(lambda pair, order: place(pair)[0] < 4), tmp_path / "one")
-    run_eval("rm-bench", tmp_path, by_gold(lambda pair, order: place(pair)[0] < 6), tmp_path / "other", limit=24)
+    run_eval("rm-bench", tmp_path, by_gold(lambda pair, order: place(pair)[0] < 6), tmp_path / "other", limit=48)
     found = compare_runs(tmp_path / "one", tmp_path / "other", "official")["benchmarks"]["rm-bench"]
-    assert (found["pairs"], found["left_out"]) == (24 * 9, 8 * 9)
+    assert (found["pairs"], found["left_out"]) == (48 * 9, 16 * 9)
     total = found["metrics"]["total"]
     assert total["low"] <= total["value"] <= total["high"]
     assert total["value"] > 0
     assert {place(item["id"])[0] for item in found["differing"]} <= {4, 5}
     assert {(item["first"], item["second"]) for item in found["differing"]} == {(0.0, 1.0)}
     assert set(found["cells"]) == {f"{domain}/{i}{j}" for domain in ("chat", "math", "code", "safety") for i, j in NINE}
+
+
+def test_of_a_handful_of_prompts_no_interval_of_a_difference_is_given(tmp_path):
+    write_rm_bench(tmp_path, DOMAINS, 2)
+    for name, right in (("one", 1), ("other", 2)):
+        run_eval(
+            "rm-bench", tmp_path, by_gold(lambda pair, order, right=right: place(pair)[0] < right), tmp_path / name
+        )
+    comparison = compare_runs(tmp_path / "one", tmp_path / "other", "official")
+    total = comparison["benchmarks"]["rm-bench"]["metrics"]["total"]
+    assert (total["value"], total["low"], total["high"], total["p"]) == (pytest.approx(0.5), None, None, None)
+    tables = list(difference_tables(comparison))
+    assert ("total", "+50.0", "n/a", "n/a") in tables[0].rows
+    assert "fewer than 10 prompts" in tables[1].rows[0][0]
+    assert "cell,chat/10,0.5,,,,\n" in differences_csv(comparison)
 
 
 def test_what_cannot_be_read_is_named(tmp_path, nine):

@@ -3,7 +3,7 @@
 import numpy
 import pytest
 
-from rmr1.stats import Average, ClusteredShare, Observations, cohen_kappa, paired_bootstrap
+from rmr1.stats import FEWEST_CLUSTERS, Average, ClusteredShare, Observations, cohen_kappa, paired_bootstrap
 
 RUNS = 1000
 REWARDBENCH_CHAT = ((100, 95, 95, 28, 40), (0.95,) * 5, (100.0, 95.0, 95.0, 28.0, 40.0), 1)
@@ -124,6 +124,17 @@ def test_the_same_judge_twice_does_not_differ_and_draws_depend_on_the_seed_alone
     assert found == paired_bootstrap(first, second, figures, seed=4)["mean"]
     assert found.value > found.low > 0
     assert found.p < 0.01
+
+
+def test_of_too_few_clusters_only_the_difference_is_given():
+    sizes = (FEWEST_CLUSTERS - 1, FEWEST_CLUSTERS)
+    first, second = layout(sizes, 3), layout(sizes, 3)
+    second.sums = drawn(numpy.random.default_rng(1), sizes, (0.5, 0.5), 3)
+    found = paired_bootstrap(first, second, {name: Average((name,)) for name in ("c0", "c1")})
+    assert (found["c0"].low, found["c0"].high, found["c0"].p) == (None, None, None)
+    assert found["c1"].low < found["c1"].value < found["c1"].high
+    both = paired_bootstrap(first, second, {"mean": Average(("c0", "c1"))})["mean"]
+    assert both.low is None and both.value == pytest.approx((found["c0"].value + found["c1"].value) / 2)
 
 
 def test_other_items_are_not_compared():

@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from rmr1.reporting.judge_report import Table
-from rmr1.reporting.published_tables import published_tables, unpaired_tables
+from rmr1.reporting.published_tables import difference_texts, published_tables, unpaired_tables
+from rmr1.stats import FEWEST_CLUSTERS
 
 Figure = Mapping[str, Any]
 NUMBERS = frozenset(
@@ -20,6 +21,7 @@ NUMBERS = frozenset(
     | {"rewardbench", "rm-bench", "rmb", "mean", "votes", "max tokens", "invalid", "tokens written"}
 )
 """Columns whose cells are set to the right."""
+TOO_FEW = f"n/a: some subset of the figure has fewer than {FEWEST_CLUSTERS} prompts, which is too few for an interval; judge more"
 BIAS = ("benchmark", "the better response", "value", "95 %", "n")
 
 
@@ -70,13 +72,15 @@ def difference_tables(comparison: Mapping[str, Any], *, cells: bool = False, lis
             continue
         figures = dict(found["metrics"]) | (found["cells"] if cells else {})
         rows = tuple(
-            (key, f"{100 * d['value']:+.1f}", f"{100 * d['low']:+.1f} to {100 * d['high']:+.1f}", f"{d['p']:.3f}")
-            for key, d in figures.items()
+            (key, *difference_texts(figure), "n/a" if figure["p"] is None else f"{figure['p']:.3f}")
+            for key, figure in figures.items()
         )
         title = (
             f"{name}, protocol {comparison['protocol']}: second less first, in points, on {found['pairs']} comparisons"
         )
         yield Table(title, ("figure", "difference", "95 %", "p"), rows)
+        if any(figure["low"] is None for figure in figures.values()):
+            yield Table(f"{name}: what qualifies these differences", ("what",), ((TOO_FEW,),))
         differing = found["differing"]
         shown = tuple((d["id"], d["subset"], f"{d['first']:g}", f"{d['second']:g}") for d in differing[:listed])
         heading = f"{name}: {len(differing)} comparisons differ" + (

@@ -51,10 +51,18 @@ def unpaired_tables(comparison: Mapping[str, Any], *, cells: bool = False) -> It
     yield Table("What qualifies these differences", QUALIFYING, tuple(_qualifying(comparison)))
 
 
-def _difference(figure: Mapping[str, Any]) -> tuple[str, str, str, str]:
+def difference_texts(figure: Mapping[str, Any]) -> tuple[str, str]:
+    """A difference and its interval, in points."""
     low, high = figure["low"], figure["high"]
-    interval = "n/a" if low is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
-    return _points(figure["first"]), _points(figure["second"]), f"{100 * figure['value']:+.1f}", interval
+    return _signed(figure["value"]), "n/a" if low is None else f"{_signed(low)} to {_signed(high)}"
+
+
+def _signed(value: float) -> str:
+    return f"{round(100 * value, 1) + 0.0:+.1f}"  # adding 0 makes 0 of -0
+
+
+def _difference(figure: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    return _points(figure["first"]), _points(figure["second"]), *difference_texts(figure)
 
 
 def _qualifying(comparison: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

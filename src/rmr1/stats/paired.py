@@ -10,6 +10,8 @@ import numpy
 from rmr1.stats.averages import Array, Average, Observations
 
 RESAMPLES = 2000
+FEWEST_CLUSTERS = 10
+"""With fewer in a cell, what is resampled varies far less than the truth does: two clusters that agree would leave no doubt."""
 _CELLS_AT_ONCE = 1 << 22
 """Resampling takes so many numbers into memory at a time."""
 
@@ -18,13 +20,14 @@ _CELLS_AT_ONCE = 1 << 22
 class Difference:
     """The second value less the first, with its interval, and how often chance alone would give as much.
 
-    ``p`` is two-sided: twice the share of resamples on the other side of 0, itself included, so that it is never 0.
+    ``p`` is two-sided: twice the share of resamples on the other side of 0, itself included, so that it is never 0. All but the
+    value are None where a cell of the figure has fewer than ``FEWEST_CLUSTERS``.
     """
 
     value: float
-    low: float
-    high: float
-    p: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
 
 
 def paired_bootstrap(
@@ -67,8 +70,11 @@ def paired_bootstrap(
     lows, highs = numpy.nanquantile(drawn, (tail, 1 - tail), axis=0)
     below, above = (drawn <= 0).sum(axis=0), (drawn >= 0).sum(axis=0)
     chance = numpy.minimum(1.0, 2 * (numpy.minimum(below, above) + 1) / (resamples + 1))
+    clusters = (first.counts > 0).sum(axis=0)
+    enough = [(clusters[row != 0] >= FEWEST_CLUSTERS).all() for row in matrix]
+    bounds = numpy.array((lows, highs, chance)).T.tolist()
     return {
-        name: Difference(float(observed[place]), float(lows[place]), float(highs[place]), float(chance[place]))
+        name: Difference(float(observed[place]), *(bounds[place] if enough[place] else ()))
         for place, name in enumerate(weights)
     }
 
