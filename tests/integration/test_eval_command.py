@@ -25,7 +25,7 @@ def rmr1(*arguments, cwd):
 def folder(tmp_path_factory):
     """A small RM-Bench without maths and a smaller RMB, and two recorded judges."""
     folder = tmp_path_factory.mktemp("eval")
-    write_rm_bench(folder / "data" / "RM-Bench", DOMAINS, 8)
+    write_rm_bench(folder / "data" / "RM-Bench", DOMAINS, 12)
     write_rmb(folder / "data" / "RMB_dataset", 30)
     record(folder, "one.jsonl", 1)
     record(folder, "other.jsonl", 2)
@@ -60,7 +60,7 @@ def test_a_table_on_stdout_and_what_is_missing_on_stderr(folder):
 def test_the_same_command_does_nothing_twice(runs):
     before = (runs / "one" / "results.json").read_bytes()
     done = evaluate(runs, "--run", "one", "--json")
-    assert "resuming: 432 comparisons are already answered" in done.stderr
+    assert "resuming: 648 comparisons are already answered" in done.stderr
     assert (runs / "one" / "results.json").read_bytes() == before == done.stdout.encode()
 
 
@@ -90,7 +90,7 @@ def test_a_report_in_every_form(runs, protocol):
 
 def test_two_runs_are_compared(runs):
     text = rmr1("report", "one", "other", cwd=runs).stdout
-    assert "rm-bench, protocol official: second less first, in points, on 216 comparisons" in text
+    assert "rm-bench, protocol official: second less first, in points, on 324 comparisons" in text
     found = json.loads(rmr1("report", "one", "other", "--format", "json", cwd=runs).stdout)
     one, other = (json.loads((runs / name / "results.json").read_text()) for name in ("one", "other"))
     totals = [
