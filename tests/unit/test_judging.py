@@ -2,6 +2,7 @@ import asyncio
 import json
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -212,6 +213,27 @@ def test_several_threads_share_a_judge(in_caller):
     with Judge(ThreadEngine(in_caller)) as judge, ThreadPoolExecutor(4) as threads:
         asked = [threads.submit(judge.compare, "Which?", *texts) for texts in [("good", "bad"), ("bad", "good")] * 10]
         assert [judgment.result().winner for judgment in asked] == ["A", "B"] * 10
+
+
+def test_threads_that_ask_first_at_the_same_time_share_one_loop():
+    class SlowToSay(ThreadEngine):
+        asked_where = 0
+
+        @property
+        def computes_in_caller(self):
+            self.asked_where += 1
+            time.sleep(0.05)
+            return True
+
+        @computes_in_caller.setter
+        def computes_in_caller(self, value):
+            pass
+
+    engine = SlowToSay(in_caller=True)
+    with Judge(engine) as judge, ThreadPoolExecutor(4) as threads:
+        engine.asked_where = 0
+        list(threads.map(lambda _: judge.compare("Which?", "good", "bad"), range(4)))
+    assert engine.asked_where == 1
 
 
 @pytest.mark.parametrize("in_caller", [True, False])

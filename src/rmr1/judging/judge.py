@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from types import TracebackType
@@ -48,6 +49,7 @@ class Judge:
             self.engine = model
         self.plan: JudgingPlan = plan_judging(self.config, self.engine, model_template=template)
         self._blocking: BlockingLoop | None = None
+        self._making = threading.Lock()
 
     async def acompare(self, prompt: Text, a: Text, b: Text, *, label: Side | None = None) -> Judgment:
         """Judge which of two responses to a prompt is better.
@@ -93,9 +95,10 @@ class Judge:
         self.close()
 
     def _loop(self) -> BlockingLoop:
-        if self._blocking is None:
-            self._blocking = CallersLoop() if self.engine.computes_in_caller else BackgroundLoop()
-        return self._blocking
+        with self._making:
+            if self._blocking is None:
+                self._blocking = CallersLoop() if self.engine.computes_in_caller else BackgroundLoop()
+            return self._blocking
 
 
 def _messages(text: Text, role: str) -> tuple[Message, ...]:
