@@ -4,6 +4,7 @@ import copy
 import gc
 import re
 import weakref
+from itertools import islice
 
 import pytest
 
@@ -11,11 +12,12 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("peft", reason="the train extra is not installed")
 import transformers  # noqa: E402
 
+from rmr1.engines.hf import packing  # noqa: E402
 from rmr1.engines.hf.batch import Batch  # noqa: E402
-from rmr1.engines.hf.packing import PackedLinears, Packing  # noqa: E402
+from rmr1.engines.hf.packing import PackedLinears  # noqa: E402
 from rmr1.engines.hf.rows import Writing  # noqa: E402
 from rmr1.engines.hf.trial import why_not_run  # noqa: E402
-from rmr1.prefix import parts  # noqa: E402
+from rmr1.prefix import parts, segments  # noqa: E402
 from rmr1.prefix.logprobs import sequence_logprobs  # noqa: E402
 from rmr1.prefix.support import cannot_write  # noqa: E402
 from rmr1.records import GenerationRequest, Sampling  # noqa: E402
@@ -40,10 +42,13 @@ WIDE = {
 }
 
 
+# Large initial weights, so that a random model has preferences; layers large enough to be packed.
+PACKABLE = tiny_model(initializer_range=0.15, hidden_size=256, intermediate_size=256, num_attention_heads=8).eval()
+
+
 @pytest.fixture(scope="module")
 def model():
-    # Large initial weights, so that a random model has preferences; layers large enough to be packed.
-    return tiny_model(initializer_range=0.15, hidden_size=256, intermediate_size=256, num_attention_heads=8).eval()
+    return PACKABLE
 
 
 def greedy(model, prompt):
@@ -74,22 +79,23 @@ def test_what_is_drawn_does_not_depend_on_how_many_are_written_at_once(model):
     assert len(set(map(tuple, once))) == len(once)
 
 
-def written(model, prompts, lengths, repeated=True, temperature=1.0):
+def written(model, prompts, lengths, repeated=True, temperature=1.0, seeds=None, slots=None):
     """Sequences that were written in one batch, with log-probabilities; they end one after the other and leave holes."""
     asked = [
         Writing(
-            GenerationRequest(str(number), (), Sampling(temperature, 1.0, 64, number), logprobs=True),
+            GenerationRequest(str(number), (), Sampling(temperature, 1.0, 64, seed), logprobs=True),
             tuple(prompt),
             40,
             length,
             repeated,
         )
-        for number, (prompt, length) in enumerate(zip(prompts, lengths, strict=True))
+        for number, (prompt, length, seed) in enumerate(
+            zip(prompts, lengths, seeds or range(len(prompts)), strict=True)
+        )
     ]
-    batch, arriving = Batch(model, len(asked), frozenset()), asked
-    while arriving or batch.busy:
+    batch, waiting = Batch(model, slots or len(asked), frozenset()), iter(asked)
+    while (arriving := list(islice(waiting, batch.room))) or batch.busy:
         list(batch.work(arriving))
-        arriving = []
     return asked
 
 
@@ -192,6 +198,17 @@ def test_parts_are_computed_alike_with_and_without_the_kernel(monkeypatch, dtype
         assert torch.allclose(ours.float(), theirs.float(), atol=1e-6 if dtype == torch.float32 else 2e-2)
 
 
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_no_bit_of_attention_depends_on_how_many_queries_there_are(size):
+    torch.manual_seed(0)
+    queries, keys, values = (torch.randn(2, 3, count, size) for count in (200, 70, 70))
+    whole, sums = segments.attend_together(queries, keys, values, 0.2)
+    for count in range(1, 100):
+        some, their_sums = segments.attend_together(queries[:, :, :count], keys, values, 0.2)
+        assert torch.equal(some, whole[:, :, :count])
+        assert torch.equal(their_sums, sums[:, :, :count])
+
+
 def test_without_the_kernel_the_same_is_written(model, monkeypatch):
     samplings = [Sampling(0.0, 1.0, MOST, number) for number in range(3)]
     expected = write(model, PROMPTS, samplings, STOPS, 4)
@@ -199,34 +216,62 @@ def test_without_the_kernel_the_same_is_written(model, monkeypatch):
     assert write(model, PROMPTS, samplings, STOPS, 4) == expected
 
 
-def test_packed_weights_give_the_same_and_are_given_back(model):
-    packed = PackedLinears(model, 5)
-    states = torch.randn(5, 1, 256)
+def test_packed_weights_give_the_same_for_any_rows_and_are_given_back(model):
+    packed = PackedLinears(model)
     layer = model.model.layers[0].mlp.up_proj
-    with torch.inference_mode():
-        expected = layer(states)
-        with packed.used():
-            assert "forward" in vars(layer) or not torch.backends.mkl.is_available()
-            found = layer(states)
-    assert torch.allclose(found, expected, atol=1e-5)
+    for rows in (1, 5, 200):
+        states = torch.randn(rows, 1, 256)
+        with torch.inference_mode():
+            expected = layer(states)
+            with packed.used():
+                assert "forward" in vars(layer) or not torch.backends.mkl.is_available()
+                found = layer(states)
+        assert torch.allclose(found, expected, atol=1e-5)
     assert "forward" not in vars(layer)
 
 
-def test_weights_are_packed_again_for_more_rows_and_for_half_as_many(model):
-    packing = Packing(model)
-    first = packing.of(32, 64)
-    assert (first.rows, packing.of(20, 64), packing.of(32, 32)) == (32, first, first)
-    assert packing.of(16, 64).rows == 16
-    assert packing.of(48, 48).rows == 48
-    assert packing.of(40, 40).rows == 40, "more rows than the batch has"
-
-
 def test_only_what_gains_is_packed(model):
-    assert not PackedLinears(model, 1)
-    assert not PackedLinears(tiny_model(), 8), "its layers are too small"
-    assert not PackedLinears(tiny_model(hidden_size=256, num_attention_heads=8).to(torch.bfloat16), 8)
+    assert not PackedLinears(tiny_model()), "its layers are too small"
+    assert not PackedLinears(tiny_model(hidden_size=256, num_attention_heads=8).to(torch.bfloat16))
     with torch.autocast("cpu", torch.bfloat16):
-        assert not PackedLinears(model, 8)
+        assert not PackedLinears(model)
+
+
+def test_nothing_is_packed_where_one_order_does_not_serve_all_products(model, monkeypatch):
+    layer = model.model.layers[0].mlp.up_proj
+    assert packing._serves_any_rows(layer)
+    product = packing._product
+    monkeypatch.setattr(packing, "_product", lambda *given: product(*given) + (given[-1].numel() > 1024))
+    assert not packing._serves_any_rows(layer)
+    assert not PackedLinears(model)
+
+
+@pytest.mark.skipif(not PackedLinears(PACKABLE), reason="torch has no MKL here")
+@pytest.mark.parametrize("slots", [2, 7, 64])
+@pytest.mark.parametrize("order", [[0], [0, 1, 2, 0], [2, 0, 1] * 4, [1] * 40], ids=str)
+def test_no_bit_depends_on_the_neighbours_where_weights_are_packed(model, slots, order):
+    once = written(model, PROMPTS, [12] * 3)
+    lengths = [(12, 3, 7)[place % 3] for place in range(len(order))]
+    again = written(model, [PROMPTS[number] for number in order], lengths, seeds=order, slots=slots)
+    for number, writing in zip(order, again, strict=True):
+        assert writing.choices == once[number].choices[: len(writing.choices)]
+
+
+def test_short_prompts_are_computed_together(model, monkeypatch):
+    rows, compute = [], Batch._compute
+    monkeypatch.setattr(
+        Batch,
+        "_compute",
+        lambda self, pieces: (rows.append([len(p.segment) for p in pieces]), compute(self, pieces))[1],
+    )
+    own = [len(prompt) - len(HEAD) for prompt in PROMPTS]
+    assert_as_in_training(model, written(model, PROMPTS, [3] * 3), 2e-5)
+    written(model, PROMPTS, [3] * 3, slots=1)
+    assert rows == [[len(HEAD)], own, [len(HEAD)], *([length] for length in own)]
+    rows.clear()
+    monkeypatch.setattr("rmr1.engines.hf.prompts._CHUNK", sum(own[:2]))
+    written(model, PROMPTS, [3] * 3)
+    assert rows == [[sum(own[:2])], [len(HEAD) - sum(own[:2])], own[:2], own[2:]]
 
 
 def test_models_whose_attention_is_limited_are_refused():

@@ -9,12 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, groupby, pairwise
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import Module
+from torch.nn.functional import pad
 
 from rmr1.prefix.parts import attend, merge
+
+_QUERIES = 8
+"""Blocks of so many queries and more round alike."""
 
 
 @dataclass(eq=False, slots=True)
@@ -29,26 +35,44 @@ class Segment:
         return len(self.tokens)
 
 
-class SegmentAttention:
-    """A new segment: its tokens see what comes before it and, among themselves, what came before.
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A segment that is to be computed, and those that it follows."""
+
+    segment: Segment
+    before: tuple[Segment, ...] = ()
+
+
+class PieceAttention:
+    """Pieces beside each other in one row: the tokens of each see what it follows and, among themselves, what came before.
 
     Args:
-        before: The segments that it follows.
+        pieces: In the order of the row.
     """
 
-    def __init__(self, before: Sequence[Segment]) -> None:
-        self._before = before
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        ends = list(accumulate(len(piece.segment) for piece in pieces))
+        self._own = [slice(start, end) for start, end in pairwise((0, *ends))]
+        self._following: list[tuple[tuple[Segment, ...], slice]] = []
+        for before, alike in groupby(zip(pieces, self._own, strict=True), key=lambda part: part[0].before):
+            rows = [own for _, own in alike]
+            self._following.append((before, slice(rows[0].start, rows[-1].stop)))
 
     def attend(self, module: Module, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """Attention of one row, see ``PrefixAttention.attend``."""
         layer: Any = module.layer_idx
-        heads = key.shape[1]
-        queries = query[0].reshape(heads, -1, *query.shape[2:])
-        mixed, sums = attend(queries, _repeated(key[0], queries), _repeated(value[0], queries), scale, causal=True)
+        queries = query[0].reshape(key.shape[1], -1, *query.shape[2:])
+        keys, values = _repeated(key[0], queries), _repeated(value[0], queries)
+        parts = [
+            attend(queries[:, :, own], keys[:, :, own], values[:, :, own], scale, causal=True) for own in self._own
+        ]
+        mixed, sums = (torch.cat(states, 2) for states in zip(*parts, strict=True))
         mixed = mixed.to(sums.dtype)
-        for segment in self._before:
-            keys, values = _repeated(segment.keys[layer], queries), _repeated(segment.values[layer], queries)
-            merge(mixed, sums, *attend(queries, keys, values, scale))
+        for before, rows in self._following:
+            asking = queries[:, :, rows]
+            for segment in before:
+                keys, values = _repeated(segment.keys[layer], asking), _repeated(segment.values[layer], asking)
+                merge(mixed[:, :, rows], sums[:, :, rows], *attend_together(asking, keys, values, scale))
         return mixed.to(query.dtype).flatten(0, 1).transpose(0, 1)[None]
 
 
@@ -80,11 +104,21 @@ class StepAttention:
         return mixed.to(query.dtype).reshape(rows, 1, -1, mixed.shape[-1])
 
 
+def attend_together(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """Attention of any number of queries to the same keys, such that no query's bits depend on how many there are.
+
+    The kernel takes blocks of queries, and rounds otherwise in a block of few, such as what is left for the last.
+    """
+    count = queries.shape[2]
+    mixed, sums = attend(pad(queries, (0, 0, 0, -count % _QUERIES)), keys, values, scale)
+    return mixed[:, :, :count], sums[:, :, :count]
+
+
 def _of_segment(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """Attention of all rows' queries to the same keys."""
     rows, heads, sharing, size = queries.shape
     together = queries.transpose(0, 1).reshape(1, heads, rows * sharing, size)
-    mixed, sums = attend(together, keys[None], values[None], scale)
+    mixed, sums = attend_together(together, keys[None], values[None], scale)
     return (
         mixed.reshape(heads, rows, sharing, -1).transpose(0, 1),
         sums.reshape(heads, rows, sharing).transpose(0, 1),

@@ -1,4 +1,4 @@
-"""The sequences that the hf engine is writing: prompts computed one by one, tokens written for all at once.
+"""The sequences that the hf engine is writing: prompts computed as they arrive, tokens written for all at once.
 
 A sequence that ends makes room for the next at once.
 """
@@ -6,23 +6,25 @@ A sequence that ends makes room for the next at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from contextlib import nullcontext
+from itertools import accumulate, chain, groupby
 from operator import attrgetter
 from typing import Any
 
 import torch
 
 from rmr1.engines.hf.cache import RowCache
-from rmr1.engines.hf.packing import Packing
-from rmr1.engines.hf.prompts import Prompts
+from rmr1.engines.hf.packing import PackedLinears
+from rmr1.engines.hf.prompts import Asked, Prompt, Prompts
 from rmr1.engines.hf.rows import Row, Writing
 from rmr1.engines.hf.sampling import choose
 from rmr1.prefix.attention import PrefixAttention, attention_inputs, enable_prefix_attention
-from rmr1.prefix.segments import Segment, SegmentAttention, StepAttention
+from rmr1.prefix.segments import Piece, PieceAttention, Segment, StepAttention
 from rmr1.prefix.support import core_model
 
 _ROWS = 16
-"""A step computes a multiple of so many rows: matrix products with fewer round differently, and then neighbours would matter."""
+"""Where weights are not packed, a step computes a multiple of so many rows: products with fewer round differently, and then
+neighbours would matter."""
 
 _LONG = 512
 """Prompts with so many tokens of their own stay out of the rows, which are all read to the end of the longest."""
@@ -40,17 +42,20 @@ class Batch:
         model: A causal language model of transformers in inference mode, whose layers all attend to everything before.
         slots: How many sequences at most.
         stops: Tokens that end an answer.
-        packing: The model's, where it outlives the batch.
+        packed: The model's packed weights, where they outlive the batch.
     """
 
-    def __init__(self, model: Any, slots: int, stops: frozenset[int], packing: Packing | None = None) -> None:
+    def __init__(self, model: Any, slots: int, stops: frozenset[int], packed: PackedLinears | None = None) -> None:
         self._model = model
         self._slots = slots
         self._stops = stops
         self._cache = RowCache(slots)
         self._rows: list[Row] = []
-        self._prompts = Prompts()
-        self._packing = packing or Packing(model)
+        self._packed = PackedLinears(model) if packed is None else packed
+        self._packs = slots > 1 and bool(
+            self._packed
+        )  # one slot is for single comparisons, which are not worth the memory
+        self._prompts = Prompts(alone=not self._packs and model.device.type == "cpu")
         enable_prefix_attention(core_model(model))
 
     @property
@@ -70,8 +75,9 @@ class Batch:
         Yields:
             The sequences that are finished, and None after each piece of work: a part of a prompt, or a token of every sequence.
         """
-        for _, alike in groupby(arriving, key=attrgetter("prompt", "instructions", "repeated")):
-            yield from self._enter(list(alike))
+        yield from self._enter(
+            [list(alike) for _, alike in groupby(arriving, key=attrgetter("prompt", "instructions", "repeated"))]
+        )
         finished = self._settle()
         while self._rows and not finished:
             self._step()
@@ -79,11 +85,19 @@ class Batch:
             yield None
         yield from finished
 
-    def _enter(self, writings: list[Writing]) -> Iterator[None]:
-        first = writings[0]
-        prompt = yield from self._prompts.read(first.prompt, first.instructions, self._compute_segment)
+    def _enter(self, groups: Sequence[list[Writing]]) -> Iterator[None]:
+        """Compute the prompts of groups of sequences that share one, and choose their first tokens."""
+        asked = [Asked(writings[0].prompt, writings[0].instructions) for writings in groups]
+        prompts = yield from self._prompts.read(asked, self._compute)
+        for writings, prompt in zip(groups, prompts, strict=True):
+            self._add(writings, prompt)
+        if prompts:
+            self._choose(torch.stack([prompt.logits for prompt in prompts]), self._rows[-len(prompts) :])
+
+    def _add(self, writings: list[Writing], prompt: Prompt) -> None:
+        first, *others = writings
         first.cached = prompt.cached
-        for other in writings[1:]:
+        for other in others:
             other.cached = len(other.prompt)
         row = Row(writings, prompt.instructions)
         if first.repeated or sum(map(len, prompt.rest)) >= _LONG:
@@ -91,24 +105,21 @@ class Batch:
         else:
             self._cache.put(len(self._rows), prompt.rest)
         self._rows.append(row)
-        self._choose(prompt.logits, [row])
 
-    def _compute_segment(self, segment: Segment, before: tuple[Segment, ...]) -> torch.Tensor:
-        start = sum(map(len, before))
+    def _compute(self, pieces: Sequence[Piece]) -> torch.Tensor:
         device = self._model.device
-        self._cache.expect_segment(segment)
+        tokens = list(chain.from_iterable(piece.segment.tokens for piece in pieces))
+        positions = torch.cat([torch.arange(len(piece.segment)) + sum(map(len, piece.before)) for piece in pieces])
+        ends = torch.tensor(list(accumulate(len(piece.segment) for piece in pieces)), device=device)
+        self._cache.expect_segments([piece.segment for piece in pieces])
         return self._forward(
-            torch.tensor([segment.tokens], device=device),
-            torch.arange(start, start + len(segment), device=device)[None],
-            SegmentAttention(before),
-        )
+            torch.tensor([tokens], device=device), positions.to(device)[None], PieceAttention(pieces), ends - 1
+        )[0]
 
     def _step(self) -> None:
         device = self._model.device
         rows = len(self._rows)
-        needed = rows_for(rows, self._slots)
-        packed = self._packing.of(needed, self._slots)
-        empty = [0] * ((packed.rows if packed else needed) - rows)
+        empty = [0] * (0 if self._packs else rows_for(rows, self._slots) - rows)
         own = [row.own_length for row in self._rows] + empty
         lengths = [row.length for row in self._rows] + empty
         tokens = [row.latest for row in self._rows] + empty
@@ -118,8 +129,7 @@ class Batch:
         mask = torch.zeros(later.shape, device=device).masked_fill_(later, float("-inf"))
         attention = StepAttention(mask[:, None, None], self._shared())
         latest, positions = torch.tensor(tokens, device=device)[:, None], torch.tensor(lengths, device=device)[:, None]
-        with packed.used():
-            logits = self._forward(latest, positions, attention)[:rows]
+        logits = self._forward(latest, positions, attention, 1)[:rows, 0]
         self._choose(logits, self._rows)
 
     def _choose(self, logits: torch.Tensor, rows: Sequence[Row]) -> None:
@@ -143,16 +153,20 @@ class Batch:
             return slice(rows[0], rows[-1] + 1)
         return torch.tensor(rows, device=self._model.device)
 
-    def _forward(self, tokens: torch.Tensor, positions: torch.Tensor, attention: PrefixAttention) -> torch.Tensor:
-        output = self._model(
-            input_ids=tokens,
-            position_ids=positions,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-            **attention_inputs(attention, self._model.device),
-        )
-        logits: torch.Tensor = output.logits[:, -1]
+    def _forward(
+        self, tokens: torch.Tensor, positions: torch.Tensor, attention: PrefixAttention, kept: int | torch.Tensor
+    ) -> torch.Tensor:
+        """The logits after the last so many tokens, or those at certain places."""
+        with self._packed.used() if self._packs else nullcontext():
+            output = self._model(
+                input_ids=tokens,
+                position_ids=positions,
+                past_key_values=self._cache,
+                use_cache=True,
+                logits_to_keep=kept,
+                **attention_inputs(attention, self._model.device),
+            )
+        logits: torch.Tensor = output.logits
         return logits
 
     def _settle(self) -> list[Writing]:

@@ -34,12 +34,12 @@ class RowCache(Cache):
         self._capacity = 0
         self._keys: list[torch.Tensor] = []
         self._values: list[torch.Tensor] = []
-        self._segment: Segment | None = None
+        self._segments: Sequence[Segment] = ()
         self._step: tuple[torch.Tensor, torch.Tensor, int] | None = None
 
-    def expect_segment(self, segment: Segment) -> None:
-        """The next forward pass computes a segment and nothing else."""
-        self._segment, self._step = segment, None
+    def expect_segments(self, segments: Sequence[Segment]) -> None:
+        """The next forward pass computes these segments, in one row, and nothing else."""
+        self._segments, self._step = segments, None
 
     def expect_step(self, places: torch.Tensor, longest: int) -> int:
         """The next forward pass writes one token of each of the first rows.
@@ -53,18 +53,16 @@ class RowCache(Cache):
         """
         length = -(-(longest + 1) // _GRAIN) * _GRAIN
         self._reserve(length)
-        self._segment, self._step = None, (torch.arange(len(places), device=places.device), places, length)
+        self._segments, self._step = (), (torch.arange(len(places), device=places.device), places, length)
         return length
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Called by each attention layer: keep what is new; return the segment's own states, or what the rows hold."""
+        """Called by each attention layer: keep what is new; return the segments' own states, or what the rows hold."""
         key_states, value_states = as_autocast(key_states, value_states)
-        if self._segment is not None:
-            # A view would keep alive what it is a view of, the queries for instance.
-            self._segment.keys.append(key_states[0].contiguous())
-            self._segment.values.append(value_states[0].contiguous())
+        if self._step is None:
+            self._keep(key_states[0], value_states[0])
             return key_states, value_states
         if layer_idx == len(self._keys):
             self._keys.append(self._empty(key_states))
@@ -90,6 +88,14 @@ class RowCache(Cache):
         for buffers in (self._keys, self._values):
             for buffer in buffers:
                 buffer[target, :, :length] = buffer[source, :, :length]
+
+    def _keep(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        lengths = [len(segment) for segment in self._segments]
+        parts = zip(self._segments, torch.split(keys, lengths, 1), torch.split(values, lengths, 1), strict=True)
+        for segment, own_keys, own_values in parts:
+            # Copies: a view would keep alive what it is a view of, the queries or other segments for instance.
+            segment.keys.append(own_keys.clone(memory_format=torch.contiguous_format))
+            segment.values.append(own_values.clone(memory_format=torch.contiguous_format))
 
     def _store(self, buffer: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         assert self._step is not None

@@ -25,7 +25,7 @@ try:
     import torch
 
     from rmr1.engines.hf.batch import Batch, rows_for
-    from rmr1.engines.hf.packing import Packing
+    from rmr1.engines.hf.packing import PackedLinears
     from rmr1.engines.hf.rows import Writing
     from rmr1.engines.hf.text import ChatText
     from rmr1.engines.hf.trial import why_not_run
@@ -76,7 +76,7 @@ class HfEngine:
         self._stops = _stop_tokens(model, tokenizer)
         self._text = ChatText(tokenizer, name)
         self.think_open = config.think == "open" or (config.think == "auto" and self._text.opens_think())
-        self._packing = Packing(self._model)
+        self._packed = PackedLinears(self._model)
 
     def identity(self) -> Mapping[str, Any]:
         """The weights by samples of their files, and the settings that change what is written."""
@@ -95,7 +95,7 @@ class HfEngine:
         """
         source = iter(requests)
         drawn = list(islice(source, self._slots))
-        batch = Batch(self._model, rows_for(len(drawn), self._slots), self._stops, self._packing)
+        batch = Batch(self._model, rows_for(len(drawn), self._slots), self._stops, self._packed)
         while drawn or batch.busy:
             prepared = [self._prepare(request) for request in drawn]
             for refused in prepared:
@@ -110,7 +110,7 @@ class HfEngine:
 
     async def aclose(self) -> None:
         """Free the model."""
-        del self._model, self._packing
+        del self._model, self._packed
 
     def _prepare(self, request: GenerationRequest) -> Writing | Generation:
         if request.grammar is not None:

@@ -1,64 +1,32 @@
-"""Weights in the order in which the processor's matrix product reads them, for steps that write a token for each of a few rows.
+"""Weights in the order in which the processor's matrix product reads them, for products of few rows.
 
-A product of a few rows spends much of its time on bringing the weights into that order. Within a batch they do not change, so
-they are brought into it once. MKL does this; where torch has no MKL, or the model is not float32 on a CPU, products are computed
-as ever.
+Such a product spends much of its time on bringing the weights into that order. While they do not change, they are brought into it
+once, for products of any number of rows; and then these round alike, however many they are. MKL does this; where torch has no
+MKL, or the model is not float32 on a CPU, products are computed as ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
+Product = Callable[[Tensor], Tensor]
+
+_ROWS = 64
+"""The number of rows that MKL is told, for which it chooses the order; 16 to 256 are as fast as each other."""
 _SMALLEST = 1 << 16
-"""Weights with fewer elements are not worth it."""
+"""A model whose weights all have fewer elements is not worth it."""
 _MOST_BYTES = 4 << 30
 """The copy is as large as the weights; those of larger models are not copied."""
 
 
 class PackedLinears:
-    """The linear layers of a model, packed for products of a certain number of rows.
-
-    Args:
-        model: Its weights must not change while this is used.
-        rows: Rows of a product; with others nothing is gained.
-    """
-
-    def __init__(self, model: nn.Module, rows: int) -> None:
-        self.rows = rows
-        self._packed: list[tuple[nn.Linear, Any]] = []
-        if rows < 2 or not _can_pack():
-            return
-        layers = [module for module in model.modules() if type(module) is nn.Linear and _fits(module)]
-        if sum(layer.weight.nbytes for layer in layers) > _MOST_BYTES:
-            return
-        for layer in layers:
-            weight = layer.weight.detach()
-            packed = torch.ops.mkl._mkl_reorder_linear_weight(weight, rows)
-            self._packed.append((layer, partial(_product, packed, weight, layer.bias, rows)))
-
-    def __bool__(self) -> bool:
-        return bool(self._packed)
-
-    @contextmanager
-    def used(self) -> Iterator[None]:
-        """The model computes with the packed weights meanwhile."""
-        try:
-            for layer, product in self._packed:
-                layer.forward = product  # type: ignore[method-assign]
-            yield
-        finally:
-            for layer, _ in self._packed:
-                vars(layer).pop("forward", None)
-
-
-class Packing:
-    """Packs a model's weights when they are first needed, and again where there are more rows, or half as many.
+    """The linear layers of a model, packed when they are first needed.
 
     Args:
         model: Its weights must not change while this is used.
@@ -66,25 +34,66 @@ class Packing:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._latest: PackedLinears | None = None
 
-    def of(self, rows: int, most: int) -> PackedLinears:
-        """The weights for products of at least ``rows`` rows and at most ``most``."""
-        if self._latest is None or not rows <= self._latest.rows <= min(2 * rows - 1, most):
-            self._latest = None  # its memory is free before the next is there
-            self._latest = PackedLinears(self._model, rows)
-        return self._latest
+    def __bool__(self) -> bool:
+        return bool(self._products)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """The model computes with the packed weights meanwhile."""
+        try:
+            for layer, product in self._products:
+                layer.forward = product  # type: ignore[method-assign, assignment]
+            yield
+        finally:
+            for layer, _ in self._products:
+                vars(layer).pop("forward", None)
+
+    @cached_property
+    def _products(self) -> list[tuple[nn.Linear, Product]]:
+        layers = [module for module in self._model.modules() if type(module) is nn.Linear and _fits(module)]
+        largest = max(layers, key=lambda layer: layer.weight.numel(), default=None)
+        if (
+            largest is None
+            or largest.weight.numel() < _SMALLEST
+            or not _can_pack(layers)
+            or not _serves_any_rows(largest)
+        ):
+            return []
+        return [(layer, _packed(layer)) for layer in layers]  # small ones too: their rows would feel their neighbours
 
 
-def _product(packed: Tensor, weight: Tensor, bias: Tensor | None, rows: int, input: Tensor) -> Tensor:
+def _packed(layer: nn.Linear) -> Product:
+    weight = layer.weight.detach()
+    return partial(_product, torch.ops.mkl._mkl_reorder_linear_weight(weight, _ROWS), weight, layer.bias)
+
+
+def _product(packed: Tensor, weight: Tensor, bias: Tensor | None, input: Tensor) -> Tensor:
+    rows = input.numel() // input.shape[-1]
+    if rows == 1:  # MKL may compute a single row in another way, with other bits
+        return _product(packed, weight, bias, input.expand(2, *input.shape).contiguous())[0]
     result: Tensor = torch.ops.mkl._mkl_linear(input, packed, weight, bias, rows)
     return result
 
 
-def _can_pack() -> bool:
+def _serves_any_rows(layer: nn.Linear) -> bool:
+    """Whether weights that were packed for one number of rows serve others; MKL says so between the lines only."""
+    product = _packed(layer)
+    states = torch.linspace(-1, 1, 3 * _ROWS * layer.in_features).view(-1, layer.in_features)
+    with torch.inference_mode():
+        return all(
+            torch.allclose(
+                product(states[:rows]), linear(states[:rows], layer.weight, layer.bias), atol=1e-3, rtol=1e-3
+            )
+            for rows in (1, 3, 3 * _ROWS)
+        )
+
+
+def _can_pack(layers: Sequence[nn.Linear]) -> bool:
     known = hasattr(torch.ops.mkl, "_mkl_reorder_linear_weight")
     works = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
-    return known and works and not torch.is_autocast_enabled("cpu")
+    room = sum(layer.weight.nbytes for layer in layers) <= _MOST_BYTES
+    return known and works and room and not torch.is_autocast_enabled("cpu")
 
 
 def _fits(layer: nn.Linear) -> bool:
@@ -92,4 +101,4 @@ def _fits(layer: nn.Linear) -> bool:
     if "forward" in vars(layer):  # somebody else's, such as a hook
         return False
     plain = type(weight) in (nn.Parameter, Tensor) and weight.device.type == "cpu" and weight.dtype == torch.float32
-    return plain and weight.is_contiguous() and weight.numel() >= _SMALLEST
+    return plain and weight.is_contiguous()

@@ -107,10 +107,9 @@ def _nucleus(probabilities: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
 def _with_logprobs(
     logits: torch.Tensor, tokens: Sequence[int], choosers: Sequence[Chooser], rows: Sequence[int]
 ) -> list[Choice]:
-    total = logits.logsumexp(-1, keepdim=True)
-    of_chosen = (logits[list(rows), list(tokens)] - total[list(rows), 0]).tolist()
-    best, indices = logits.topk(min(TOP_LOGPROBS, logits.shape[-1]), -1)
-    tops, ids = (best - total).tolist(), indices.tolist()
+    logprobs = logits.log_softmax(-1)  # logsumexp divides a single row among threads, and its sum rounds otherwise
+    of_chosen = logprobs[list(rows), list(tokens)].tolist()
+    tops, ids = (found.tolist() for found in logprobs.topk(min(TOP_LOGPROBS, logits.shape[-1]), -1))
     return [
         Choice(token, logprob, tuple(zip(ids[row], tops[row], strict=True)))
         if chooser.wants_logprobs
