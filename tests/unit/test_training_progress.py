@@ -34,5 +34,15 @@ def test_resuming_and_evaluations_are_told():
     ]
 
 
+def test_a_limit_of_time_bounds_what_is_left():
+    stream = io.StringIO()
+    with TrainingProgress("SFT", stream) as progress:
+        progress.started(100, 0, seconds=5.0)
+        for number in (1, 2, 3):
+            progress.stepped(step(number))
+    assert [line.split(", ")[-1] for line in stream.getvalue().splitlines()] == ["3 s left", "1 s left", "0 s left"]
+    assert stream.getvalue().startswith("SFT step 1 of at most 100, ")
+
+
 def test_durations():
     assert [duration(seconds) for seconds in (5, 65, 3700)] == ["5 s", "1 min 5 s", "1 h 1 min"]

@@ -83,11 +83,12 @@ class _StepProgress(TerminalProgress):
         self._stage = stage
         self._total = self._shown = self._steps = 0
         self._seconds = 0.0
+        self._limit_s: float | None = None
         self._last_line = time.monotonic()
 
-    def started(self, total: int, done: int) -> None:
-        """``done`` of ``total`` optimiser steps were done before."""
-        self._total = total
+    def started(self, total: int, done: int, seconds: float | None = None) -> None:
+        """``done`` of ``total`` optimiser steps were done before; the rest may take so many seconds, if limited."""
+        self._total, self._limit_s = total, seconds
         self._begin(total, done)
         if done:
             self.say(f"resuming: {done} of {total} steps are already done")
@@ -95,7 +96,7 @@ class _StepProgress(TerminalProgress):
     def _tell(self, step: _Numbered, figures: str) -> None:
         self._seconds += step.seconds
         self._steps += 1
-        state = f"{figures}, {duration((self._total - step.step) * self._seconds / self._steps)} left"
+        state = f"{figures}, {duration(self._left_s(step))} left"
         if self._terminal:
             self._show(step.step, state)
             return
@@ -103,7 +104,12 @@ class _StepProgress(TerminalProgress):
         if self._shown < _EARLY_LINES or now - self._last_line >= _LINE_EVERY_S or step.step == self._total:
             self._shown += 1
             self._last_line = now
-            self.say(f"{self._stage} step {step.step} of {self._total}, {state}")
+            most = "" if self._limit_s is None else "at most "
+            self.say(f"{self._stage} step {step.step} of {most}{self._total}, {state}")
+
+    def _left_s(self, step: _Numbered) -> float:
+        left = (self._total - step.step) * self._seconds / self._steps
+        return left if self._limit_s is None else min(left, max(0.0, self._limit_s - self._seconds))
 
 
 class TrainingProgress(_StepProgress):

@@ -72,7 +72,7 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Tell where the training stands, and evaluate the model as it was."""
-        self._listener.started(state.max_steps, state.global_step)
+        self._listener.started(state.max_steps, state.global_step, self.budget_s)
         if state.global_step == 0:
             self._evaluate_now(0)
         self._saved = time.monotonic()

@@ -140,8 +140,8 @@ class TrainingListener(Protocol[StepT, HeldT]):
     def say(self, message: str) -> None:
         """A sentence for the user."""
 
-    def started(self, total: int, done: int) -> None:
-        """``done`` of ``total`` optimiser steps were done by an earlier process."""
+    def started(self, total: int, done: int, seconds: float | None) -> None:
+        """``done`` of ``total`` optimiser steps were done by an earlier process; the rest may take so many seconds, if limited."""
 
     def stepped(self, step: StepT) -> None:
         """One more optimiser step is done."""
@@ -160,7 +160,7 @@ class Silence:
     def say(self, message: str) -> None:
         """Nothing."""
 
-    def started(self, total: int, done: int) -> None:
+    def started(self, total: int, done: int, seconds: float | None) -> None:
         """Nothing."""
 
     def stepped(self, step: object) -> None:
