@@ -28,6 +28,8 @@ $(VENV)/.train: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: $(VENV)/.train
 	$(PIP) -c constraints.txt --group dev
+	# Tests start many processes, and take the warnings of libraries that are compiled for errors.
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
 quickstart: install

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -26,7 +27,11 @@ def draw(name: str, chance: random.Random, **settings: Any) -> Mapping[str, Any]
 @cache
 def _data_set(name: str, **settings: Any) -> Any:
     try:
-        from reasoning_gym.factory import create_dataset
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", SyntaxWarning
+            )  # of a library of its; Python shows them when it first compiles it
+            from reasoning_gym.factory import create_dataset
     except ImportError as error:
         raise MissingExtraError("the curriculum's Reasoning families", "data") from error
     return create_dataset(name, size=_ITEMS, seed=0, **settings)
