@@ -52,9 +52,8 @@ class Batch:
         self._cache = RowCache(slots)
         self._rows: list[Row] = []
         self._packed = PackedLinears(model) if packed is None else packed
-        self._packs = slots > 1 and bool(
-            self._packed
-        )  # one slot is for single comparisons, which are not worth the memory
+        # One slot is for single comparisons, for which a second copy of the weights is not worth it.
+        self._packs = slots > 1 and bool(self._packed)
         self._prompts = Prompts(alone=not self._packs and model.device.type == "cpu")
         enable_prefix_attention(core_model(model))
 
@@ -87,12 +86,17 @@ class Batch:
 
     def _enter(self, groups: Sequence[list[Writing]]) -> Iterator[None]:
         """Compute the prompts of groups of sequences that share one, and choose their first tokens."""
+        waiting, before = iter(groups), len(self._rows)
         asked = [Asked(writings[0].prompt, writings[0].instructions) for writings in groups]
-        prompts = yield from self._prompts.read(asked, self._compute)
-        for writings, prompt in zip(groups, prompts, strict=True):
-            self._add(writings, prompt)
-        if prompts:
-            self._choose(torch.stack([prompt.logits for prompt in prompts]), self._rows[-len(prompts) :])
+        first: list[torch.Tensor] = []
+        for prompt in self._prompts.read(asked, self._compute):
+            if prompt is None:
+                yield None
+                continue
+            self._add(next(waiting), prompt)
+            first.append(prompt.logits)
+        if first:
+            self._choose(torch.stack(first), self._rows[before:])
 
     def _add(self, writings: list[Writing], prompt: Prompt) -> None:
         first, *others = writings

@@ -1,11 +1,10 @@
 """Models of transformers in this process: what was trained here, and any Hugging Face folder.
 
 Sequences are decoded together in a batch of ``slots``, a finished one making room for the next. What is written is meant to
-depend on the request alone, so that a resumed run ends like an undisturbed one: a prompt is computed alone, a sequence draws from
-a generator of its own seed, and the sizes of a step are such that its rows round alike whatever is beside them. The last was
-measured on CPUs with AVX-512 and up to 48 slots, 64 where weights are packed (docs/decisions/0008 and 0011); elsewhere the
-neighbours may tip a choice between two tokens that are all but equally likely. The batches are a pure function of the list of
-requests, so the same list is written alike in any case.
+depend on the request alone, so that a resumed run ends like an undisturbed one: a sequence draws from a generator of its own seed,
+and no bit of it depends on what is beside it. The latter was measured on CPUs with AVX-512, for any number of slots where weights
+are packed and up to 48 elsewhere (docs/decisions/0008 and 0012); on others the neighbours may tip a choice between two tokens that
+are all but equally likely. The batches are a pure function of the list of requests, so the same list is written alike in any case.
 """
 
 from __future__ import annotations

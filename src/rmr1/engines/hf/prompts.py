@@ -6,7 +6,7 @@ places whatever is beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import NamedTuple
@@ -61,6 +61,14 @@ class Head(NamedTuple):
     cached: int
 
 
+class Begun(NamedTuple):
+    """A prompt whose instructions are computed, and the rest of it: of several pieces only where a row would not hold it."""
+
+    asked: Asked
+    head: Head
+    rest: list[Piece]
+
+
 class Prompts:
     """Computes prompts, and remembers the latest one and the latest instructions.
 
@@ -73,35 +81,31 @@ class Prompts:
         self._latest: Prompt | None = None
         self._instructions: tuple[Segment, ...] = ()
 
-    def read(self, asked: Sequence[Asked], compute: Compute) -> Generator[None, None, list[Prompt]]:
-        """Compute prompts; pauses after each piece of work.
+    def read(self, asked: Iterable[Asked], compute: Compute) -> Iterator[Prompt | None]:
+        """Compute prompts.
 
         Args:
-            asked: The prompts; one that stands here twice is computed twice.
+            asked: The prompts.
             compute: Computes pieces in one row; returns the logits after the last token of each. It is not kept: a reference back
                 to who computes would keep gigabytes alive until Python looks for such cycles.
+
+        Yields:
+            Each prompt in turn, and None after each piece of work.
         """
-        latest = self._latest
-        if latest is not None and asked and asked[0].tokens == latest.tokens:
-            again = replace(latest, cached=len(latest.tokens))
-            return [again, *(yield from self.read(asked[1:], compute))]
-        begun: list[tuple[Head, list[Piece]]] = []
+        begun: list[Begun] = []
         for prompt in asked:
+            latest = self._latest
+            if latest is not None and latest.tokens == prompt.tokens and not begun:
+                yield replace(latest, cached=len(latest.tokens))
+                continue
             head = yield from self._head(prompt, compute)
-            begun.append((head, _cut(prompt.tokens[sum(map(len, head.segments)) :], head.segments)))
-        logits = yield from self._compute([piece for _, rest in begun for piece in rest], compute)
-        prompts = [
-            Prompt(
-                prompt.tokens,
-                head.segments,
-                tuple(piece.segment for piece in rest),
-                logits[rest[-1].segment],
-                head.cached,
-            )
-            for prompt, (head, rest) in zip(asked, begun, strict=True)
-        ]
-        self._latest = prompts[-1] if prompts else latest
-        return prompts
+            rest = _cut(prompt.tokens[sum(map(len, head.segments)) :], head.segments)
+            if begun and (self._alone or sum(_length(other.rest) for other in begun) + _length(rest) > _CHUNK):
+                yield from self._finish(begun, compute)
+                begun = []
+            begun.append(Begun(prompt, head, rest))
+        if begun:
+            yield from self._finish(begun, compute)
 
     def _head(self, asked: Asked, compute: Compute) -> Generator[None, None, Head]:
         if asked.instructions < _MIN_SHARED:
@@ -110,18 +114,22 @@ class Prompts:
         if tuple(chain.from_iterable(segment.tokens for segment in self._instructions)) == tokens:
             return Head(self._instructions, len(tokens))
         pieces = _cut(tokens, ())
-        yield from self._compute(pieces, compute)
+        for piece in pieces:
+            compute([piece])
+            yield
         self._instructions = tuple(piece.segment for piece in pieces)
         return Head(self._instructions, 0)
 
-    def _compute(self, pieces: Sequence[Piece], compute: Compute) -> Generator[None, None, dict[Segment, torch.Tensor]]:
-        """Compute pieces, as many at once as fit; the logits after each."""
-        logits: dict[Segment, torch.Tensor] = {}
-        for together in [[piece] for piece in pieces] if self._alone else _rows(pieces):
-            for piece, of_piece in zip(together, compute(together), strict=True):
-                logits[piece.segment] = of_piece
-            yield
-        return logits
+    def _finish(self, begun: Sequence[Begun], compute: Compute) -> Iterator[Prompt | None]:
+        """Compute what is left: of several prompts in one row, of a single one piece by piece."""
+        rows = [[piece] for piece in begun[0].rest] if len(begun) == 1 else [[of.rest[0] for of in begun]]
+        for row in rows:
+            logits = compute(row)
+            yield None
+        for (asked, head, rest), of_next in zip(begun, logits, strict=True):
+            segments = tuple(piece.segment for piece in rest)
+            self._latest = Prompt(asked.tokens, head.segments, segments, of_next, head.cached)
+            yield self._latest
 
 
 def _cut(tokens: tuple[int, ...], before: tuple[Segment, ...]) -> list[Piece]:
@@ -134,14 +142,5 @@ def _cut(tokens: tuple[int, ...], before: tuple[Segment, ...]) -> list[Piece]:
     return pieces
 
 
-def _rows(pieces: Sequence[Piece]) -> list[list[Piece]]:
-    """Pieces in rows; one that follows another never gets into a row with it, for the other fills its row alone."""
-    rows: list[list[Piece]] = []
-    length = 0
-    for piece in pieces:
-        if not rows or length + len(piece.segment) > _CHUNK:
-            rows.append([])
-            length = 0
-        rows[-1].append(piece)
-        length += len(piece.segment)
-    return rows
+def _length(pieces: Sequence[Piece]) -> int:
+    return sum(len(piece.segment) for piece in pieces)
