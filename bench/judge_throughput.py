@@ -1,8 +1,9 @@
-"""Judging beside its peers: the embedded engine, llama.cpp's server driven directly, and ``generate`` of transformers.
+"""Judging beside its peers: our engines for llama.cpp and transformers, llama.cpp's server driven directly, and ``generate``.
 
 All answer the same prompts greedily with the same weights. Each measurement is a process of its own; loading does not count. The
 server is asked by as many threads as it has slots and keeps its own cache of prompts, which is on by default; give it several
-numbers of slots and compare with its best.
+numbers of slots and compare with its best. ``--reuse longest`` lets the embedded engine keep as much of a prompt as that server
+does.
 
     python bench/judge_throughput.py rm_bench.jsonl --pairs 100 --rmr1 1,4 --server 1,2,4,8 --generate 4,8
 """
@@ -26,7 +27,7 @@ from rmr1.engines import create_engine
 from rmr1.prompts import load_template, render
 from rmr1.records import GenerationRequest, Sampling
 
-PEERS = ("rmr1", "server", "generate")
+PEERS = ("rmr1", "hf", "server", "generate")
 
 
 def requests(given: argparse.Namespace) -> list[GenerationRequest]:
@@ -40,8 +41,8 @@ def requests(given: argparse.Namespace) -> list[GenerationRequest]:
 
 
 def by_rmr1(given: argparse.Namespace, asked: list[GenerationRequest]) -> tuple[float, int]:
-    config = EngineConfig(slots=given.slots, context=given.context, threads=given.threads)
-    engine = create_engine(f"llamacpp/{given.model}", config)
+    config = EngineConfig(slots=given.slots, context=given.context, threads=given.threads, reuse=given.reuse)
+    engine = create_engine(f"{'llamacpp' if given.child == 'rmr1' else 'hf'}/{given.model}", config)
 
     async def answer() -> tuple[float, int]:
         began, tokens = time.perf_counter(), 0
@@ -120,6 +121,7 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=4096)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--template", default="cor-compact")
+    parser.add_argument("--reuse", choices=("instructions", "longest"), default="instructions", help="of rmr1")
     for peer in PEERS:
         parser.add_argument(f"--{peer}", default="", metavar="N,...", help="slots, or rows of a batch")
     parser.add_argument("--child", choices=PEERS, help=argparse.SUPPRESS)
@@ -127,7 +129,9 @@ def main() -> None:
     given = parser.parse_args()
     if given.child:
         asked = requests(given)
-        seconds, tokens = {"rmr1": by_rmr1, "server": by_server, "generate": by_generate}[given.child](given, asked)
+        seconds, tokens = {"rmr1": by_rmr1, "hf": by_rmr1, "server": by_server, "generate": by_generate}[given.child](
+            given, asked
+        )
         print(json.dumps({"seconds": seconds, "tokens": tokens, "judgements": len(asked)}))
         return
     print("| who | slots | judgements | seconds | judgements/s | written tokens |\n|---|---|---|---|---|---|")

@@ -106,6 +106,20 @@ def test_several_slots_answer_everything(small_model):
     )
 
 
+@pytest.mark.parametrize("reuse", ["instructions", "longest"])
+def test_what_is_reused_of_the_prompt_before(small_model, reuse):
+    long = "Tell me what comes to your mind about " + "the sea and " * 60
+    engine = create_engine(str(small_model), EngineConfig(context=1024, reuse=reuse))
+    try:
+        for name in ("bread", "rain"):
+            asked = GenerationRequest(name, (SYSTEM, Message("user", long + name)), Sampling(max_tokens=4))
+            usage = ask(engine, asked)[name].usage
+    finally:
+        asyncio.run(engine.aclose())
+    common = usage.cached_tokens / usage.prompt_tokens
+    assert common > 0.95 if reuse == "longest" else common < 0.6
+
+
 def test_leaving_early_stops_the_writing(engine):
     async def take_one():
         stream = engine.generate(request(topic, max_tokens=1500) for topic in TOPICS)

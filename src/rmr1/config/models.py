@@ -36,6 +36,12 @@ class EngineConfig(BaseModel):
         Field(ge=1, description="Sequences that are decoded together; 1 for llamacpp and 32 for hf where not given"),
     ] = None
     context: Annotated[int | None, Field(ge=256, description="Tokens of prompt and judgement together")] = None
+    reuse: Annotated[
+        Literal["instructions", "longest"],
+        Field(
+            description="What llamacpp keeps of the prompt before: the instructions, or all that the next begins with"
+        ),
+    ] = "instructions"
     gpu_layers: Annotated[int, Field(ge=-1, description="Layers to put on a GPU, -1 for all")] = -1
     device: Annotated[
         str, Field(description="Device of transformers, such as cpu, cuda or cuda:1; auto takes a GPU")

@@ -52,13 +52,8 @@ class PackedLinears:
     @cached_property
     def _products(self) -> list[tuple[nn.Linear, Product]]:
         layers = [module for module in self._model.modules() if type(module) is nn.Linear and _fits(module)]
-        largest = max(layers, key=lambda layer: layer.weight.numel(), default=None)
-        if (
-            largest is None
-            or largest.weight.numel() < _SMALLEST
-            or not _can_pack(layers)
-            or not _serves_any_rows(largest)
-        ):
+        large = next((layer for layer in layers if layer.weight.numel() >= _SMALLEST), None)
+        if large is None or not _can_pack(layers) or not _serves_any_rows(large):
             return []
         return [(layer, _packed(layer)) for layer in layers]  # small ones too: their rows would feel their neighbours
 

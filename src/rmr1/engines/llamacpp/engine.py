@@ -25,11 +25,11 @@ class LlamaCppEngine:
     """Writes with a GGUF model.
 
     With one slot, what is written depends on the request alone and not on what came before it, so that an interrupted run
-    ends like an undisturbed one. With more slots, sequences share batches and rounding may differ from run to run.
+    ends like an undisturbed one. With more slots, or where all that prompts share is reused, rounding may differ from run to run.
 
     Args:
         path: The GGUF file.
-        config: ``threads``, ``slots``, ``context``, ``gpu_layers`` and ``think`` matter here.
+        config: ``threads``, ``slots``, ``context``, ``reuse``, ``gpu_layers`` and ``think`` matter here.
         name: How the user named the model.
 
     Raises:
@@ -46,7 +46,8 @@ class LlamaCppEngine:
         self.path = path
         self._context = config.context or _DEFAULT_CONTEXT
         self._slots = config.slots or 1
-        self._server = LlamaCppServer(path, self._slots, self._context, config.threads, config.gpu_layers)
+        self._reuse = config.reuse
+        self._server = LlamaCppServer(path, self._slots, self._context, config)
         self.think_open = config.think == "open" or (config.think == "auto" and self._server.template_opens_think())
         self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="llamacpp")
 
@@ -77,6 +78,7 @@ class LlamaCppEngine:
         return {
             "model_fingerprint": file_fingerprint(self.path),
             "context": self._context,
+            "reuse": self._reuse,
             "think_open": self.think_open,
         }
 

@@ -3,7 +3,8 @@
 Every prompt of a run begins with the same instructions, often most of its tokens, and each slot has a cache of its own. So the
 instructions are computed once, saved, and copied: to every slot at the start, and with a single slot before every prompt. The
 copy takes some 10 ms where computing them takes seconds on a small CPU; and because a prompt always meets the same state, and a
-completion always the whole prompt computed in the same way, its log-probabilities are the same in every run.
+completion always the whole prompt computed in the same way, its log-probabilities are the same in every run. That is given up where
+``reuse`` is ``longest``: then a slot keeps whatever the next prompt has in common with the one before.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rmr1.config import EngineConfig
 from rmr1.errors import EngineError, MissingExtraError
 
 try:
@@ -48,18 +50,18 @@ class LlamaCppServer:
         path: The GGUF file.
         slots: Sequences that are decoded together.
         context: Tokens of each slot.
-        threads: CPU threads; all cores where None.
-        gpu_layers: Layers to put on a GPU, -1 for all.
+        config: ``threads``, ``gpu_layers`` and ``reuse``.
 
     Raises:
         EngineError: llama.cpp cannot load the file.
     """
 
-    def __init__(self, path: Path, slots: int, context: int, threads: int | None, gpu_layers: int) -> None:
+    def __init__(self, path: Path, slots: int, context: int, config: EngineConfig) -> None:
         self._slots = slots
+        self._repeats = slots == 1 and config.reuse == "instructions"
         self._states = tempfile.TemporaryDirectory(prefix="rmr1-llamacpp-")
         try:
-            self._server = _load(path, slots, context, threads, gpu_layers, self._states.name)
+            self._server = _load(path, slots, context, config.threads, config.gpu_layers, self._states.name)
         except EngineError:
             self._states.cleanup()
             raise
@@ -78,7 +80,7 @@ class LlamaCppServer:
         with self._lock:
             if instructions != self._instructions:
                 self._compute_instructions(instructions)
-            if self._slots > 1:
+            if not self._repeats:
                 return Prepared()
             if messages == self._prompt:
                 return Prepared({"id_slot": 0})
