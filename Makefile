@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make install      a virtual environment in $(VENV) with all that a CPU user needs, training included"
-	@echo "make quickstart   install, fetch a small model, teach it to judge on this CPU, write a report (some 21 minutes)"
+	@echo "make quickstart   install, fetch a small model, teach it to judge on this CPU, write a report (some 20 minutes)"
 	@echo "make test         all tests"
 	@echo "make check        lint, types, dependency and architecture rules"
 	@echo "make lock         pin today's versions in constraints.txt"
