@@ -40,7 +40,7 @@ def requests(given: argparse.Namespace) -> list[GenerationRequest]:
     ]
 
 
-def by_rmr1(given: argparse.Namespace, asked: list[GenerationRequest]) -> tuple[float, int]:
+def by_engine(given: argparse.Namespace, asked: list[GenerationRequest]) -> tuple[float, int]:
     config = EngineConfig(slots=given.slots, context=given.context, threads=given.threads, reuse=given.reuse)
     engine = create_engine(f"{'llamacpp' if given.child == 'rmr1' else 'hf'}/{given.model}", config)
 
@@ -129,9 +129,9 @@ def main() -> None:
     given = parser.parse_args()
     if given.child:
         asked = requests(given)
-        seconds, tokens = {"rmr1": by_rmr1, "hf": by_rmr1, "server": by_server, "generate": by_generate}[given.child](
-            given, asked
-        )
+        seconds, tokens = {"rmr1": by_engine, "hf": by_engine, "server": by_server, "generate": by_generate}[
+            given.child
+        ](given, asked)
         print(json.dumps({"seconds": seconds, "tokens": tokens, "judgements": len(asked)}))
         return
     print("| who | slots | judgements | seconds | judgements/s | written tokens |\n|---|---|---|---|---|---|")

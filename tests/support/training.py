@@ -10,7 +10,7 @@ class Memory:
     def say(self, message):
         self.said.append(message)
 
-    def started(self, total, done, seconds):
+    def started(self, total, done, limit_s):
         self.total = total
 
     def stepped(self, step):

@@ -217,11 +217,11 @@ def test_several_threads_share_a_judge(in_caller):
 
 def test_threads_that_ask_first_at_the_same_time_share_one_loop():
     class SlowToSay(ThreadEngine):
-        asked_where = 0
+        decisions = 0
 
         @property
         def computes_in_caller(self):
-            self.asked_where += 1
+            self.decisions += 1
             time.sleep(0.05)
             return True
 
@@ -231,9 +231,9 @@ def test_threads_that_ask_first_at_the_same_time_share_one_loop():
 
     engine = SlowToSay(in_caller=True)
     with Judge(engine) as judge, ThreadPoolExecutor(4) as threads:
-        engine.asked_where = 0
+        engine.decisions = 0
         list(threads.map(lambda _: judge.compare("Which?", "good", "bad"), range(4)))
-    assert engine.asked_where == 1
+    assert engine.decisions == 1
 
 
 @pytest.mark.parametrize("in_caller", [True, False])

@@ -37,7 +37,7 @@ def test_resuming_and_evaluations_are_told():
 def test_a_limit_of_time_bounds_what_is_left():
     stream = io.StringIO()
     with TrainingProgress("SFT", stream) as progress:
-        progress.started(100, 0, seconds=5.0)
+        progress.started(100, 0, limit_s=5.0)
         for number in (1, 2, 3):
             progress.stepped(step(number))
     assert [line.split(", ")[-1] for line in stream.getvalue().splitlines()] == ["3 s left", "1 s left", "0 s left"]

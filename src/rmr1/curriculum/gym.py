@@ -28,9 +28,8 @@ def draw(name: str, chance: random.Random, **settings: Any) -> Mapping[str, Any]
 def _data_set(name: str, **settings: Any) -> Any:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", SyntaxWarning
-            )  # of a library of its; Python shows them when it first compiles it
+            # A library that it imports has some; Python shows them when it compiles it.
+            warnings.simplefilter("ignore", SyntaxWarning)
             from reasoning_gym.factory import create_dataset
     except ImportError as error:
         raise MissingExtraError("the curriculum's Reasoning families", "data") from error

@@ -86,9 +86,9 @@ class _StepProgress(TerminalProgress):
         self._limit_s: float | None = None
         self._last_line = time.monotonic()
 
-    def started(self, total: int, done: int, seconds: float | None = None) -> None:
+    def started(self, total: int, done: int, limit_s: float | None = None) -> None:
         """``done`` of ``total`` optimiser steps were done before; the rest may take so many seconds, if limited."""
-        self._total, self._limit_s = total, seconds
+        self._total, self._limit_s = total, limit_s
         self._begin(total, done)
         if done:
             self.say(f"resuming: {done} of {total} steps are already done")

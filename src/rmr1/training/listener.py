@@ -140,7 +140,7 @@ class TrainingListener(Protocol[StepT, HeldT]):
     def say(self, message: str) -> None:
         """A sentence for the user."""
 
-    def started(self, total: int, done: int, seconds: float | None) -> None:
+    def started(self, total: int, done: int, limit_s: float | None) -> None:
         """``done`` of ``total`` optimiser steps were done by an earlier process; the rest may take so many seconds, if limited."""
 
     def stepped(self, step: StepT) -> None:
@@ -160,7 +160,7 @@ class Silence:
     def say(self, message: str) -> None:
         """Nothing."""
 
-    def started(self, total: int, done: int, seconds: float | None) -> None:
+    def started(self, total: int, done: int, limit_s: float | None) -> None:
         """Nothing."""
 
     def stepped(self, step: object) -> None:

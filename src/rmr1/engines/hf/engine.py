@@ -2,7 +2,7 @@
 
 Sequences are decoded together in a batch of ``slots``, a finished one making room for the next. What is written is meant to
 depend on the request alone, so that a resumed run ends like an undisturbed one: a sequence draws from a generator of its own seed,
-and no bit of it depends on what is beside it. The latter was measured on CPUs with AVX-512, for any number of slots where weights
+and no bit of it depends on what is beside it. The latter was measured on CPUs with AVX-512, for 2 slots and more where weights
 are packed and up to 48 elsewhere (docs/decisions/0008 and 0012); on others the neighbours may tip a choice between two tokens that
 are all but equally likely. The batches are a pure function of the list of requests, so the same list is written alike in any case.
 """

@@ -1,7 +1,7 @@
 """Prompts as segments: the instructions at their beginning are computed once, and so is a prompt that follows itself.
 
-Short prompts are computed beside each other, for a product of few rows costs nearly as much as one of many. Each is cut at the same
-places whatever is beside it.
+Short prompts are computed beside each other: a pass has a price of its own, and its products are slower the fewer rows they have.
+Each prompt is cut at the same places whatever is beside it.
 """
 
 from __future__ import annotations
