@@ -3,7 +3,8 @@
 All answer the same prompts greedily with the same weights. Each measurement is a process of its own; loading does not count. The
 server is asked by as many threads as it has slots and keeps its own cache of prompts, which is on by default; give it several
 numbers of slots and compare with its best. ``--reuse longest`` lets the embedded engine keep as much of a prompt as that server
-does.
+does. With ``--turns 5`` the pairs are cut in five and everybody does each fifth in turn, so that a machine that slows down does so
+for all.
 
     python bench/judge_throughput.py rm_bench.jsonl --pairs 100 --rmr1 1,4 --server 1,2,4,8 --generate 4,8
 """
@@ -16,8 +17,9 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from rmr1.catalogue import cached_file, find_model
@@ -32,7 +34,7 @@ PEERS = ("rmr1", "hf", "server", "generate")
 
 def requests(given: argparse.Namespace) -> list[GenerationRequest]:
     template, sampling = load_template(given.template), Sampling(0.0, 1.0, given.tokens)
-    pairs = islice(open_source(given.data), given.pairs)
+    pairs = islice(open_source(given.data), given.first, given.pairs)
     return [
         GenerationRequest(f"{number}/{order}", render(compare(pair, order, 0), template).messages, sampling)
         for number, pair in enumerate(pairs)
@@ -124,7 +126,9 @@ def main() -> None:
     parser.add_argument("--reuse", choices=("instructions", "longest"), default="instructions", help="of rmr1")
     for peer in PEERS:
         parser.add_argument(f"--{peer}", default="", metavar="N,...", help="slots, or rows of a batch")
+    parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--child", choices=PEERS, help=argparse.SUPPRESS)
+    parser.add_argument("--first", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--slots", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
@@ -135,15 +139,26 @@ def main() -> None:
         print(json.dumps({"seconds": seconds, "tokens": tokens, "judgements": len(asked)}))
         return
     print("| who | slots | judgements | seconds | judgements/s | written tokens |\n|---|---|---|---|---|---|")
-    for peer in PEERS:
-        for slots in filter(None, getattr(given, peer).split(",")):
+    for (peer, slots), found in taking_turns(given).items():
+        speed = found["judgements"] / found["seconds"]
+        row = (peer, slots, found["judgements"], f"{found['seconds']:.1f}", f"{speed:.2f}", found["tokens"])
+        print(f"| {' | '.join(map(str, row))} |")
+
+
+def taking_turns(given: argparse.Namespace) -> dict[tuple[str, str], Counter[str]]:
+    """What everybody needed in all turns together."""
+    cuts = [given.pairs * turn // given.turns for turn in range(given.turns + 1)]
+    asked = [(peer, slots) for peer in PEERS for slots in filter(None, getattr(given, peer).split(","))]
+    found: dict[tuple[str, str], Counter[str]] = {who: Counter() for who in asked}
+    for first, end in pairwise(cuts):
+        for peer, slots in asked:
             command = [sys.executable, __file__, *sys.argv[1:], "--child", peer, "--slots", slots]
-            found = json.loads(
-                subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1]
-            )
-            speed = found["judgements"] / found["seconds"]
-            row = (peer, slots, found["judgements"], f"{found['seconds']:.1f}", f"{speed:.2f}", found["tokens"])
-            print(f"| {' | '.join(map(str, row))} |", flush=True)
+            command += ["--first", str(first), "--pairs", str(end)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            measured = json.loads(done.stdout.splitlines()[-1])
+            found[peer, slots].update(measured)
+            print(f"pairs {first} to {end}: {peer} {slots} {measured['seconds']:.1f} s", file=sys.stderr, flush=True)
+    return found
 
 
 if __name__ == "__main__":

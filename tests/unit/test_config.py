@@ -1,6 +1,6 @@
 import pytest
 
-from rmr1.config import JudgeConfig, load_config
+from rmr1.config import JudgeConfig, SftConfig, load_config
 from rmr1.errors import ConfigError
 
 
@@ -29,6 +29,15 @@ def test_values_are_yaml():
         0.5,
         None,
     )
+
+
+def test_on_and_off_are_words_wherever_they_stand(tmp_path):
+    file = tmp_path / "sft.yaml"
+    file.write_text("packing: on\nkeep_checkpoints: true\n")
+    config = load_config(SftConfig, file=file, settings=["prefix_sharing=off", "template=trueish"], environment={})
+    assert (config.packing, config.prefix_sharing) == ("on", "off")
+    assert (config.keep_checkpoints, config.template) == (True, "trueish")
+    assert load(settings=["constrain=yes"]).constrain is True
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +15,19 @@ from rmr1.errors import ConfigError
 
 _PREFIX = "RMR1_"
 _NOT_CONFIGURATION = frozenset({"RMR1_CACHE"})
+_BOOLEAN = "tag:yaml.org,2002:bool"
 Config = TypeVar("Config", bound=BaseModel)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads ``on``, ``off``, ``yes`` and ``no`` as words, as YAML 1.2 does: they are values of several settings."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOLEAN, re.compile("(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 def load_config(
@@ -61,7 +74,7 @@ def _from_file(file: Path | None) -> list[tuple[str, Any, str]]:
     if file is None:
         return []
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -101,7 +114,7 @@ def _from_settings(settings: Iterable[str]) -> list[tuple[str, Any, str]]:
 
 def _value(text: str, origin: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{origin}: not a value: {text}") from error
 
