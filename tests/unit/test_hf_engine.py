@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import random
 import time
 from contextlib import aclosing
 
@@ -263,6 +264,20 @@ def test_temperature_and_top_p():
 def test_impossible_tokens_are_never_drawn():
     logits = torch.tensor([[-math.inf, 0.0, -math.inf, 0.0, -math.inf]])
     assert {choose(logits, [chooser(seed)])[0].token for seed in range(300)} == {1, 3}
+
+
+@pytest.mark.parametrize("vocabulary", [256, 1000, 5000])
+def test_a_draw_is_the_token_at_that_share_of_the_distribution(vocabulary):
+    logits = 4 * torch.randn(6, vocabulary, generator=torch.Generator().manual_seed(vocabulary))
+    logits[:, 300:600] = -math.inf
+    reached = logits.double().softmax(-1).cumsum(-1)
+    for seed in range(200):
+        shares = [random.Random(seed + row).random() for row in range(6)]
+        drawn = choose(logits, [chooser(seed + row) for row in range(6)])
+        for row, (share, choice) in enumerate(zip(shares, drawn, strict=True)):
+            below = reached[row, choice.token - 1] if choice.token else 0.0
+            assert below - 1e-6 <= share < reached[row, choice.token] + 1e-6
+            assert logits[row, choice.token] > -math.inf
 
 
 def test_rows_of_all_kinds_in_one_batch():

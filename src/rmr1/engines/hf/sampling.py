@@ -11,9 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch.nn.functional import pad
 
 from rmr1.records import Sampling
 
+_BLOCK = 256
+_BELOW_ONE = 1 - 2**-50
 TOP_LOGPROBS = 20
 """Alternatives that are kept with each token, as the llamacpp engine keeps."""
 
@@ -75,25 +78,50 @@ def _draw(logits: torch.Tensor, choosers: Sequence[Chooser], rows: Sequence[int]
             together.setdefault((row, chooser.sampling.temperature, chooser.sampling.top_p), []).append(number)
     if not together:
         return
-    reached = _reached(logits, list(together))
+    probabilities = _probabilities(logits, list(together))
     chances = [[choosers[number].chance.random() for number in numbers] for numbers in together.values()]
     most = max(map(len, chances))
-    drawn = reached.new_tensor([some + [0.0] * (most - len(some)) for some in chances])
-    tokens = torch.searchsorted(reached, drawn * reached[:, -1:], right=True).clamp(max=logits.shape[-1] - 1).tolist()
+    drawn = torch.tensor([some + [0.0] * (most - len(some)) for some in chances], dtype=torch.float64)
+    tokens = _at_shares(probabilities, drawn.to(logits.device)).tolist()
     for numbers, found in zip(together.values(), tokens, strict=True):
         yield from zip(numbers, found, strict=False)
 
 
-def _reached(logits: torch.Tensor, distributions: Sequence[tuple[int, float, float]]) -> torch.Tensor:
-    """Cumulative probabilities, up to a factor, of each row with a temperature and a top-p."""
+def _probabilities(logits: torch.Tensor, distributions: Sequence[tuple[int, float, float]]) -> torch.Tensor:
+    """Probabilities, up to a factor, of each row with a temperature and a top-p."""
     rows, temperatures, shares = (list(column) for column in zip(*distributions, strict=True))
     if rows != list(range(len(logits))):
         logits = logits[rows]
-    probabilities = torch.softmax(logits / logits.new_tensor(temperatures)[:, None], -1)
+    if set(temperatures) != {1.0}:
+        logits = logits / logits.new_tensor(temperatures)[:, None]
+    probabilities = torch.softmax(logits, -1)
     cut = [place for place, share in enumerate(shares) if share < 1]
     if cut:
         probabilities[cut] = _nucleus(probabilities[cut], logits.new_tensor(shares)[cut])
-    return probabilities.cumsum(-1, dtype=torch.float64)
+    return probabilities
+
+
+def _at_shares(probabilities: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """The tokens at these shares of each row's distribution, ``rows x shares``: first their blocks, then within these.
+
+    Sums of blocks are several times as fast as a running sum over the vocabulary.
+    """
+    rows, vocabulary = probabilities.shape
+    blocks = pad(probabilities, (0, -vocabulary % _BLOCK)).view(rows, -1, _BLOCK)
+    sums = blocks.sum(-1)
+    block, rest = _place(sums, shares)
+    within = blocks[torch.arange(rows, device=block.device)[:, None], block]
+    place, _ = _place(within.flatten(0, 1), rest.flatten()[:, None])
+    return block * _BLOCK + place.view_as(block)
+
+
+def _place(weights: torch.Tensor, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where in each row its weights sum up to a share of their sum, and the share of that weight that is below."""
+    reached = weights.cumsum(-1, dtype=torch.float64)
+    wanted = shares.clamp(max=_BELOW_ONE) * reached[:, -1:]
+    place = torch.searchsorted(reached, wanted, right=True)
+    own = weights.gather(-1, place).double()
+    return place, ((wanted - (reached.gather(-1, place) - own)) / own).clamp(min=0.0)
 
 
 def _nucleus(probabilities: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
