@@ -31,6 +31,7 @@ import numpy as np
 import yaml
 from scipy.stats import bootstrap
 
+MOST_STEPS, WARMUP_STEPS = 200, 3  # of stage 2, which its minutes end before
 REASONING, VERDICT_ONLY = "cor-brief", "verdict-only"
 BASELINE = "sft+grpo"
 FAMILIES = ["sums", "sorting", "ending", "contains", "case"]
@@ -143,9 +144,9 @@ def train(cell: Cell, seed: int, out: Path, data: Path, given: argparse.Namespac
         )
     run = out / f"grpo-{cell.template}-{cell.group}-{'format' if cell.format_only else 'right'}-{seed}"
     rmr1("grpo", "--data", data / "train.jsonl", "--model", model, "--run", run, "--seed", seed, *settings(
-        template=cell.template, group=cell.group, pairs_per_step=8, rollouts=4, micro_batch_size=8, slots=64, max_tokens=160,
-        epochs=20, learning_rate=given.grpo_rate, max_minutes=round(left, 2), held_out_share=0,
-        evaluations=0, checkpoint_minutes=3, save_total_limit=1,
+        template=cell.template, group=cell.group, pairs_per_step=8, rollouts=given.rollouts, micro_batch_size=32, slots=64,
+        max_tokens=160, max_steps=MOST_STEPS, warmup=WARMUP_STEPS / MOST_STEPS, learning_rate=given.grpo_rate,
+        max_minutes=round(left, 2), held_out_share=0, evaluations=0, checkpoint_minutes=3, save_total_limit=1,
     ))  # fmt: skip
     return run, used + sum(step_seconds(run))
 
@@ -189,6 +190,7 @@ def main() -> None:
     arguments.add_argument("--pairs", type=int, default=200, help="held-out pairs")
     arguments.add_argument("--seconds-per-step", type=float, default=5.0, help="of stage 1, for its first run")
     arguments.add_argument("--grpo-rate", type=float, default=5e-6)
+    arguments.add_argument("--rollouts", type=int, default=16, help="of each comparison")
     arguments.add_argument("--out", type=Path, default=Path("runs/ablation"))
     given = arguments.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
