@@ -7,7 +7,8 @@ import pytest
 
 from rmr1.config import SftConfig
 from rmr1.engines.hf.model import hf_folder, load_causal_lm, published_type, read_card
-from rmr1.errors import DataError, ModelNotFoundError
+from rmr1.errors import ConfigError, DataError, ModelNotFoundError
+from rmr1.prompts import load_template
 from rmr1.training import TrainingTask, train_sft
 from tests.support.tiny_model import write_tiny_model, write_traces
 from tests.support.training import Memory
@@ -34,6 +35,15 @@ def changed(folder, model):
     before = load_causal_lm(str(folder / "tiny"))[0].state_dict()
     after = load_causal_lm(str(model))[0].state_dict()
     return {name for name in before if not before[name].equal(after[name])}
+
+
+def test_a_template_that_is_not_that_of_the_traces_is_refused(folder):
+    written = load_template("cor")
+    (folder / "run.json").write_text(
+        json.dumps({"identity": {"template": written.name, "template_sha256": written.sha256}})
+    )
+    with pytest.raises(ConfigError, match='answer the prompt "cor", and template is "cor-brief"; train with --set'):
+        train(folder, template="cor-brief")
 
 
 @pytest.mark.slow

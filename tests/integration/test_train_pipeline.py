@@ -127,6 +127,13 @@ def test_every_shipped_recipe_loads():
         assert {stage.model for stage in (recipe.sft, recipe.grpo) if stage} == {recipe.model}
 
 
+def test_a_recipe_does_not_depend_on_the_environment(monkeypatch):
+    file = find_recipe("train", "qwen2.5-7b-instruct")
+    before = load_train_recipe(file)
+    monkeypatch.setenv("RMR1_SEED", "5")
+    assert load_train_recipe(file) == before
+
+
 @pytest.mark.parametrize(
     ("size", "instruct", "distilled"), [("7b", 1e-6, 1e-6), ("14b", 7e-7, 1e-6), ("32b", 5e-7, 8e-7)]
 )

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 from rmr1.cli.main import app
-from rmr1.config import EngineConfig, GrpoConfig, JudgeConfig, SftConfig, load_config
+from rmr1.config import DistillConfig, EngineConfig, GrpoConfig, JudgeConfig, SftConfig, load_config
 from rmr1.engines.resolve import ENGINES
 from rmr1.prompts import template_names
 from rmr1.verdict import RULES, problems
@@ -132,12 +132,17 @@ def test_every_configuration_key_is_listed_with_its_default(heading: str, kind: 
             assert (tuple(value) if isinstance(value, list) else value) == field.default, name
 
 
-@pytest.mark.parametrize(("name", "kind"), [("sft.md", SftConfig), ("grpo.md", GrpoConfig)])
-def test_every_key_of_a_training_is_listed_with_its_default(name: str, kind: type[BaseModel]) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"), [("sft.md", SftConfig), ("grpo.md", GrpoConfig), ("distill.md", DistillConfig)]
+)
+def test_every_key_of_a_job_is_listed_with_its_default(name: str, kind: type[BaseModel]) -> None:
     listed = rows(section(name, "Settings"))
     defaults = dict(flattened(kind))
     assert set(listed) == set(defaults)
     for key, default in defaults.items():
+        if isinstance(default, EngineConfig):
+            assert "configuration.md#engines" in listed[key]
+            continue
         value = yaml.safe_load(listed[key].strip("`"))
         value = tuple(value) if isinstance(default, tuple) else float(value) if isinstance(default, float) else value
         assert value == default, key
@@ -145,7 +150,7 @@ def test_every_key_of_a_training_is_listed_with_its_default(name: str, kind: typ
 
 def flattened(kind: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, object]]:
     for name, field in kind.model_fields.items():
-        if isinstance(field.default, BaseModel):
+        if isinstance(field.default, BaseModel) and not isinstance(field.default, EngineConfig):
             yield from flattened(type(field.default), f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", field.default

@@ -1,6 +1,7 @@
 """Export of a small random model: files, folders, cards, and what is refused."""
 
 import json
+import shutil
 
 import pytest
 
@@ -170,6 +171,18 @@ def test_what_cannot_be_written_is_named(folder, base, tmp_path):
     (other / "config.json").write_text('{"model_type": "gemma2"}')
     with pytest.raises(ModelNotFoundError, match="gemma2"):
         export_model(ExportTask(str(other), tmp_path / "x.gguf", base=base))
+
+
+def test_no_path_of_this_machine_is_written(folder, base, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(folder, model)
+    ModelCard(str(tmp_path / "Base-7B"), str(tmp_path / "mine.txt"), gguf=str(base)).write(model)
+    published = ModelCard("Base-7B", "mine.txt")
+    written = export_model(ExportTask(str(model), tmp_path / "x.gguf"))
+    assert (written.card, read_gguf_card(written.path)) == (published, published)
+    copied = export_model(ExportTask(str(model), tmp_path / "judge", format="hf"))
+    assert read_card(copied.path) == published
+    assert str(tmp_path) not in "".join(path.read_text() for path in copied.path.glob("*.[jm][sd]*"))
 
 
 def test_a_folder_with_a_model_card(folder, tmp_path):

@@ -15,7 +15,9 @@ from rmr1.training.export.job import Format, WeightType
 
 
 def export(
-    source: Annotated[str, typer.Argument(help="A run of rmr1 sft, a Hugging Face folder, or a catalogue name.")],
+    source: Annotated[
+        str, typer.Argument(help="A run of rmr1 sft or grpo, a Hugging Face folder, or a catalogue name.")
+    ],
     out: Annotated[Path, typer.Option(help="The GGUF file or the folder to write.")],
     kind: Annotated[str, typer.Option("--format", help="gguf, for llama.cpp, or hf, a folder to publish.")] = "gguf",
     weight_type: Annotated[str, typer.Option("--type", help="Weights of a GGUF file: f16 or q8_0.")] = "f16",

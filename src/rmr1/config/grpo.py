@@ -95,7 +95,7 @@ class GrpoConfig(TrainerConfig):
     )
     max_tokens: Annotated[int, Field(ge=1, description="Longest judgement; what is longer is cut")] = 1024
     temperature: Annotated[float, Field(gt=0, description="Temperature of the rollouts")] = 1.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1, description="Share of the probability that is drawn from")] = 1.0
     loss: Annotated[
         Literal["token-mean", "sequence-mean"],
         Field(description="Mean over all tokens of a step, or over each rollout's tokens and then over rollouts"),

@@ -76,9 +76,7 @@ class JudgeConfig(BaseModel):
     system_role: Literal["system", "merge"] = "system"
     logprobs: Annotated[
         bool | None,
-        Field(
-            description="Ask for the probability of A and B at the verdict; the embedded engine does where not given"
-        ),
+        Field(description="Ask for the probability of A and B at the verdict; llamacpp and hf do where not given"),
     ] = None
     concurrency: Annotated[int, Field(ge=1, description="Requests under way at a server")] = 16
 

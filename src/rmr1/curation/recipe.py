@@ -230,13 +230,24 @@ class DataRecipe(BaseModel):
 
 
 def load_recipe(
-    file: Path | None, *, settings: Iterable[str] = (), flags: Mapping[str, Any] | None = None
+    file: Path | None,
+    *,
+    settings: Iterable[str] = (),
+    flags: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> DataRecipe:
     """Build a recipe from a YAML file, ``--set`` and flags; of the environment only what names a key of recipes counts.
+
+    Args:
+        file: The recipe, or None for its defaults.
+        settings: See ``load_config``.
+        flags: Likewise.
+        environment: Variables to read, ``os.environ`` by default.
 
     Raises:
         ConfigError: A key is unknown or a value is wrong.
     """
     keys = tuple(f"RMR1_{key.upper()}" for key in DataRecipe.model_fields)
-    environment = {name: text for name, text in os.environ.items() if name.partition("__")[0] in keys}
-    return load_config(DataRecipe, file=file, settings=settings, flags=flags, environment=environment)
+    variables = os.environ if environment is None else environment
+    known = {name: text for name, text in variables.items() if name.partition("__")[0] in keys}
+    return load_config(DataRecipe, file=file, settings=settings, flags=flags, environment=known)

@@ -85,10 +85,10 @@ class TrainRecipe(BaseModel):
 def _data(value: Any) -> Any:
     """A recipe of ``rmr1 data`` by name, or one that changes some keys of a named ``base``."""
     if isinstance(value, str):
-        return load_recipe(find_recipe("data", value)).model_dump()
+        return load_recipe(find_recipe("data", value), environment={}).model_dump()
     if isinstance(value, dict) and "base" in value:
         changes = {key: changed for key, changed in value.items() if key != "base"}
-        return {**load_recipe(find_recipe("data", value["base"])).model_dump(), **changes}
+        return {**load_recipe(find_recipe("data", value["base"]), environment={}).model_dump(), **changes}
     return value
 
 

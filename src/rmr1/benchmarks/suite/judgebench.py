@@ -7,7 +7,7 @@ Hub: ``ScalerLab/JudgeBench``, splits ``gpt`` (350 pairs by GPT-4o) and ``claude
 Each pair is judged in both orders; +1 for each right one, -1 for each wrong one, nothing without a verdict; a pair is right if
 the sum is above 0. The leaderboard shows the GPT-4o pairs.
 
-The revision is to be pinned in ``HUB`` by whoever has checked the sizes against the hub.
+The revision in ``HUB`` is not pinned; the sizes are checked at each run instead.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ Of the twelve metrics of the authors, two are accuracies of comparisons, and the
 judge agrees with (ties are left out), and the share of sampled pairs of a right and a wrong answer. The ten others rank models,
 or 32 answers of one prompt, by scores that comparisons do not give.
 
-The revisions are to be pinned by whoever has checked the sizes against the hub; the sizes here are not checked yet.
+The revisions in ``HUB`` are not pinned, and the sizes have not been compared with the hub's.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ A section is the mean of its subsets weighted by their sizes, except that math-p
 together, although it has 447 pairs. The score is the plain mean of the sections. The authors' code for judges that write takes
 the first of [[A]] and [[B]] that it looks for, in this order, and gives half a point where it finds neither.
 
-The revision is to be pinned in ``HUB`` by whoever has checked the sizes against the hub; that could not be done where this was
-written, so the sizes are checked at each run instead.
+The revision in ``HUB`` is not pinned; the sizes are checked at each run instead.
 """
 
 from __future__ import annotations

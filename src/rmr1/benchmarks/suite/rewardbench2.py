@@ -10,7 +10,7 @@ prompt wrong, and a comparison without a verdict is a tie, so that a judge which
 authors' code. The subset *Ties* (102 prompts with many right responses) asks how far apart pointwise scores lie, which
 comparisons cannot tell: it is left out.
 
-The revision is to be pinned in ``HUB`` by whoever has checked the sizes against the hub.
+The revision in ``HUB`` is not pinned; the sizes are checked at each run instead.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ three, and the total is the mean of four domains.
 The released code of RM-R1 reads one of its nine result files for another: cell (0,1) holds the results of (0,2), (1,2) those of
 (1,0), and (2,0) those of (2,1). Hard, easy, the domains and the total of the paper's tables inherit it; ``rm-r1`` repeats it.
 
-The revision is to be pinned in ``HUB`` by whoever has checked the sizes against the hub.
+The revision in ``HUB`` is not pinned; the sizes are checked at each run instead.
 """
 
 from __future__ import annotations

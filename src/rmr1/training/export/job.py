@@ -26,7 +26,7 @@ class ExportTask:
     """What to export, and as what.
 
     Args:
-        source: A run of ``rmr1 sft``, a Hugging Face folder, or a catalogue name.
+        source: A run of ``rmr1 sft`` or ``rmr1 grpo``, a Hugging Face folder, or a catalogue name.
         out: The file or folder to write.
         format: "gguf" for llama.cpp, "hf" for a Hugging Face folder.
         type: Type of the weights of a GGUF file.
@@ -70,6 +70,7 @@ def export_model(task: ExportTask) -> Exported:
         MissingExtraError: A library is not installed.
     """
     source = _open(task.source)
+    card = _published(source.card)
     if task.out.exists() and not task.replace:
         raise ConfigError(f"--out {task.out}: exists; pass --replace, or name another")
     task.out.parent.mkdir(parents=True, exist_ok=True)
@@ -77,10 +78,10 @@ def export_model(task: ExportTask) -> Exported:
         if task.format == "gguf":
             from rmr1.training.export.gguf_file import write_gguf
 
-            write_gguf(source.folder, _base_gguf(task, source.card), unfinished, task.type, source.card)
+            write_gguf(source.folder, _base_gguf(task, source.card), unfinished, task.type, card)
         else:
-            _write_folder(source, unfinished)
-    return Exported(task.out, task.format, _size(task.out), source.card)
+            _write_folder(source, card, unfinished)
+    return Exported(task.out, task.format, _size(task.out), card)
 
 
 def _open(name: str) -> _Source:
@@ -90,6 +91,16 @@ def _open(name: str) -> _Source:
     if folder.name != "model" or not (run / "run.json").is_file():
         return _Source(folder, card)
     return _Source(folder, card, _json(run / "run.json").get("identity", {}), _json(run / "results.json"))
+
+
+def _published(card: ModelCard) -> ModelCard:
+    """The card without paths: where things lay on this machine is nobody else's business."""
+    return ModelCard(_last_part(card.base), card.template and _last_part(card.template), card.think)
+
+
+def _last_part(name: str) -> str:
+    path = Path(name).expanduser()
+    return path.name if path.is_absolute() or name.startswith(".") or path.exists() else name
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -134,14 +145,13 @@ def _aside(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_folder(source: _Source, target: Path) -> None:
+def _write_folder(source: _Source, card: ModelCard, target: Path) -> None:
     target.mkdir()
     for path in sorted(source.folder.iterdir()):
         if path.is_file() and path.suffix in _MODEL_FILES:
             shutil.copyfile(path, target / path.name)
-    # Where the base lay on this machine is nobody else's business.
-    ModelCard(source.card.base, source.card.template, source.card.think).write(target)
-    write_model_card(target, source.card, source.identity, source.results)
+    card.write(target)
+    write_model_card(target, card, source.identity, source.results)
 
 
 def _size(path: Path) -> int:

@@ -13,6 +13,7 @@ from rmr1.catalogue import find_model
 from rmr1.engines.hf.model import ModelCard
 
 _DATA = ("data_sha256", "held_out_sha256", "held_out_share")
+_DATA_OF = {"sft": "Traces of judgements,", "grpo": "Pairs with labels,"}
 _NOT_A_SETTING = (*_DATA, "job", "model", "model_fingerprint", "template", "think")
 
 
@@ -21,7 +22,7 @@ def write_model_card(folder: Path, card: ModelCard, identity: Mapping[str, Any],
 
     Args:
         folder: The exported folder.
-        card: What the judge comes from, and how it wants to be asked.
+        card: What the judge comes from, without paths, and how it wants to be asked.
         identity: That of the run that trained it, from its ``run.json``; empty where it is not known.
         results: Its ``results.json``.
     """
@@ -37,7 +38,7 @@ def _front_matter(card: ModelCard) -> str:
     }
     if entry is not None:
         fields |= {"license": entry.licence.lower(), "base_model": entry.hub.repository}
-    elif card.base.count("/") == 1 and not card.base.startswith((".", "~", "/")):
+    elif card.base.count("/") == 1:
         fields["base_model"] = card.base
     return f"---\n{yaml.safe_dump(fields, sort_keys=False)}---\n\n"
 
@@ -53,7 +54,11 @@ def _body(folder: Path, card: ModelCard, identity: Mapping[str, Any], results: M
     if identity:
         data = {name: identity[name] for name in _DATA if identity.get(name) is not None}
         recipe = {name: value for name, value in identity.items() if name not in _NOT_A_SETTING}
-        parts += ["## Data\n", "Traces of judgements, by the SHA-256 of their file.\n", _table(data)]
+        parts += [
+            "## Data\n",
+            f"{_DATA_OF.get(str(identity.get('job')), 'Known')} by the SHA-256 of the file.\n",
+            _table(data),
+        ]
         parts += ["## Recipe\n", _table(recipe)]
     else:
         parts += ["## Data and recipe\n", "Not known: this folder is not part of a training run.\n"]
@@ -62,12 +67,7 @@ def _body(folder: Path, card: ModelCard, identity: Mapping[str, Any], results: M
 
 
 def _base(card: ModelCard) -> str:
-    # A path says nothing to others, but for its last part.
-    return (
-        f"`{Path(card.base).name if card.base.startswith(('/', '~', '.')) else card.base}`"
-        if card.base
-        else "a model unknown"
-    )
+    return f"`{card.base}`" if card.base else "a model unknown"
 
 
 def _asked(card: ModelCard) -> str:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from rmr1.config import SftConfig
 from rmr1.engines.hf.model import hf_folder
-from rmr1.errors import DataError
+from rmr1.errors import ConfigError, DataError
+from rmr1.prompts import load_template
 from rmr1.training.listener import SftListener
 from rmr1.training.machine import check_batch, look_at_machine
 from rmr1.training.runs import TrainingResult, TrainingTask, card_of, identity_of, run_once
@@ -31,17 +32,18 @@ def train_sft(task: TrainingTask, config: SftConfig, listener: SftListener) -> T
 
     Raises:
         DataError: The traces cannot be read, or none fits ``max_length``.
-        ConfigError: The configuration does not fit the machine.
+        ConfigError: The configuration does not fit the machine, or its template is not that of the traces.
         ModelNotFoundError: There is no such model.
         RunError: The run's directory is in use, or is another run's.
         MissingExtraError: A library is not installed.
         KeyboardInterrupt: The user interrupted; a checkpoint was written.
     """
+    template = _template(task.data.parent / "run.json", config.template)
     training, held = _read(task, config)
     folder = hf_folder(config.model.removeprefix("hf/"), listener.say)
     machine = look_at_machine(config, packing=config.packing)
     check_batch(config.batch_size, config.micro_batch_size, machine)
-    card = card_of(config, folder, config.template or _template_of(task.data.parent / "run.json"))
+    card = card_of(config, folder, template)
     identity = {**identity_of("sft", task, config, machine, folder, card), "packing": machine.packing}
 
     def train(job: TrainingJob) -> tuple[Mapping[str, Any], int]:
@@ -62,10 +64,16 @@ def _read(task: TrainingTask, config: SftConfig) -> tuple[list[Trace], list[Trac
     return training, held[: config.held_out_most]
 
 
-def _template_of(manifest: Path) -> str | None:
-    """The template with which the run that wrote the traces made its prompts."""
+def _template(manifest: Path, wanted: str | None) -> str | None:
+    """The template that is wanted, else that of the run which wrote the traces; a judge is asked as its traces were."""
     try:
-        template = json.loads(manifest.read_text(encoding="utf-8"))["identity"].get("template")
-    except (OSError, ValueError, KeyError, AttributeError):
-        return None
-    return template if isinstance(template, str) else None
+        written = json.loads(manifest.read_text(encoding="utf-8"))["identity"]
+        name, sha256 = written.get("template"), written.get("template_sha256")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return wanted
+    if wanted and sha256 and load_template(wanted).sha256 != sha256:
+        raise ConfigError(
+            f'{manifest}: these traces answer the prompt "{name}", and template is "{wanted}"; train with --set template={name}, '
+            f"or write traces with rmr1 distill --template {wanted}"
+        )
+    return wanted or (name if isinstance(name, str) else None)
