@@ -53,7 +53,8 @@ def rollouts(monkeypatch):
 
     def write(self, prompts, samplings):
         completions = []
-        for place, ((shown, number), prompt) in enumerate(zip(self._asked, prompts, strict=True)):
+        for place, (rollout, prompt) in enumerate(zip(self._asked, prompts, strict=True)):
+            shown, number = rollout.shown, rollout.number
             wrong = "B" if shown.gold == "A" else "A"
             mixed = shown.pair_id in ("p0", "p1")
             letter = (shown.gold if (number + (shown.order == "ba")) % 2 else wrong) if mixed else shown.gold
@@ -83,6 +84,18 @@ def advantages(seen, group):
     rewards = torch.tensor([reward for _, _, reward in seen]).view(-1, group)
     centred = rewards - rewards.mean(dim=1, keepdim=True)
     return (centred / (rewards.std(dim=1, keepdim=True) + 1e-6)).view(-1)
+
+
+def test_a_pair_that_comes_twice_in_a_step_is_drawn_anew(folder, rollouts, monkeypatch):
+    scripted, seeds = VerdictTrainer.write, []
+
+    def write(self, prompts, samplings):
+        seeds.extend(sampling.seed for sampling in samplings)
+        return scripted(self, prompts, samplings)
+
+    monkeypatch.setattr(VerdictTrainer, "write", write)
+    train(folder, "twice", pairs_per_step=2 * PAIRS, epochs=2)
+    assert len(set(seeds)) == len(seeds) == 2 * PAIRS * 4
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from rmr1.engines.hf.model import hf_folder, load_causal_lm, published_type, rea
 from rmr1.errors import ConfigError, DataError, ModelNotFoundError
 from rmr1.prompts import load_template
 from rmr1.training import TrainingTask, train_sft
-from tests.support.tiny_model import write_tiny_model, write_traces
+from tests.support.tiny_model import tiny_tokenizer, write_tiny_model, write_traces
 from tests.support.training import Memory
 
 pytest.importorskip("trl", reason="the train extra is not installed")
@@ -104,17 +104,28 @@ def test_packing_and_micro_batches_change_neither_loss_nor_gradient(folder):
 
 
 @pytest.mark.slow
+def test_a_chat_template_that_opens_a_think_block_is_looked_at(folder):
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template += "{% if add_generation_prompt %}<think>\n{% endif %}"
+    tokenizer.save_pretrained(folder / "tiny")
+    assert read_card(train(folder, max_steps=1).model).think == "open"
+
+
+@pytest.mark.slow
 def test_template_and_base_go_into_the_card(folder):
     (folder / "run.json").write_text(json.dumps({"identity": {"template": "cor-compact"}}))
     result = train(folder, max_steps=1)
     card = read_card(result.model)
-    assert (card.template, card.base) == ("cor-compact", str(folder / "tiny"))
+    assert (card.template, card.base, card.think) == ("cor-compact", str(folder / "tiny"), "closed")
     assert hf_folder(str(result.run)) == result.model
 
 
 def test_traces_that_do_not_fit_and_a_model_that_is_not_there(folder):
     with pytest.raises(DataError, match="every trace is longer than max_length 20; raise it"):
         train(folder, max_length=20)
+    write_tiny_model(folder / "tiny", max_position_embeddings=16)
+    with pytest.raises(DataError, match="longer than the model's context of 16; take a model"):
+        train_sft(TrainingTask(folder / "traces.jsonl"), SftConfig(model=str(folder / "tiny")), Memory())
     with pytest.raises(ModelNotFoundError, match="nope: not a model folder"):
         train_sft(TrainingTask(folder / "traces.jsonl"), SftConfig(model="nope"), Memory())
     (folder / "empty").mkdir()

@@ -127,6 +127,25 @@ def test_every_shipped_recipe_loads():
         assert {stage.model for stage in (recipe.sft, recipe.grpo) if stage} == {recipe.model}
 
 
+def test_an_empty_stage_is_a_stage_with_its_defaults(tmp_path):
+    file = tmp_path / "recipe.yaml"
+    file.write_text(
+        "model: m\ndata: {sources: [{path: x.jsonl}]}\ndistill: {teacher: program/curriculum}\nsft: {}\ngrpo: {}\n"
+    )
+    recipe = load_train_recipe(file)
+    assert (recipe.sft.model, recipe.grpo.model) == ("m", "m")
+
+
+def test_a_launched_stage_gets_no_settings_of_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("RMR1_SEED", "3")
+    monkeypatch.setenv("RMR1_CACHE", str(tmp_path))
+    launcher = tmp_path / "launcher.py"
+    launcher.write_text(
+        "import os, sys\nsys.exit('RMR1_SEED' in os.environ or os.environ['RMR1_CACHE'] != os.path.dirname(__file__))"
+    )
+    launch([sys.executable, str(launcher)], "sft", {}, tmp_path / "traces.jsonl", tmp_path / "sft")
+
+
 def test_a_recipe_does_not_depend_on_the_environment(monkeypatch):
     file = find_recipe("train", "qwen2.5-7b-instruct")
     before = load_train_recipe(file)

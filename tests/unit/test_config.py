@@ -44,6 +44,10 @@ def test_on_and_off_are_words_wherever_they_stand(tmp_path):
     ("layers", "message"),
     [
         ({"settings": ["vote=4"]}, '--set vote: unknown key "vote"; the keys are model, engine'),
+        (
+            {"settings": ["engine.slot=4"]},
+            '--set engine.slot: unknown key "engine.slot"; the keys are base_url, api_key_env',
+        ),
         ({"settings": ["votes"]}, "expected key=value"),
         ({"settings": ["votes=many"]}, "--set votes: votes: Input should be a valid integer"),
         ({"settings": ["seed.x=1", "votes=2"]}, "seed"),

@@ -2,7 +2,7 @@
 
 from rmr1.config.distill import BatchConfig, DistillConfig
 from rmr1.config.grpo import GrpoConfig, VllmConfig
-from rmr1.config.load import load_config
+from rmr1.config.load import is_setting, load_config
 from rmr1.config.models import EngineConfig, JudgeConfig, OrderPolicy
 from rmr1.config.prices import Prices, cost, parse_prices
 from rmr1.config.recipes import find_recipe, recipe_names
@@ -23,6 +23,7 @@ __all__ = [
     "VllmConfig",
     "cost",
     "find_recipe",
+    "is_setting",
     "load_config",
     "parse_prices",
     "recipe_names",

@@ -88,17 +88,22 @@ def _from_file(file: Path | None) -> list[tuple[str, Any, str]]:
 
 def _flatten(content: Mapping[Any, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
     for key, value in content.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:  # an empty one means that there is such a part, with its defaults
             yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def is_setting(variable: str) -> bool:
+    """Whether an environment variable is read as a setting."""
+    return variable.startswith(_PREFIX) and variable not in _NOT_CONFIGURATION
 
 
 def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, Any, str]]:
     return [
         (name.removeprefix(_PREFIX).lower().replace("__", "."), _value(text, name), name)
         for name, text in sorted(environment.items())
-        if name.startswith(_PREFIX) and name not in _NOT_CONFIGURATION
+        if is_setting(name)
     ]
 
 
@@ -128,13 +133,25 @@ def _put(values: dict[str, Any], key: str, value: Any, origin: str) -> None:
     values[last] = value
 
 
+def _keys_beside(kind: type[BaseModel], key: str) -> Iterable[str]:
+    """The keys that are known where an unknown one stands."""
+    *path, _ = key.split(".")
+    fields = kind.model_fields
+    for part in path:
+        default = fields[part].default if part in fields else None
+        if not isinstance(default, BaseModel):
+            return kind.model_fields
+        fields = type(default).model_fields
+    return fields
+
+
 def _explain(kind: type[BaseModel], error: ValidationError, origins: Mapping[str, str]) -> str:
     lines = []
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"])
         where = origins.get(key, "configuration")
         if problem["type"] == "extra_forbidden":
-            lines.append(f'{where}: unknown key "{key}"; the keys are {", ".join(kind.model_fields)}')
+            lines.append(f'{where}: unknown key "{key}"; the keys are {", ".join(_keys_beside(kind, key))}')
         else:
             message = problem["msg"].removeprefix("Value error, ")
             lines.append(f"{where}: {key}: {message}" if key else message)

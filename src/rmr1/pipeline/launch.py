@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from rmr1.config import is_setting
 from rmr1.errors import TrainingError
 
 
@@ -31,8 +33,12 @@ def launch(command: Sequence[str], stage: str, config: Mapping[str, Any], data: 
     recipe.write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
     # torchrun has options that begin with --run, and takes a bare --run for one of them.
     arguments = [stage, "--recipe", str(recipe), "--data", str(data), "--run-directory", str(run)]
+    # The recipe says it all: settings of the environment would make another run of it.
+    environment = {name: text for name, text in os.environ.items() if not is_setting(name)}
     try:
-        ended = subprocess.run([*command, "-m", "rmr1.cli.main", *arguments], stdout=sys.stderr, check=False)
+        ended = subprocess.run(
+            [*command, "-m", "rmr1.cli.main", *arguments], stdout=sys.stderr, check=False, env=environment
+        )
     except FileNotFoundError as error:
         raise TrainingError(
             f"launch: no command {command[0]!r}; pip install 'rmr1[train]' brings accelerate"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rmr1.engines.hf.model import ModelCard
+from rmr1.engines.hf.text import ChatText
 from rmr1.errors import DataError
 from rmr1.records import Message
 
@@ -49,6 +52,17 @@ def render_chat(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase,
         return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
     except Exception as error:  # jinja raises its own kinds
         raise DataError(f"{what}: the model's chat template refuses the prompt: {error}") from error
+
+
+def settle_think(card: ModelCard, tokenizer: PreTrainedTokenizerBase) -> ModelCard:
+    """The card of a model, with the answer of its chat template where it leaves open whether that opens a think block.
+
+    Raises:
+        EngineError: The tokenizer has no chat template.
+    """
+    if card.think != "auto":
+        return card
+    return replace(card, think="open" if ChatText(tokenizer, card.base).opens_think() else "closed")
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:

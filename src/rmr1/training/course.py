@@ -35,6 +35,7 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
         trainer: The trainer that it follows.
         evaluate: Evaluates what is held out after this many steps; None where nothing is.
         interrupted: Set to end after the step under way, with a checkpoint.
+        over: Whether the last step is done, so that there is nothing to go on with.
         whole: Only after a multiple of so many steps can a training be saved or end before its last step.
         budget_s: Seconds of steps that are left; the training ends after the step that uses them up. None for no limit.
 
@@ -62,11 +63,11 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
         self._describe = describe
         self._began = self._saved = time.monotonic()
         self._seconds = 0.0
-        self._out_of_time = self._over = False
+        self._out_of_time = False
         self._due = False
         self.trainer: Followed | None = None
         self.evaluate: Callable[[int], HeldT] | None = None
-        self.interrupted = False
+        self.interrupted = self.over = False
         self.whole = 1
         self.budget_s: float | None = None
 
@@ -90,7 +91,7 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
         due = (self._save_is_due(now, state.global_step) or self.interrupted) and whole and not last
         control.should_save = self.trainer.agree(due) if self.trainer is not None else due
         control.should_training_stop = control.should_training_stop or (self.interrupted and whole) or last
-        self._over = last
+        self.over = last
 
     def _save_is_due(self, now: float, step: int) -> bool:
         """Whether it is time; a time that comes between two whole steps is remembered."""
@@ -113,7 +114,7 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
         step = self._describe(state.global_step, logs, self._seconds)
         self._record({"kind": "step", **fields(step), "seconds": round(self._seconds, 3)})
         self._listener.stepped(step)
-        if state.global_step in self._evaluate_after or self._over:
+        if state.global_step in self._evaluate_after or self.over:
             self._evaluate_now(state.global_step)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:

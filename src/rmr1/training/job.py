@@ -57,11 +57,11 @@ class TrainingJob:
         """Train from a checkpoint, or from the beginning.
 
         Raises:
-            KeyboardInterrupt: The user interrupted; a checkpoint was written.
+            KeyboardInterrupt: The user interrupted before the last step was done; a checkpoint was written.
         """
         with known_warnings(), self._interruptible(trainer.course):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
-        if trainer.course.interrupted:
+        if trainer.course.interrupted and not trainer.course.over:
             raise KeyboardInterrupt
 
     def find_checkpoint(self) -> tuple[Path | None, int]:

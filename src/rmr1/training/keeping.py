@@ -188,6 +188,6 @@ def merge_adapters(folder: Path, base: Path, dtype: str) -> None:
 
     model, _ = load_causal_lm(str(base), dtype=cast("DType", dtype))
     merged: Any = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+    merged.save_pretrained(folder)  # first: a process that ends here merges again
     for file in folder.glob("adapter_*"):
         file.unlink()
-    merged.save_pretrained(folder)

@@ -75,8 +75,30 @@ def _cpu_is_fast_in_bfloat16() -> bool:
     return bool(torch.cpu._is_amx_tile_supported())
 
 
-def check_batch(batch_size: int, micro_batch_size: int, machine: Machine) -> None:
+def check_launch(machine: Machine) -> None:
+    """Refuse one process that sees several GPUs: it could use them in a way only that the trainers do not support.
+
+    Raises:
+        ConfigError: It does.
+    """
+    import torch
+
+    count = torch.cuda.device_count()
+    if machine.device == "cuda" and machine.processes == 1 and count > 1:
+        raise ConfigError(
+            f"{count} GPUs and one process: begin with accelerate launch --num_processes {count} -m rmr1.cli.main, or take one GPU "
+            f"with CUDA_VISIBLE_DEVICES=0"
+        )
+
+
+def check_batch(batch_size: int, micro_batch_size: int, machine: Machine, name: str = "batch_size") -> None:
     """Refuse a batch that the processes cannot share evenly.
+
+    Args:
+        batch_size: Rows of a step.
+        micro_batch_size: Rows that a process computes at once.
+        machine: With its processes.
+        name: How an error calls the rows.
 
     Raises:
         ConfigError: It is not a multiple of what they compute at once.
@@ -84,6 +106,6 @@ def check_batch(batch_size: int, micro_batch_size: int, machine: Machine) -> Non
     together = min(micro_batch_size, batch_size) * machine.processes
     if batch_size % together:
         raise ConfigError(
-            f"batch_size {batch_size} cannot be shared by {machine.processes} processes with micro_batch_size "
+            f"{name} {batch_size} cannot be shared by {machine.processes} processes with micro_batch_size "
             f"{micro_batch_size}; make it a multiple of {together}"
         )

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rmr1.catalogue import find_model
 from rmr1.config import TrainerConfig
 from rmr1.engines.fingerprint import folder_fingerprint
 from rmr1.engines.hf.model import ModelCard, quiet_transformers, read_card
 from rmr1.runs import RunDirectory, default_run_name
 from rmr1.training.listener import Silence, TrainingListener
-from rmr1.training.machine import Machine
+from rmr1.training.machine import Machine, check_launch
 
 if TYPE_CHECKING:
     from rmr1.training.job import TrainingJob
@@ -77,6 +78,7 @@ def run_once(
         if results is not None:
             listener.say(f"{path} is complete")
         else:
+            check_launch(machine)
             with quiet_transformers():
                 from rmr1.training.job import TrainingJob
 
@@ -88,13 +90,14 @@ def run_once(
 
 
 def card_of(config: TrainerConfig, folder: Path, template: str | None) -> ModelCard:
-    """The card of the model to be: what its base's says, where the configuration leaves it open."""
-    base = read_card(folder)
+    """The card of the model to be: what its base's or the catalogue says, where the configuration leaves it open."""
+    base, entry = read_card(folder), find_model(config.model.removeprefix("hf/"))
+    known = base or (ModelCard("", entry.template, entry.think) if entry else ModelCard(""))
     return ModelCard(
-        base=base.base if base and base.base else config.model,
-        template=template or (base.template if base else None),
-        think=config.think if config.think != "auto" else base.think if base else "auto",
-        gguf=base.gguf if base else None,
+        base=known.base or config.model,
+        template=template or known.template,
+        think=config.think if config.think != "auto" else known.think,
+        gguf=known.gguf,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from rmr1.config import EngineConfig
 from rmr1.engines.fingerprint import folder_fingerprint
-from rmr1.engines.hf.model import hf_folder, load_causal_lm
+from rmr1.engines.hf.model import context_of, hf_folder, load_causal_lm
 from rmr1.errors import ConfigError, EngineError, MissingExtraError
 from rmr1.records import Generation, GenerationRequest, Usage
 
@@ -65,17 +65,15 @@ class HfEngine:
         self._dtype = config.dtype if config.dtype != "auto" else ("float32" if device == "cpu" else "bfloat16")
         self._folder = hf_folder(name)
         model, tokenizer = load_causal_lm(str(self._folder), dtype=self._dtype, device=device)
-        self._model = model.eval()  # type: ignore[no-untyped-call]
+        self._model: Any = model.eval()  # type: ignore[no-untyped-call]
         reason = why_not_run(model)
         if reason is not None:
             raise EngineError(f"{name}: the hf engine cannot run it: {reason}; serve it with vLLM")
-        self._context = min(
-            config.context or model.config.max_position_embeddings, model.config.max_position_embeddings
-        )
+        self._context = min(config.context or context_of(model), context_of(model))
         self._stops = _stop_tokens(model, tokenizer)
         self._text = ChatText(tokenizer, name)
         self.think_open = config.think == "open" or (config.think == "auto" and self._text.opens_think())
-        self._packed = PackedLinears(self._model)
+        self._packed: PackedLinears | None = PackedLinears(self._model)
 
     def identity(self) -> Mapping[str, Any]:
         """The weights by samples of their files, and the settings that change what is written."""
@@ -109,7 +107,7 @@ class HfEngine:
 
     async def aclose(self) -> None:
         """Free the model."""
-        del self._model, self._packed
+        self._model = self._packed = None
 
     def _prepare(self, request: GenerationRequest) -> Writing | Generation:
         if request.grammar is not None:

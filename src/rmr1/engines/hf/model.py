@@ -125,6 +125,12 @@ def load_causal_lm(
     return placed.to(device), tokenizer
 
 
+def context_of(model: PreTrainedModel) -> int:
+    """How many tokens a model can attend to."""
+    positions: int = model.config.max_position_embeddings
+    return positions
+
+
 def published_type(folder: Path) -> DType:
     """The type of a folder's weights, by its ``config.json``; float32 where that does not say."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -143,9 +149,12 @@ def _from_hub(repository: str, say: Callable[[str], None]) -> Path:
     except ImportError as error:
         raise MissingExtraError(f"fetching {repository} from the hub", "hub") from error
     try:
-        return Path(snapshot_download(repository, allow_patterns=_HUB_FILES, local_files_only=True))
+        folder = Path(snapshot_download(repository, allow_patterns=_HUB_FILES, local_files_only=True))
+        if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")):  # else others fetched a part of it
+            return folder
     except OSError:
-        say(f"fetching {repository} from the hub")
+        pass
+    say(f"fetching {repository} from the hub")
     try:
         return Path(snapshot_download(repository, allow_patterns=_HUB_FILES))
     except OSError as error:

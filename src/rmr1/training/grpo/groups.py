@@ -35,6 +35,15 @@ class Group:
     comparisons: tuple[Shown, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One completion of a comparison: the number of its group in the training, and its own among the comparison's."""
+
+    shown: Shown
+    group: int
+    number: int
+
+
 def show(pair: PreferencePair, template: Template, config: GrpoConfig) -> tuple[Shown, ...]:
     """The comparisons of a pair.
 

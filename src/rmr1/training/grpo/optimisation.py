@@ -10,12 +10,12 @@ from typing import Any
 from datasets import Dataset
 
 from rmr1.config import GrpoConfig
-from rmr1.engines.hf.model import ModelCard, load_causal_lm, published_type
+from rmr1.engines.hf.model import ModelCard, context_of, load_causal_lm, published_type
 from rmr1.engines.hf.trial import why_not_run
 from rmr1.errors import ConfigError, DataError
 from rmr1.prompts import Template
 from rmr1.records import PreferencePair
-from rmr1.training.chat_tokens import prompt_tokens
+from rmr1.training.chat_tokens import prompt_tokens, settle_think
 from rmr1.training.course import Course
 from rmr1.training.grpo.arguments import trl_arguments
 from rmr1.training.grpo.groups import Shown, flatten, show, steps_of, training_order
@@ -53,15 +53,19 @@ class Optimisation:
         self._config = config
         self._template = template
         self._folder = folder
-        self._card = card
         self._published = published_type(folder)
         self._model, self._tokenizer = load_causal_lm(str(folder), dtype=job.weights(self._published), attention="sdpa")
+        self._card = settle_think(card, self._tokenizer)
+        self._longest = min(config.max_prompt_tokens, context_of(self._model) - config.max_tokens)
         self._best = -1.0
 
     def run(self, training: list[PreferencePair], held: list[PreferencePair]) -> tuple[Mapping[str, Any], int]:
         """Do what is left to do; gives the results, and the optimiser steps that this process did."""
         job, config = self._job, self._config
         learnt, unseen = self._ask(training, config), self._ask(held, config.model_copy(update={"orders": "both"}))
+        if not learnt.pairs:
+            fix = "raise it" if self._longest == config.max_prompt_tokens else "lower max_tokens"
+            raise DataError(f"the prompt of every pair is longer than {self._limit()}; {fix}")
         steps = steps_of(len(learnt.pairs), config)
         self._tell(learnt, unseen, steps)
         checkpoint, done = job.find_checkpoint()
@@ -87,7 +91,7 @@ class Optimisation:
             [prompt_tokens(each.messages, self._tokenizer, f"pair {each.pair_id}") for each in orders]
             for orders in shown
         ]
-        fits = [max(map(len, orders)) <= config.max_prompt_tokens for orders in prompts]
+        fits = [max(map(len, orders)) <= self._longest for orders in prompts]
         return Asked(
             [orders for orders, fit in zip(shown, fits, strict=True) if fit],
             [orders for orders, fit in zip(prompts, fits, strict=True) if fit],
@@ -96,20 +100,19 @@ class Optimisation:
 
     def _tell(self, learnt: Asked, unseen: Asked, steps: int) -> None:
         config, say = self._config, self._job.listener.say
-        if not learnt.pairs:
-            raise DataError(
-                f"the prompt of every pair is longer than max_prompt_tokens {config.max_prompt_tokens}; raise it"
-            )
         say(
             f"{len(learnt.pairs)} pairs; {steps} steps of {config.rows_per_step} rollouts in groups of {config.group_size}; "
             f"{len(unseen.pairs)} pairs held out"
         )
         dropped = learnt.too_long + unseen.too_long
         if dropped:
-            say(
-                f"{dropped} pairs have prompts longer than max_prompt_tokens {config.max_prompt_tokens} and are left out"
-            )
+            say(f"{dropped} pairs have prompts longer than {self._limit()} and are left out")
         self._job.tell_machine()
+
+    def _limit(self) -> str:
+        if self._longest == self._config.max_prompt_tokens:
+            return f"max_prompt_tokens {self._longest}"
+        return f"the {self._longest} tokens that the model's context leaves"
 
     def _trainer(self, learnt: Asked, unseen: Asked, steps: int) -> VerdictTrainer:
         job, config = self._job, self._config

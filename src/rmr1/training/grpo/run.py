@@ -82,7 +82,7 @@ def _pairs(path: Path) -> list[PreferencePair]:
 
 def _check_groups(config: GrpoConfig, machine: Machine) -> None:
     """A group's rollouts are written and compared on one process."""
-    check_batch(config.rows_per_step, config.micro_batch_size, machine)
+    check_batch(config.rows_per_step, config.micro_batch_size, machine, "the rollouts of a step,")
     if config.rows_per_step // machine.processes % config.group_size:
         raise ConfigError(
             f"pairs_per_step {config.pairs_per_step} cannot be shared by {machine.processes} processes in whole groups; "

@@ -20,7 +20,7 @@ from trl.trainer.utils import split_tensor_dict
 from rmr1.config import GrpoConfig
 from rmr1.records import Sampling
 from rmr1.training.course import Course
-from rmr1.training.grpo.groups import Group, Shown
+from rmr1.training.grpo.groups import Group, Rollout, Shown
 from rmr1.training.grpo.outcomes import Outcome, score
 from rmr1.training.grpo.selection import keep_rows, live_rows, scaled_by_group
 from rmr1.training.grpo.writing import rollout_seed, write
@@ -54,7 +54,7 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
         self._config = config
         self._groups = groups
         self._think_open = think_open
-        self._asked: list[tuple[Shown, int]] = []
+        self._asked: list[Rollout] = []
         self._scored: list[Outcome] = []
         self._outcomes: list[Outcome] = []
         self._computed = 1.0
@@ -71,27 +71,16 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
 
     def reward(self, completions: list[Any], completion_ids: list[list[int]], **_: Any) -> list[float]:
         """TRL's reward function: +1 for the right verdict, else -1. It is called with the rollouts in the order of the inputs."""
-        texts = [completion[0]["content"] for completion in completions]
+        # By the tokens: TRL may have parsed the completions, and their thoughts away.
         self._scored = [
-            self._score(shown, text, ids)
-            for (shown, _), text, ids in zip(self._asked, texts, completion_ids, strict=True)
+            self.outcome(rollout.shown, ids) for rollout, ids in zip(self._asked, completion_ids, strict=True)
         ]
         return [outcome.reward for outcome in self._scored]
 
     def outcome(self, shown: Shown, tokens: list[int]) -> Outcome:
         """Parse a completion."""
-        text: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
-        return self._score(shown, text, tokens)
-
-    def write(self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]) -> list[list[int]]:
-        """Write completions with the model as it is now."""
-        model = self.accelerator.unwrap_model(self.model)
-        with self.accelerator.autocast():
-            return write(model, prompts, samplings, frozenset(self.eos_token_ids), self._config.slots)
-
-    def _score(self, shown: Shown, text: str, tokens: list[int]) -> Outcome:
         return score(
-            text,
+            self._tokenizer.decode(tokens, skip_special_tokens=True),
             pair_id=shown.pair_id,
             order=shown.order,
             gold=shown.gold,
@@ -100,6 +89,12 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
             think_open=self._think_open,
         )
 
+    def write(self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling]) -> list[list[int]]:
+        """Write completions with the model as it is now."""
+        model = self.accelerator.unwrap_model(self.model)
+        with self.accelerator.autocast():
+            return write(model, prompts, samplings, frozenset(self.eos_token_ids), self._config.slots)
+
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """One rollout for each input, scored; of the result, the rows that are to be computed.
 
@@ -107,8 +102,8 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
         comparisons.
         """
         size = self._config.group_size
-        self._asked = [self._rollout(self._groups[row["group"]], number % size) for number, row in enumerate(inputs)]
-        placed = [{"prompt": _turns(shown)} for shown, _ in self._asked]
+        self._asked = [self._rollout(row["group"], number % size) for number, row in enumerate(inputs)]
+        placed = [{"prompt": _turns(rollout.shown)} for rollout in self._asked]
         batch: dict[str, Any] = super()._generate_and_score_completions(placed)
         self._outcomes = gather_object(self._scored) if self.accelerator.num_processes > 1 else self._scored
         if self._config.normalise:
@@ -157,9 +152,9 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
         entropies = [part for _, part in found if part is not None]
         return logprobs, torch.cat(entropies) if entropies else None, None
 
-    def _rollout(self, group: Group, place: int) -> tuple[Shown, int]:
+    def _rollout(self, group: int, place: int) -> Rollout:
         order, number = divmod(place, self._config.rollouts)
-        return group.comparisons[order], number
+        return Rollout(self._groups[group].comparisons[order], group, number)
 
     def _generate_single_turn(
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, *rest: Any, **more: Any
@@ -171,13 +166,13 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
                 return super()._generate_single_turn(  # type: ignore[no-any-return]
                     prompt_ids, images, multimodal_fields, self._config.rollouts, *rest, **more
                 )
-            return self.write(prompt_ids, [self._sampling(*asked) for asked in self._asked]), None
+            return self.write(prompt_ids, [self._sampling(rollout) for rollout in self._asked]), None
         finally:
             self._rollout_s += time.monotonic() - began
 
-    def _sampling(self, shown: Shown, number: int) -> Sampling:
-        config = self._config
-        seed = rollout_seed(config.seed, self.state.global_step, shown.pair_id, shown.order, number)
+    def _sampling(self, rollout: Rollout) -> Sampling:
+        config, shown = self._config, rollout.shown
+        seed = rollout_seed(config.seed, rollout.group, shown.pair_id, shown.order, rollout.number)
         return Sampling(config.temperature, config.top_p, config.max_tokens, seed)
 
     def _selected(self, batch: dict[str, Any]) -> dict[str, Any]:

@@ -23,9 +23,9 @@ _WORTH_SHARING = 2048
 """Tokens of a prompt to save at every step from which on its rollouts attend to it together: that has a price of its own."""
 
 
-def rollout_seed(seed: int, step: int, pair_id: str, order: str, number: int) -> int:
-    """The seed of one rollout."""
-    text = f"{seed}\n{step}\n{pair_id}\n{order}\n{number}"
+def rollout_seed(seed: int, group: int, pair_id: str, order: str, number: int) -> int:
+    """The seed of one rollout, by the number of its group in the training: a pair may come twice in a step."""
+    text = f"{seed}\n{group}\n{pair_id}\n{order}\n{number}"
     return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "big")
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from rmr1.config import SftConfig
-from rmr1.engines.hf.model import ModelCard, load_causal_lm, published_type
+from rmr1.engines.hf.model import ModelCard, context_of, load_causal_lm, published_type
 from rmr1.errors import DataError
-from rmr1.training.chat_tokens import end_of_turn
+from rmr1.training.chat_tokens import end_of_turn, settle_think
 from rmr1.training.course import Course
 from rmr1.training.job import TrainingJob
 from rmr1.training.listener import Held, Step
@@ -42,9 +42,11 @@ class FineTuning:
         published = published_type(folder)
         model, tokenizer = load_causal_lm(str(folder), dtype=job.weights(published), attention=self._attention())
         stop_at(model, end_of_turn(tokenizer))
-        learnt = tokenise(training, tokenizer, config.max_length)
-        unseen = tokenise(held, tokenizer, config.max_length, verdicts=True, think_open=card.think == "open")
-        self._tell(learnt, unseen)
+        card = settle_think(card, tokenizer)
+        longest = min(config.max_length, context_of(model))
+        learnt = tokenise(training, tokenizer, longest)
+        unseen = tokenise(held, tokenizer, longest, verdicts=True, think_open=card.think == "open")
+        self._tell(learnt, unseen, longest)
         rows = Rows(learnt.examples, config, job.machine)
         checkpoint, done = job.find_checkpoint()
         trainer = self._trainer(model, tokenizer, rows, unseen)
@@ -59,15 +61,17 @@ class FineTuning:
         flash = machine.packing and machine.device == "cuda" and has_flash_attention()
         return "flash_attention_2" if flash else "sdpa"
 
-    def _tell(self, learnt: Tokenised, unseen: Tokenised) -> None:
-        longest, say = self._config.max_length, self._job.listener.say
+    def _tell(self, learnt: Tokenised, unseen: Tokenised, longest: int) -> None:
+        say = self._job.listener.say
+        limit = f"max_length {longest}" if longest == self._config.max_length else f"the model's context of {longest}"
         if not learnt.examples:
-            raise DataError(f"every trace is longer than max_length {longest}; raise it")
+            fix = "raise it" if longest == self._config.max_length else "take a model that can attend to more"
+            raise DataError(f"every trace is longer than {limit}; {fix}")
         counts = f"{len(learnt.examples)} traces, {learnt.tokens} tokens, {learnt.supervised} of them learnt"
         say(f"{counts}; {len(unseen.examples)} traces held out")
         dropped = len(learnt.too_long) + len(unseen.too_long)
         if dropped:
-            say(f"{dropped} traces are longer than max_length {longest} and are left out, not cut")
+            say(f"{dropped} traces are longer than {limit} and are left out, not cut")
         self._job.tell_machine()
 
     def _trainer(self, model: Any, tokenizer: Any, rows: Rows, unseen: Tokenised) -> TraceTrainer:
