@@ -29,8 +29,6 @@ from rmr1.engines import create_engine
 from rmr1.prompts import load_template, render
 from rmr1.records import GenerationRequest, Sampling
 
-PEERS = ("rmr1", "hf", "server", "generate")
-
 
 def requests(given: argparse.Namespace) -> list[GenerationRequest]:
     template, sampling = load_template(given.template), Sampling(0.0, 1.0, given.tokens)
@@ -113,6 +111,9 @@ def by_generate(given: argparse.Namespace, asked: list[GenerationRequest]) -> tu
     return time.perf_counter() - began, tokens
 
 
+PEERS = {"rmr1": by_engine, "hf": by_engine, "server": by_server, "generate": by_generate}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
@@ -133,9 +134,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.child:
         asked = requests(given)
-        seconds, tokens = {"rmr1": by_engine, "hf": by_engine, "server": by_server, "generate": by_generate}[
-            given.child
-        ](given, asked)
+        seconds, tokens = PEERS[given.child](given, asked)
         print(json.dumps({"seconds": seconds, "tokens": tokens, "judgements": len(asked)}))
         return
     print("| who | slots | judgements | seconds | judgements/s | written tokens |\n|---|---|---|---|---|---|")

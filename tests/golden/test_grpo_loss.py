@@ -14,7 +14,7 @@ pytest.importorskip("trl", reason="the train extra is not installed")
 
 from rmr1.config import GrpoConfig  # noqa: E402
 from rmr1.engines.hf.model import load_causal_lm  # noqa: E402
-from rmr1.errors import ConfigError  # noqa: E402
+from rmr1.errors import ConfigError, DataError  # noqa: E402
 from rmr1.training import TrainingTask, train_grpo  # noqa: E402
 from rmr1.training.grpo.trainer import VerdictTrainer  # noqa: E402
 from tests.support.engines import answer  # noqa: E402
@@ -96,6 +96,12 @@ def test_a_pair_that_comes_twice_in_a_step_is_drawn_anew(folder, rollouts, monke
     monkeypatch.setattr(VerdictTrainer, "write", write)
     train(folder, "twice", pairs_per_step=2 * PAIRS, epochs=2)
     assert len(set(seeds)) == len(seeds) == 2 * PAIRS * 4
+
+
+def test_a_context_that_leaves_no_room_for_prompts_is_named(folder):
+    write_tiny_model(folder / "tiny", max_position_embeddings=100)
+    with pytest.raises(DataError, match="longer than the 36 tokens that the model's context leaves; lower max_tokens"):
+        train(folder, "short")
 
 
 @pytest.mark.slow

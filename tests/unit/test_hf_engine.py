@@ -238,6 +238,10 @@ def test_a_character_of_several_tokens_is_written_with_the_last_of_them():
     assert [token.text for token in cut] == ["a", "\ufffd"]
 
 
+def test_it_can_be_closed_twice(engine):
+    asyncio.run(engine.aclose())  # the fixture closes it again
+
+
 # choosing
 
 

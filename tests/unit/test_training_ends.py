@@ -41,7 +41,9 @@ def test_an_interruption_in_the_last_step_does_not_throw_the_training_away(tmp_p
 def test_one_process_that_sees_several_gpus_is_told_how_to_begin(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
     check_launch(machine("cpu"))
-    with pytest.raises(ConfigError, match="8 GPUs and one process: begin with accelerate launch --num_processes 8"):
+    with pytest.raises(
+        ConfigError, match="8 GPUs and one process: begin with accelerate launch --multi_gpu --num_processes 8"
+    ):
         check_launch(machine("cuda"))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     check_launch(machine("cuda"))

@@ -86,8 +86,8 @@ def check_launch(machine: Machine) -> None:
     count = torch.cuda.device_count()
     if machine.device == "cuda" and machine.processes == 1 and count > 1:
         raise ConfigError(
-            f"{count} GPUs and one process: begin with accelerate launch --num_processes {count} -m rmr1.cli.main, or take one GPU "
-            f"with CUDA_VISIBLE_DEVICES=0"
+            f"{count} GPUs and one process: begin with accelerate launch --multi_gpu --num_processes {count} -m rmr1.cli.main, "
+            f"or take one GPU with CUDA_VISIBLE_DEVICES=0"
         )
 
 

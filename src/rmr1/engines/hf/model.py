@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -126,9 +127,8 @@ def load_causal_lm(
 
 
 def context_of(model: PreTrainedModel) -> int:
-    """How many tokens a model can attend to."""
-    positions: int = model.config.max_position_embeddings
-    return positions
+    """How many tokens a model can attend to; no limit where its configuration names none."""
+    return getattr(model.config, "max_position_embeddings", None) or sys.maxsize
 
 
 def published_type(folder: Path) -> DType:
