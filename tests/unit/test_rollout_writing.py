@@ -251,7 +251,7 @@ def test_nothing_is_packed_where_one_order_does_not_serve_all_products(model, mo
 
 
 @AS_MEASURED
-@pytest.mark.skipif(not PackedLinears(PACKABLE), reason="torch has no MKL here")
+@pytest.mark.skipif(not PackedLinears(PACKABLE), reason="torch cannot pack weights here")
 @pytest.mark.parametrize("slots", [2, 7, 64])
 @pytest.mark.parametrize("order", [[0], [0, 1, 2, 0], [2, 0, 1] * 4, [1] * 40], ids=str)
 def test_no_bit_depends_on_the_neighbours_where_weights_are_packed(model, slots, order):

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
+_VECTORS = 64
+"""Torch computes so many numbers, or multiples, in vectors alone; what is left over it computes, and rounds, in another way."""
 _forward = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 
 
@@ -50,10 +53,16 @@ def merge(mixed: Tensor, sums: Tensor, part: Tensor, part_sums: Tensor) -> None:
         part: See ``attend``.
         part_sums: Likewise.
     """
-    together = torch.logaddexp(sums, part_sums)
+    together = _log_of_both(sums, part_sums)
     mixed.mul_((sums - together).exp_()[..., None])
     mixed.addcmul_(part.to(mixed.dtype), (part_sums - together).exp_()[..., None])
     sums.copy_(together)
+
+
+def _log_of_both(sums: Tensor, part_sums: Tensor) -> Tensor:
+    """``logaddexp`` that rounds a number alike, whatever is beside it."""
+    flat = (pad(states.reshape(-1), (0, -states.numel() % _VECTORS)) for states in (sums, part_sums))
+    return torch.logaddexp(*flat)[: sums.numel()].view(sums.shape)
 
 
 def merging_type(states: Tensor) -> torch.dtype:

@@ -19,8 +19,8 @@ from torch.nn.functional import pad
 
 from rmr1.prefix.parts import attend, merge
 
-_QUERIES = 8
-"""Blocks of so many queries and more round alike."""
+_QUERIES, _FEWEST = 8, 4
+"""Blocks of so many queries and more round alike; fewer than the second round by where they lie in memory."""
 
 
 @dataclass(eq=False, slots=True)
@@ -93,7 +93,7 @@ class StepAttention:
         layer: Any = module.layer_idx
         rows, heads = len(query), key.shape[1]
         queries = query.reshape(rows, heads, -1, query.shape[-1])
-        mixed, sums = attend(queries, key, value, scale, mask=self._mask)
+        mixed, sums = _attend_alike(queries, key, value, scale, _FEWEST, self._mask)
         mixed = mixed.to(sums.dtype)
         for segment, members in self._shared:
             part, part_sums = _of_segment(queries[members], segment.keys[layer], segment.values[layer], scale)
@@ -109,8 +109,14 @@ def attend_together(queries: Tensor, keys: Tensor, values: Tensor, scale: float)
 
     The kernel takes blocks of queries, and rounds otherwise in a block of few, such as what is left for the last.
     """
+    return _attend_alike(queries, keys, values, scale, _QUERIES)
+
+
+def _attend_alike(
+    queries: Tensor, keys: Tensor, values: Tensor, scale: float, multiple: int, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     count = queries.shape[2]
-    mixed, sums = attend(pad(queries, (0, 0, 0, -count % _QUERIES)), keys, values, scale)
+    mixed, sums = attend(pad(queries, (0, 0, 0, -count % multiple)), keys, values, scale, mask=mask)
     return mixed[:, :, :count], sums[:, :, :count]
 
 

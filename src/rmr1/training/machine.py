@@ -69,10 +69,10 @@ def has_flash_attention() -> bool:
 
 
 def _cpu_is_fast_in_bfloat16() -> bool:
-    """Only matrix units make bfloat16 faster than float32; without them a CPU converts back and forth."""
+    """Whether there are instructions for products in bfloat16; without them a CPU converts back and forth."""
     import torch
 
-    return bool(torch.cpu._is_amx_tile_supported())
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 def check_launch(machine: Machine) -> None:
