@@ -39,7 +39,7 @@ RECIPE = {
         "max_tokens": 8,
         "held_out_share": 0.2,
     },
-    "evaluation": {"limit": 3, "judge": {"max_tokens": 8, "logprobs": False}},
+    "evaluation": {"limit": 3, "limit_before": 2, "judge": {"max_tokens": 8, "logprobs": False}},
 }
 
 
@@ -73,8 +73,12 @@ def test_all_stages_then_nothing_to_do_then_a_pair_of_the_users_own(folder):
     ]
     results = json.loads((folder / "run/results.json").read_text())
     assert list(results["evaluations"]) == ["before training", "after SFT", "after GRPO"]
-    assert {evaluation["judgements"] for evaluation in results["evaluations"].values()} == {6}
+    assert [evaluation["judgements"] for evaluation in results["evaluations"].values()] == [4, 6, 6]
     page = (folder / "run/report.html").read_text()
+    assert (
+        "same 3 held-out pairs, in both orders; no prompt of theirs was trained on. The one before training judges the first 2"
+        in page
+    )
     assert "before training" in page
     assert "after SFT" in page
     assert "Stage 2: reward" in page

@@ -21,6 +21,10 @@ class EvaluationRecipe(BaseModel):
 
     split: Annotated[str, Field(description="The split of the data whose pairs are judged")] = "held_out"
     limit: Annotated[int | None, Field(ge=1, description="Judge the first so many of its pairs")] = None
+    limit_before: Annotated[
+        int | None,
+        Field(ge=1, description="Judge no more than so many before training; of a model that cannot judge, few say it"),
+    ] = None
     judge: Annotated[JudgeConfig, Field(description="How to judge; its model is the one that is trained")] = (
         JudgeConfig()
     )

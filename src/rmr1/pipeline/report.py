@@ -36,9 +36,8 @@ def training_report(
         title: Heading.
         recipe: What the recipe says, of which the short values are shown.
         metrics: ``metrics.jsonl`` of each stage, "sft" and "grpo".
-        evaluations: The same pairs judged at each point, in the order of the training.
+        evaluations: The same pairs judged at each point, in the order of the training; before it, perhaps the first of them only.
     """
-    last = evaluations[-1].result.results
     return TrainingReport(
         title=f"Training: {title}",
         facts=tuple((name, str(value)) for name, value in _facts(recipe)),
@@ -47,7 +46,7 @@ def training_report(
         tables=(comparison_table(evaluations),),
         samples=tuple(_staged(evaluations)),
         notes=(
-            f"Every evaluation judges the same {last['pairs']} held-out pairs, in both orders; no prompt of theirs was trained on.",
+            _judged([evaluation.result.results["pairs"] for evaluation in evaluations]),
             f"The first {_SAMPLES} of them are listed at most.",
             "Ties, disagreement of the two orders among them, and pairs without a valid verdict count as wrong.",
             "Intervals are 95 % Wilson intervals; pairs that share a prompt count as one cluster.",
@@ -68,6 +67,11 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> Table:
         row = (interval(result["by_category"].get(category)) for result in results)
         rows.append((f"Accuracy, {category or 'no category'}", *row))
     return Table("Before and after", ("Figure", *(evaluation.name for evaluation in evaluations)), tuple(rows))
+
+
+def _judged(pairs: Sequence[int]) -> str:
+    said = f"Every evaluation judges the same {pairs[-1]} held-out pairs, in both orders; no prompt of theirs was trained on."
+    return f"{said} The one before training judges the first {pairs[0]} of them." if pairs[0] < pairs[-1] else said
 
 
 def _facts(recipe: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -132,5 +136,6 @@ def _staged(evaluations: Sequence[Evaluation]) -> Iterator[StagedSample]:
     ]
     names = [evaluation.name for evaluation in evaluations]
     for pair_id in list(by_stage[-1])[:_SAMPLES]:
-        if all(pair_id in samples for samples in by_stage):
-            yield StagedSample(tuple((name, samples[pair_id]) for name, samples in zip(names, by_stage, strict=True)))
+        yield StagedSample(
+            tuple((name, samples[pair_id]) for name, samples in zip(names, by_stage, strict=True) if pair_id in samples)
+        )

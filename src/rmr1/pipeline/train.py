@@ -92,7 +92,8 @@ class _Training:
         self._listener.stage("data")
         data = curate(recipe.data, self._listener, out=self._path / "data")
         pairs = data.run / f"{recipe.evaluation.split}.jsonl"
-        evaluations = [self._evaluate("before training", pairs, "before", recipe.evaluation.judge.model)]
+        before = recipe.evaluation.limit_before
+        evaluations = [self._evaluate("before training", pairs, "before", recipe.evaluation.judge.model, before)]
         model = recipe.model
         stages: dict[str, Mapping[str, Any]] = {}
         if recipe.sft is not None and recipe.distill is not None:
@@ -131,11 +132,12 @@ class _Training:
             settings = config.model_dump(mode="json", exclude_unset=True)
             launch(self._recipe.launch, stage, {**settings, "model": config.model}, data, self._path / stage)
 
-    def _evaluate(self, name: str, pairs: Path, folder: str, model: str) -> Evaluation:
+    def _evaluate(self, name: str, pairs: Path, folder: str, model: str, most: int | None = None) -> Evaluation:
         self._listener.stage(f"evaluation {name}")
         evaluation = self._recipe.evaluation
         config = evaluation.judge.model_copy(update={"model": model})
-        task = PairTask(str(pairs), limit=evaluation.limit, run=self._path / folder)
+        limit = min((given for given in (evaluation.limit, most) if given is not None), default=None)
+        task = PairTask(str(pairs), limit=limit, run=self._path / folder)
         with self._listener.judging() as listener:
             result: JobResult = asyncio.run(judge_source(task, config, listener))
         return Evaluation(name, result)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -85,7 +86,8 @@ def _by_onednn(packed: Tensor, weight: Tensor, bias: Tensor | None, input: Tenso
 
 def _intel() -> bool:
     """Whether the processor is Intel's: on others, MKL's products take up to three times as long as oneDNN's."""
-    return "Intel" in getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name", "Intel")
+    capabilities: dict[str, Any] = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return "Intel" in capabilities.get("cpu_name", "Intel")
 
 
 def _serves_any_rows(layer: nn.Linear) -> bool:
