@@ -7,7 +7,7 @@ MKL, or the model is not float32 on a CPU, products are computed as ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import Any
@@ -86,7 +86,7 @@ def _by_onednn(packed: Tensor, weight: Tensor, bias: Tensor | None, input: Tenso
 
 def _intel() -> bool:
     """Whether the processor is Intel's: on others, MKL's products take up to three times as long as oneDNN's."""
-    capabilities: dict[str, Any] = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    capabilities: Mapping[str, Any] = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return "Intel" in capabilities.get("cpu_name", "Intel")
 
 
