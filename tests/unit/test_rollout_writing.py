@@ -3,6 +3,7 @@
 import copy
 import gc
 import re
+import types
 import weakref
 from itertools import islice
 
@@ -211,6 +212,37 @@ def test_no_bit_of_attention_depends_on_how_many_queries_there_are(size):
         some, their_sums = segments.attend_together(queries[:, :, :count], keys, values, 0.2)
         assert torch.equal(some, whole[:, :, :count])
         assert torch.equal(their_sums, sums[:, :, :count])
+
+
+@AS_MEASURED
+@pytest.mark.parametrize("sharing", [1, 2, 3])
+def test_no_bit_of_attention_depends_on_where_a_step_lies_in_memory(sharing):
+    torch.manual_seed(0)
+    states = [torch.randn(8, 2, count, 32) for count in (sharing, 64, 64)]
+    module = types.SimpleNamespace(layer_idx=0)
+    found = []
+    for place in range(9):
+        query, key, value = (torch.empty(state.numel() + 9)[place:][: state.numel()].view_as(state) for state in states)
+        for moved, state in zip((query, key, value), states, strict=True):
+            moved.copy_(state)
+        step = segments.StepAttention(torch.zeros(8, 1, 1, 64), ())
+        found.append(step.attend(module, query.view(8, 2 * sharing, 1, 32), key, value, 0.2))
+    assert all(torch.equal(other, found[0]) for other in found)
+
+
+@AS_MEASURED
+def test_no_bit_of_merged_parts_depends_on_how_many_there_are():
+    torch.manual_seed(0)
+    mixed, part, sums, part_sums = (torch.randn(64, 5, *size) for size in ((32,), (32,), (), ()))
+
+    def merged(count):
+        states = [state[:count].clone() for state in (mixed, sums, part, part_sums)]
+        parts.merge(*states)
+        return states[:2]
+
+    whole = merged(64)
+    for count in range(1, 64):
+        assert all(torch.equal(some, all_of[:count]) for some, all_of in zip(merged(count), whole, strict=True))
 
 
 def test_without_the_kernel_the_same_is_written(model, monkeypatch):

@@ -13,7 +13,7 @@ from rmr1.engines.hf import model as hf_model  # noqa: E402
 from rmr1.errors import ConfigError  # noqa: E402
 from rmr1.training.job import TrainingJob  # noqa: E402
 from rmr1.training.listener import Silence  # noqa: E402
-from rmr1.training.machine import Machine, check_launch  # noqa: E402
+from rmr1.training.machine import Machine, check_launch, look_at_machine  # noqa: E402
 from rmr1.training.runs import card_of  # noqa: E402
 
 
@@ -47,6 +47,16 @@ def test_one_process_that_sees_several_gpus_is_told_how_to_begin(monkeypatch):
         check_launch(machine("cuda"))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     check_launch(machine("cuda"))
+
+
+@pytest.mark.parametrize(("matrix_units", "instructions"), [(False, False), (False, True), (True, False)])
+def test_a_cpu_computes_in_bfloat16_where_it_has_instructions_for_it(monkeypatch, matrix_units, instructions):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: matrix_units)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
+    expected = "bfloat16" if matrix_units or instructions else "float32"
+    assert look_at_machine(SftConfig()).precision == expected
+    assert look_at_machine(SftConfig(precision="float32")).precision == "float32"
 
 
 def test_a_model_of_the_catalogue_is_asked_as_the_catalogue_says(tmp_path):
