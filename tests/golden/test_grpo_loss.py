@@ -33,6 +33,7 @@ SMALL = {
     "learning_rate": 1e-3,
     "max_grad_norm": 1e9,
     "threads": 1,
+    "precision": "float32",
     "held_out_share": 0.0,
     "evaluations": 0,
 }

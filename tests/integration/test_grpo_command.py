@@ -111,6 +111,7 @@ def test_two_processes_have_the_losses_of_one(folder):
     """At the same global batch, also where one process has no group to learn from."""
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
     few = ("--max-steps", "6", "--pairs-per-step", "2", "--set", "held_out_share=0", "--set", "steps_per_rollout=1")
+    few = (*few, "--set", "precision=float32")
     for name, start in (("one", ("-m",)), ("two", launcher)):
         done = grpo(folder, name, *few, launcher=start)
         assert done.returncode == 0, done.stderr
