@@ -181,13 +181,15 @@ def adapters(config: TrainerConfig) -> Any:
 
 
 def merge_adapters(folder: Path, base: Path, dtype: str) -> None:
-    """Turn a folder that holds adapters into one that holds the model with them merged in; any other folder is left alone."""
-    if not (folder / "adapter_config.json").is_file():
-        return
-    from peft import PeftModel
+    """Turn a folder that holds adapters into one that holds the model with them merged in; any other folder is left alone.
 
-    model, _ = load_causal_lm(str(base), dtype=cast("DType", dtype))
-    merged: Any = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
-    merged.save_pretrained(folder)  # first: a process that ends here merges again
-    for file in folder.glob("adapter_*"):
+    May end anywhere and be called again: adapters go when the model is there, and what says that there are some goes first.
+    """
+    if (folder / "adapter_config.json").is_file():
+        from peft import PeftModel
+
+        model, _ = load_causal_lm(str(base), dtype=cast("DType", dtype))
+        merged: Any = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+        merged.save_pretrained(folder)
+    for file in sorted(folder.glob("adapter_*")):
         file.unlink()
