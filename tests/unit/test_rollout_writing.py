@@ -282,6 +282,17 @@ def test_nothing_is_packed_where_one_order_does_not_serve_all_products(model, mo
     assert not PackedLinears(model)
 
 
+@pytest.mark.skipif(not PackedLinears(PACKABLE), reason="torch cannot pack weights here")
+@pytest.mark.parametrize(("processor", "library"), [("Intel(R) Xeon(R)", "_by_mkl"), ("AMD EPYC", "_by_onednn")])
+def test_the_processors_maker_decides_who_packs(model, monkeypatch, processor, library):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": processor})
+    layer = model.model.layers[0].mlp.up_proj
+    product, states = packing._packed(layer), torch.randn(5, 256)
+    assert product.args[0] is getattr(packing, library)
+    with torch.inference_mode():
+        assert torch.allclose(product(states), layer(states), atol=1e-5)
+
+
 @AS_MEASURED
 @pytest.mark.skipif(not PackedLinears(PACKABLE), reason="torch cannot pack weights here")
 @pytest.mark.parametrize("slots", [2, 7, 64])

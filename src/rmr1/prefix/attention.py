@@ -126,8 +126,8 @@ def attention_inputs(attention: PrefixAttention, device: torch.device) -> dict[s
     return {"prefix_attention": attention, "attention_mask": torch.full((1, 1, 1, 1), float("nan"), device=device)}
 
 
-def as_autocast(*states: Tensor) -> tuple[Tensor, ...]:
-    """What autocast does to the inputs of the library's attention; kernels that are called by themselves do not get it.
+def as_attended(*states: Tensor) -> tuple[Tensor, ...]:
+    """Under autocast, the inputs of attention in the type that it computes in; kernels that are called by themselves do not get it.
 
     On a CPU attention stays in float32: torch's backward pass of it takes nearly three times as long in bfloat16.
     """
@@ -162,6 +162,6 @@ def prefix_attention_forward(
             f"this model's attention has {', '.join(unknown) or 'dropout'}, with which beginnings cannot be shared: set "
             f"prefix_sharing=off and, in stage 2, writer=generate; judge with vLLM"
         )
-    query, key, value = as_autocast(query, key, value)
+    query, key, value = as_attended(query, key, value)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     return prefix_attention.attend(module, query, key, value, scale).contiguous(), None

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import Cache
 
-from rmr1.prefix.attention import as_autocast
+from rmr1.prefix.attention import as_attended
 from rmr1.prefix.segments import Segment
 
 _GRAIN = 64
@@ -60,7 +60,7 @@ class RowCache(Cache):
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Called by each attention layer: keep what is new; return the segments' own states, or what the rows hold."""
-        key_states, value_states = as_autocast(key_states, value_states)
+        key_states, value_states = as_attended(key_states, value_states)
         if self._step is None:
             self._keep(key_states[0], value_states[0])
             return key_states, value_states
