@@ -103,6 +103,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--model", default="smollm2-135m-instruct")
     arguments.add_argument("--dtype", default="float32")
+    arguments.add_argument("--autocast", action="store_true", help="both compute in bfloat16, with weights in float32")
     arguments.add_argument("--prompt", type=int, default=768)
     arguments.add_argument("--instructions", type=int, default=0, help="tokens that all prompts share")
     arguments.add_argument("--completion", type=int, default=96)
@@ -124,7 +125,8 @@ def main() -> None:
     for number in range(given.repeats + 1):
         for name, run in (("rmr1", ours), ("generate", peer)):
             began = time.perf_counter()
-            tokens = run(model, work if number else work.shortened(2), given.slots or len(work.prompts))
+            with torch.autocast(device, torch.bfloat16, enabled=given.autocast):
+                tokens = run(model, work if number else work.shortened(2), given.slots or len(work.prompts))
             if device == "cuda":
                 torch.cuda.synchronize()
             if number:  # the first of each warms up

@@ -16,6 +16,7 @@ from rmr1.engines import create_engine  # noqa: E402
 from rmr1.engines.fingerprint import folder_fingerprint  # noqa: E402
 from rmr1.engines.hf.batch import Batch  # noqa: E402
 from rmr1.engines.hf.engine import HfEngine  # noqa: E402
+from rmr1.engines.hf.packing import PackedLinears  # noqa: E402
 from rmr1.engines.hf.sampling import Choice, Chooser, choose  # noqa: E402
 from rmr1.engines.hf.text import ChatText  # noqa: E402
 from rmr1.errors import ConfigError, EngineError, ModelNotFoundError  # noqa: E402
@@ -204,6 +205,28 @@ def test_the_identity_knows_the_weights(folder, tmp_path, engine):
     assert folder_fingerprint(folder) != folder_fingerprint(other)
     assert engine.identity()["model_fingerprint"] == folder_fingerprint(folder)
     assert engine.identity()["dtype"] == "float32"
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_cpu_computes_in_bfloat16_where_it_has_instructions_for_it(tmp_path, monkeypatch, fast):
+    monkeypatch.setattr("rmr1.engines.hf.engine.is_fast_in_bfloat16", lambda: fast)
+    wide = write_tiny_model(tmp_path, hidden_size=256, intermediate_size=256, num_attention_heads=8)
+    made = HfEngine(str(wide), EngineConfig(device="cpu", slots=1))
+    mixed = fast and bool(PackedLinears(made._model, torch.bfloat16))
+    assert made.identity()["dtype"] == ("mixed" if mixed else "float32")
+    asked = requests(2, logprobs=True, max_tokens=4)
+    exact = write(HfEngine(str(wide), EngineConfig(device="cpu", slots=4, dtype="float32")), asked)
+    for number, generation in write(made, asked).items():
+        found, expected = (one.tokens[0].logprob for one in (generation, exact[number]))
+        assert abs(found - expected) < 0.05
+        assert (found != pytest.approx(expected, abs=1e-5)) == mixed
+
+
+def test_mixed_precision_that_is_not_to_be_had_is_refused(folder):
+    with pytest.raises(ConfigError, match="torch cannot pack the weights"):
+        HfEngine(str(folder), EngineConfig(device="cpu", dtype="mixed"))
+    with pytest.raises(ConfigError, match="mixed is for CPUs; on meta take bfloat16"):
+        HfEngine(str(folder), EngineConfig(device="meta", dtype="mixed"))
 
 
 def test_what_cannot_be_run_is_named(folder, tmp_path):

@@ -50,6 +50,11 @@ AS_MEASURED = pytest.mark.skipif(
 )
 
 
+IN_BFLOAT16 = pytest.mark.skipif(
+    not PackedLinears(PACKABLE, torch.bfloat16), reason="torch cannot pack weights in bfloat16 here"
+)
+
+
 @pytest.fixture(scope="module")
 def model():
     return PACKABLE
@@ -125,12 +130,16 @@ FAMILIES = {
 }
 
 
+def random_model(family):
+    config = getattr(transformers, f"{family.split()[0]}Config")(**WIDE | FAMILIES[family])
+    torch.manual_seed(0)
+    return getattr(transformers, f"{family.split()[0]}ForCausalLM")(config).eval()
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("repeated", [True, False])
 def test_log_probabilities_are_those_of_training(family, repeated):
-    config = getattr(transformers, f"{family.split()[0]}Config")(**WIDE | FAMILIES[family])
-    torch.manual_seed(0)
-    model = getattr(transformers, f"{family.split()[0]}ForCausalLM")(config).eval()
+    model = random_model(family)
     assert why_not_run(model) is None
     writings = written(model, GROUPS, LENGTHS, repeated)
     assert_as_in_training(model, writings, 5e-5)
@@ -162,7 +171,9 @@ def test_log_probabilities_with_adapters_are_those_of_training(model):
     assert [choice.logprob for choice in writings[0].choices] != [choice.logprob for choice in plain[0].choices]
 
 
-def test_log_probabilities_under_autocast_are_those_of_training(model):
+@pytest.mark.parametrize("family", FAMILIES)
+def test_log_probabilities_under_autocast_are_those_of_training(family):
+    model = random_model(family)
     with torch.autocast("cpu", torch.bfloat16):
         assert_as_in_training(model, written(model, GROUPS, LENGTHS), 0.1)
 
@@ -266,19 +277,44 @@ def test_packed_weights_give_the_same_for_any_rows_and_are_given_back(model):
     assert "forward" not in vars(layer)
 
 
+@IN_BFLOAT16
+def test_layers_compute_in_bfloat16_and_the_output_layer_in_float32(model):
+    packed = PackedLinears(model, torch.bfloat16)
+    layer, states = model.model.layers[0].mlp.up_proj, torch.randn(5, 1, 256)
+    with torch.inference_mode():
+        exact, of_head = layer(states), model.lm_head(states)
+        with torch.autocast("cpu", torch.bfloat16):
+            expected = layer(states)
+            with packed.used():
+                found, by_head = layer(states), model.lm_head(states)
+    assert found.dtype == by_head.dtype == torch.float32
+    assert torch.allclose(found, expected.float(), atol=0.02)
+    assert not torch.allclose(found, exact, atol=1e-4)
+    assert torch.allclose(by_head, of_head, atol=1e-5)
+
+
 def test_only_what_gains_is_packed(model):
     assert not PackedLinears(tiny_model()), "its layers are too small"
     assert not PackedLinears(tiny_model(hidden_size=256, num_attention_heads=8).to(torch.bfloat16))
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.float16):
         assert not PackedLinears(model)
+
+
+@IN_BFLOAT16
+def test_autocast_says_what_products_are_computed_in(model):
+    assert not PackedLinears(model).lower
+    with torch.autocast("cpu", torch.bfloat16):
+        packed = PackedLinears(model)
+    assert packed
+    assert packed.lower
 
 
 def test_nothing_is_packed_where_one_order_does_not_serve_all_products(model, monkeypatch):
     layer = model.model.layers[0].mlp.up_proj
-    assert packing._serves_any_rows(layer)
+    assert packing._serves_any_rows(layer, torch.float32)
     product = packing._product
     monkeypatch.setattr(packing, "_product", lambda *given: product(*given) + (given[-1].numel() > 1024))
-    assert not packing._serves_any_rows(layer)
+    assert not packing._serves_any_rows(layer, torch.float32)
     assert not PackedLinears(model)
 
 
@@ -287,7 +323,7 @@ def test_nothing_is_packed_where_one_order_does_not_serve_all_products(model, mo
 def test_the_processors_maker_decides_who_packs(model, monkeypatch, processor, library):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": processor})
     layer = model.model.layers[0].mlp.up_proj
-    product, states = packing._packed(layer), torch.randn(5, 256)
+    product, states = packing._packed(layer, torch.float32), torch.randn(5, 256)
     assert product.args[0] is getattr(packing, library)
     with torch.inference_mode():
         assert torch.allclose(product(states), layer(states), atol=1e-5)
@@ -295,12 +331,14 @@ def test_the_processors_maker_decides_who_packs(model, monkeypatch, processor, l
 
 @AS_MEASURED
 @pytest.mark.skipif(not PackedLinears(PACKABLE), reason="torch cannot pack weights here")
+@pytest.mark.parametrize("lower", [False, pytest.param(True, marks=IN_BFLOAT16)])
 @pytest.mark.parametrize("slots", [2, 7, 64])
 @pytest.mark.parametrize("order", [[0], [0, 1, 2, 0], [2, 0, 1] * 4, [1] * 40], ids=str)
-def test_no_bit_depends_on_the_neighbours_where_weights_are_packed(model, slots, order):
-    once = written(model, PROMPTS, [12] * 3)
+def test_no_bit_depends_on_the_neighbours_where_weights_are_packed(model, slots, order, lower):
     lengths = [(12, 3, 7)[place % 3] for place in range(len(order))]
-    again = written(model, [PROMPTS[number] for number in order], lengths, seeds=order, slots=slots)
+    with torch.autocast("cpu", torch.bfloat16, enabled=lower):
+        once = written(model, PROMPTS, [12] * 3)
+        again = written(model, [PROMPTS[number] for number in order], lengths, seeds=order, slots=slots)
     for number, writing in zip(order, again, strict=True):
         assert writing.choices == once[number].choices[: len(writing.choices)]
 

@@ -47,8 +47,11 @@ class EngineConfig(BaseModel):
         str, Field(description="Device of transformers, such as cpu, cuda or cuda:1; auto takes a GPU")
     ] = "auto"
     dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"],
-        Field(description="Type of transformers' weights; auto is float32 on a CPU and bfloat16 elsewhere"),
+        Literal["auto", "float32", "bfloat16", "float16", "mixed"],
+        Field(
+            description="Type of transformers' weights; mixed, for CPUs, is float32 with the layers' products in bfloat16; "
+            "auto is bfloat16 on a GPU, mixed on CPUs with instructions for that and float32 on others"
+        ),
     ] = "auto"
 
 

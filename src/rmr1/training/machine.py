@@ -41,13 +41,15 @@ def look_at_machine(config: TrainerConfig, packing: Literal["auto", "on", "off"]
     """
     try:
         import torch
+
+        from rmr1.engines.hf.processor import is_fast_in_bfloat16
     except ImportError as error:
         raise MissingExtraError("training", "train") from error
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     on_gpu = torch.cuda.is_available()
     if config.precision == "auto":
-        fast = torch.cuda.is_bf16_supported() if on_gpu else _cpu_is_fast_in_bfloat16()
+        fast = torch.cuda.is_bf16_supported() if on_gpu else is_fast_in_bfloat16()
         precision: Literal["float32", "bfloat16"] = "bfloat16" if fast else "float32"
     else:
         precision = config.precision
@@ -66,13 +68,6 @@ def look_at_machine(config: TrainerConfig, packing: Literal["auto", "on", "off"]
 def has_flash_attention() -> bool:
     """Whether the attention that keeps packed examples apart at no cost is installed."""
     return importlib.util.find_spec("flash_attn") is not None
-
-
-def _cpu_is_fast_in_bfloat16() -> bool:
-    """Whether there are instructions for products in bfloat16; without them a CPU converts back and forth."""
-    import torch
-
-    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 def check_launch(machine: Machine) -> None:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from rmr1.config import EngineConfig
 from rmr1.engines.fingerprint import folder_fingerprint
-from rmr1.engines.hf.model import context_of, hf_folder, load_causal_lm
+from rmr1.engines.hf.model import DType, context_of, hf_folder, load_causal_lm
 from rmr1.errors import ConfigError, EngineError, MissingExtraError
 from rmr1.records import Generation, GenerationRequest, Usage
 
@@ -25,6 +25,7 @@ try:
 
     from rmr1.engines.hf.batch import Batch, rows_for
     from rmr1.engines.hf.packing import PackedLinears
+    from rmr1.engines.hf.processor import is_fast_in_bfloat16
     from rmr1.engines.hf.rows import Writing
     from rmr1.engines.hf.text import ChatText
     from rmr1.engines.hf.trial import why_not_run
@@ -62,9 +63,12 @@ class HfEngine:
         device = _device(config.device)
         if config.threads is not None:
             torch.set_num_threads(config.threads)
-        self._dtype = config.dtype if config.dtype != "auto" else ("float32" if device == "cpu" else "bfloat16")
+        wanted = _usual_type(device) if config.dtype == "auto" else config.dtype
+        if wanted == "mixed" and device != "cpu":
+            raise ConfigError(f"engine.dtype mixed is for CPUs; on {device} take bfloat16")
         self._folder = hf_folder(name)
-        model, tokenizer = load_causal_lm(str(self._folder), dtype=self._dtype, device=device)
+        weights: DType = "float32" if wanted == "mixed" else wanted
+        model, tokenizer = load_causal_lm(str(self._folder), dtype=weights, device=device)
         self._model: Any = model.eval()  # type: ignore[no-untyped-call]
         reason = why_not_run(model)
         if reason is not None:
@@ -73,7 +77,12 @@ class HfEngine:
         self._stops = _stop_tokens(model, tokenizer)
         self._text = ChatText(tokenizer, name)
         self.think_open = config.think == "open" or (config.think == "auto" and self._text.opens_think())
-        self._packed: PackedLinears | None = PackedLinears(self._model)
+        self._packed: PackedLinears | None = PackedLinears(self._model, torch.bfloat16 if wanted == "mixed" else None)
+        if wanted == "mixed" and not self._packed:
+            if config.dtype == "mixed":
+                raise ConfigError(f"engine.dtype mixed: torch cannot pack the weights of {name} here; take float32")
+            wanted, self._packed = "float32", PackedLinears(self._model)
+        self._dtype = wanted
 
     def identity(self) -> Mapping[str, Any]:
         """The weights by samples of their files, and the settings that change what is written."""
@@ -153,6 +162,12 @@ def _device(wanted: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"engine.device {wanted}: torch cannot use it: {error}") from error
     return wanted
+
+
+def _usual_type(device: str) -> Literal["float32", "bfloat16", "mixed"]:
+    if device != "cpu":
+        return "bfloat16"
+    return "mixed" if is_fast_in_bfloat16() else "float32"
 
 
 def _stop_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
