@@ -302,11 +302,11 @@ def test_only_what_gains_is_packed(model):
 
 @IN_BFLOAT16
 def test_autocast_says_what_products_are_computed_in(model):
-    assert not PackedLinears(model).lower
+    assert not PackedLinears(model).in_bfloat16
     with torch.autocast("cpu", torch.bfloat16):
         packed = PackedLinears(model)
     assert packed
-    assert packed.lower
+    assert packed.in_bfloat16
 
 
 def test_nothing_is_packed_where_one_order_does_not_serve_all_products(model, monkeypatch):
@@ -331,12 +331,12 @@ def test_the_processors_maker_decides_who_packs(model, monkeypatch, processor, l
 
 @AS_MEASURED
 @pytest.mark.skipif(not PackedLinears(PACKABLE), reason="torch cannot pack weights here")
-@pytest.mark.parametrize("lower", [False, pytest.param(True, marks=IN_BFLOAT16)])
+@pytest.mark.parametrize("in_bfloat16", [False, pytest.param(True, marks=IN_BFLOAT16)])
 @pytest.mark.parametrize("slots", [2, 7, 64])
 @pytest.mark.parametrize("order", [[0], [0, 1, 2, 0], [2, 0, 1] * 4, [1] * 40], ids=str)
-def test_no_bit_depends_on_the_neighbours_where_weights_are_packed(model, slots, order, lower):
+def test_no_bit_depends_on_the_neighbours_where_weights_are_packed(model, slots, order, in_bfloat16):
     lengths = [(12, 3, 7)[place % 3] for place in range(len(order))]
-    with torch.autocast("cpu", torch.bfloat16, enabled=lower):
+    with torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16):
         once = written(model, PROMPTS, [12] * 3)
         again = written(model, [PROMPTS[number] for number in order], lengths, seeds=order, slots=slots)
     for number, writing in zip(order, again, strict=True):

@@ -52,9 +52,9 @@ class Batch:
         self._cache = RowCache(slots)
         self._rows: list[Row] = []
         self._packed = PackedLinears(model) if packed is None else packed
-        # One slot is for single comparisons, for which a second copy of the weights is not worth it; but what is written
-        # must not depend on the slots more than by rounding.
-        self._packs = (slots > 1 or self._packed.lower) and bool(self._packed)
+        # One slot is for single comparisons, for which a second copy of the weights is not worth it. In bfloat16 it is made all
+        # the same: one slot would compute in another precision than several.
+        self._packs = (slots > 1 or self._packed.in_bfloat16) and bool(self._packed)
         self._prompts = Prompts(alone=not self._packs and model.device.type == "cpu")
         enable_prefix_attention(core_model(model))
 

@@ -63,11 +63,11 @@ class HfEngine:
         device = _device(config.device)
         if config.threads is not None:
             torch.set_num_threads(config.threads)
-        wanted = _usual_type(device) if config.dtype == "auto" else config.dtype
-        if wanted == "mixed" and device != "cpu":
+        self._dtype = _usual_type(device) if config.dtype == "auto" else config.dtype
+        if self._dtype == "mixed" and device != "cpu":
             raise ConfigError(f"engine.dtype mixed is for CPUs; on {device} take bfloat16")
         self._folder = hf_folder(name)
-        weights: DType = "float32" if wanted == "mixed" else wanted
+        weights: DType = "float32" if self._dtype == "mixed" else self._dtype
         model, tokenizer = load_causal_lm(str(self._folder), dtype=weights, device=device)
         self._model: Any = model.eval()  # type: ignore[no-untyped-call]
         reason = why_not_run(model)
@@ -77,12 +77,12 @@ class HfEngine:
         self._stops = _stop_tokens(model, tokenizer)
         self._text = ChatText(tokenizer, name)
         self.think_open = config.think == "open" or (config.think == "auto" and self._text.opens_think())
-        self._packed: PackedLinears | None = PackedLinears(self._model, torch.bfloat16 if wanted == "mixed" else None)
-        if wanted == "mixed" and not self._packed:
+        in_bfloat16 = PackedLinears(self._model, torch.bfloat16)
+        if self._dtype == "mixed" and not in_bfloat16:
             if config.dtype == "mixed":
                 raise ConfigError(f"engine.dtype mixed: torch cannot pack the weights of {name} here; take float32")
-            wanted, self._packed = "float32", PackedLinears(self._model)
-        self._dtype = wanted
+            self._dtype = "float32"
+        self._packed: PackedLinears | None = in_bfloat16 if self._dtype == "mixed" else PackedLinears(self._model)
 
     def identity(self) -> Mapping[str, Any]:
         """The weights by samples of their files, and the settings that change what is written."""

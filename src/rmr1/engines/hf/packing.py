@@ -48,9 +48,9 @@ class PackedLinears:
         return bool(self._products)
 
     @property
-    def lower(self) -> bool:
-        """Whether products have a lower precision than the weights."""
-        return self._dtype != torch.float32
+    def in_bfloat16(self) -> bool:
+        """Whether products of the layers are computed in bfloat16, where they can be packed."""
+        return self._dtype == torch.bfloat16
 
     @contextmanager
     def used(self) -> Iterator[None]:
@@ -131,8 +131,9 @@ def _can_pack(layers: Sequence[nn.Linear], dtype: torch.dtype) -> bool:
 
 
 def _multiplies_in(dtype: torch.dtype) -> bool:
-    in_half = dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return bool(dtype == torch.float32 or in_half)
+    if dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return dtype == torch.float32
 
 
 def _fits(layer: nn.Linear) -> bool:
