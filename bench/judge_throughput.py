@@ -1,4 +1,5 @@
-"""Judging beside its peers: our engines for llama.cpp and transformers, llama.cpp's server driven directly, and ``generate``.
+"""Judging beside its peers: our engines for llama.cpp and transformers, llama.cpp's server driven directly, ``generate`` and
+transformers' continuous batching.
 
 All answer the same prompts greedily with the same weights. Each measurement is a process of its own; loading does not count. The
 server is asked by as many threads as it has slots and keeps its own cache of prompts, which is on by default; give it several
@@ -82,24 +83,10 @@ def by_server(given: argparse.Namespace, asked: list[GenerationRequest]) -> tupl
 
 
 def by_generate(given: argparse.Namespace, asked: list[GenerationRequest]) -> tuple[float, int]:
-    import torch
-
-    from rmr1.engines.hf.model import load_causal_lm
-
-    if given.threads:
-        torch.set_num_threads(given.threads)
-    model, tokenizer = load_causal_lm(given.model)
+    model, tokenizer, texts = for_transformers(given, asked)
     tokenizer.padding_side = "left"
-    texts = [
-        tokenizer.apply_chat_template(
-            [{"role": message.role, "content": message.content} for message in request.messages],
-            tokenize=False,
-            add_generation_prompt=True,
-        )
-        for request in asked
-    ]
     texts.sort(key=len)
-    ends = {model.generation_config.eos_token_id, tokenizer.eos_token_id}
+    ends = ends_of(model, tokenizer)
     began, tokens = time.perf_counter(), 0
     for start in range(0, len(texts), given.slots):
         batch = tokenizer(
@@ -111,7 +98,57 @@ def by_generate(given: argparse.Namespace, asked: list[GenerationRequest]) -> tu
     return time.perf_counter() - began, tokens
 
 
-PEERS = {"rmr1": by_engine, "hf": by_engine, "server": by_server, "generate": by_generate}
+def by_continuous_batching(given: argparse.Namespace, asked: list[GenerationRequest]) -> tuple[float, int]:
+    from transformers import ContinuousBatchingConfig, GenerationConfig
+
+    model, tokenizer, texts = for_transformers(given, asked)
+    ends = sorted(ends_of(model, tokenizer))
+    settings = GenerationConfig(
+        do_sample=False, max_new_tokens=given.tokens, eos_token_id=ends, pad_token_id=tokenizer.pad_token_id
+    )
+    began = time.perf_counter()
+    prompts = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    blocks = given.slots * -(-given.context // ContinuousBatchingConfig.page_size)
+    # With its default of 8,192 tokens it reads many prompts beside each other, before it knows their common beginning.
+    limits = ContinuousBatchingConfig(max_requests_per_batch=given.slots, max_batch_tokens=1024, num_blocks=blocks)
+    answers = model.generate_batch(prompts, settings, limits)
+    seconds = time.perf_counter() - began
+    if len(answers) != len(asked) or any(answer.error for answer in answers.values()):
+        sys.exit("continuous batching did not answer all prompts")
+    return seconds, sum(len(answer.generated_tokens) for answer in answers.values())
+
+
+def for_transformers(given: argparse.Namespace, asked: list[GenerationRequest]) -> tuple[Any, Any, list[str]]:
+    """The model, its tokenizer, and the prompts as text."""
+    import torch
+
+    from rmr1.engines.hf.model import load_causal_lm
+
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    model, tokenizer = load_causal_lm(given.model)
+    texts = [
+        tokenizer.apply_chat_template(
+            [{"role": message.role, "content": message.content} for message in request.messages],
+            tokenize=False,
+            add_generation_prompt=True,
+        )
+        for request in asked
+    ]
+    return model, tokenizer, texts
+
+
+def ends_of(model: Any, tokenizer: Any) -> set[int]:
+    return {model.generation_config.eos_token_id, tokenizer.eos_token_id}
+
+
+PEERS = {
+    "rmr1": by_engine,
+    "hf": by_engine,
+    "server": by_server,
+    "generate": by_generate,
+    "continuous": by_continuous_batching,
+}
 
 
 def main() -> None:
