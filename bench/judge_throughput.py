@@ -42,7 +42,9 @@ def requests(given: argparse.Namespace) -> list[GenerationRequest]:
 
 
 def by_engine(given: argparse.Namespace, asked: list[GenerationRequest]) -> tuple[float, int]:
-    config = EngineConfig(slots=given.slots, context=given.context, threads=given.threads, reuse=given.reuse)
+    config = EngineConfig(
+        slots=given.slots, context=given.context, threads=given.threads, reuse=given.reuse, dtype=given.dtype
+    )
     engine = create_engine(f"{'llamacpp' if given.child == 'rmr1' else 'hf'}/{given.model}", config)
 
     async def answer() -> tuple[float, int]:
@@ -162,6 +164,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--template", default="cor-compact")
     parser.add_argument("--reuse", choices=("instructions", "longest"), default="instructions", help="of rmr1")
+    parser.add_argument("--dtype", default="float32", help="of hf; the peers that compute with torch have float32")
     for peer in PEERS:
         parser.add_argument(f"--{peer}", default="", metavar="N,...", help="slots, or rows of a batch")
     parser.add_argument("--turns", type=int, default=1)

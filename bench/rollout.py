@@ -69,12 +69,12 @@ def judge_work(given: argparse.Namespace, tokenizer: Any) -> Work:
     return Work(repeated, [given.completion] * len(repeated), frozenset([tokenizer.eos_token_id]))
 
 
-def ours(model: Any, work: Work, slots: int) -> int:
+def by_rmr1(model: Any, work: Work, slots: int) -> int:
     samplings = [Sampling(1.0, 1.0, length, number) for number, length in enumerate(work.lengths)]
     return sum(map(len, write(model, work.prompts, samplings, work.stops, slots)))
 
 
-def peer(model: Any, work: Work, slots: int) -> int:
+def by_generate(model: Any, work: Work, slots: int) -> int:
     model.set_attn_implementation("sdpa")
     useful = 0
     for start in range(0, len(work.prompts), slots):
@@ -101,7 +101,7 @@ def peer(model: Any, work: Work, slots: int) -> int:
     return useful
 
 
-def continuous(model: Any, work: Work, slots: int) -> int:
+def by_continuous_batching(model: Any, work: Work, slots: int) -> int:
     model.set_attn_implementation("sdpa")
     settings = GenerationConfig(
         do_sample=True,
@@ -149,7 +149,9 @@ def main() -> None:
     model, tokenizer = load_causal_lm(given.model, dtype=given.dtype, device=device)
     model.eval()
     work = judge_work(given, tokenizer) if given.data else random_work(given, model.config.vocab_size)
-    writers = {"rmr1": ours, "generate": peer, **({"continuous batching": continuous} if given.continuous else {})}
+    writers = {"rmr1": by_rmr1, "generate": by_generate}
+    if given.continuous:
+        writers["continuous batching"] = by_continuous_batching
     speeds: dict[str, list[float]] = {name: [] for name in writers}
     for number in range(given.repeats + 1):
         for name, run in writers.items():
