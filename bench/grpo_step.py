@@ -27,10 +27,10 @@ import torch
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from rmr1.engines.hf.model import load_causal_lm
+from rmr1.models.loading import load_causal_lm
 from rmr1.prefix import build_tree
-from rmr1.training.grpo.trainer import VerdictTrainer
-from rmr1.training.keeping import known_warnings
+from rmr1.training.checkpointed_trainer import known_warnings
+from rmr1.training.rl.trainer import VerdictTrainer
 from rmr1.training.shared_rows import why_not_shared
 
 

@@ -23,10 +23,10 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise
 from typing import Any
 
-from rmr1.catalogue import cached_file, find_model
 from rmr1.config import EngineConfig
 from rmr1.data import compare, open_source
 from rmr1.engines import create_engine
+from rmr1.models import cached_file, find_model
 from rmr1.prompts import load_template, render
 from rmr1.records import GenerationRequest, Sampling
 
@@ -124,7 +124,7 @@ def for_transformers(given: argparse.Namespace, asked: list[GenerationRequest]) 
     """The model, its tokenizer, and the prompts as text."""
     import torch
 
-    from rmr1.engines.hf.model import load_causal_lm
+    from rmr1.models.loading import load_causal_lm
 
     if given.threads:
         torch.set_num_threads(given.threads)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from rmr1.engines.hf.model import load_causal_lm
+from rmr1.models.loading import load_causal_lm
 from rmr1.prefix.logprobs import sequence_logprobs
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")

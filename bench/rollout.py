@@ -26,10 +26,10 @@ import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
 
 from rmr1.data import compare, open_source
-from rmr1.engines.hf.model import load_causal_lm
+from rmr1.models.loading import load_causal_lm
 from rmr1.prompts import load_template, render
 from rmr1.records import Sampling
-from rmr1.training.grpo.writing import write
+from rmr1.training.rl.rollouts import write
 
 _READ_AT_ONCE = 1024
 """Tokens that continuous batching computes at once. With its default of 8,192 it reads like prompts beside each other, before it

@@ -23,9 +23,9 @@ import torch
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
-from rmr1.engines.hf.model import load_causal_lm
+from rmr1.models.loading import load_causal_lm
 from rmr1.prefix import build_tree
-from rmr1.training.keeping import known_warnings
+from rmr1.training.checkpointed_trainer import known_warnings
 from rmr1.training.sft.examples import Example, tokenise
 from rmr1.training.sft.traces import read_traces
 from rmr1.training.sft.trainer import TraceTrainer

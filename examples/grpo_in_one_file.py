@@ -26,7 +26,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rmr1.curriculum import generate_pairs
 from rmr1.data import compare
-from rmr1.engines.hf.model import load_causal_lm
+from rmr1.models.loading import load_causal_lm
 from rmr1.prompts import load_template, render
 from rmr1.records import Generation, Order, PreferencePair, Side
 from rmr1.reward import verdict_reward

@@ -57,7 +57,7 @@ def test_modules_are_small_documented_and_named_for_what_they_hold(path):
     assert path.stem not in ("utils", "helpers", "common", "misc")
     assert ast.get_docstring(parsed(path)), "a module says what it is for"
     lines = path.read_text(encoding="utf-8").count("\n")
-    assert lines <= 300, "a file of this length wants to be two"
+    assert lines <= 500, "a file of this length wants to be two"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -1,7 +1,7 @@
 """What our trainers take for granted of TRL and transformers beyond their documented interfaces.
 
 A failure here is no defect yet: another release has changed code that we override or call. Read the new code, see whether
-``rmr1.training.grpo.trainer`` and ``rmr1.training.keeping`` still do what they say, then pin the new hash.
+``rmr1.training.rl.trainer`` and ``rmr1.training.checkpointed_trainer`` still do what they say, then pin the new hash.
 """
 
 import hashlib

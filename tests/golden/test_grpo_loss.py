@@ -13,10 +13,10 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("trl", reason="the train extra is not installed")
 
 from rmr1.config import GrpoConfig  # noqa: E402
-from rmr1.engines.hf.model import load_causal_lm  # noqa: E402
 from rmr1.errors import ConfigError, DataError  # noqa: E402
+from rmr1.models.loading import load_causal_lm  # noqa: E402
 from rmr1.training import TrainingTask, train_grpo  # noqa: E402
-from rmr1.training.grpo.trainer import VerdictTrainer  # noqa: E402
+from rmr1.training.rl.trainer import VerdictTrainer  # noqa: E402
 from tests.support.engines import answer  # noqa: E402
 from tests.support.tiny_model import tiny_tokenizer, write_pairs_file, write_tiny_model  # noqa: E402
 from tests.support.training import Memory  # noqa: E402

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rmr1.catalogue import cached_file, find_model
+from rmr1.models import cached_file, find_model
 
 
 @pytest.fixture(scope="session")

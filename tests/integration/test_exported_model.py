@@ -11,9 +11,9 @@ pytest.importorskip("xllamacpp", reason="the llamacpp extra is not installed")
 
 from rmr1.config import EngineConfig
 from rmr1.engines import create_engine, model_template
-from rmr1.engines.hf.model import load_causal_lm
+from rmr1.export import ExportTask, export_model
+from rmr1.models.loading import load_causal_lm
 from rmr1.records import GenerationRequest, Message, Sampling
-from rmr1.training.export import ExportTask, export_model
 
 MODEL = "smollm2-135m-instruct"
 TOPICS = "tides bread chess rivers glass winter bees maps steel violins rice bridges moss clocks wool comets salt ferries owls ink"

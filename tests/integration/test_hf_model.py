@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from rmr1.engines import create_engine
-from rmr1.engines.hf.model import hf_folder, load_causal_lm, published_type, read_card
+from rmr1.models.loading import hf_folder, load_causal_lm, published_type, read_card
 from rmr1.records import GenerationRequest, Message, Sampling
 
 pytest.importorskip("transformers", reason="the train extra is not installed")

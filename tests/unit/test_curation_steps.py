@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rmr1.curation import Difficulty
-from rmr1.curation.benchmarks import BenchmarkIndex
 from rmr1.curation.candidates import Candidate, content_digests, rank_of
+from rmr1.curation.decontaminate import BenchmarkIndex
 from rmr1.curation.difficulty import PassRates
 from rmr1.curation.duplicates import signature_of, without_duplicates, without_near_duplicates
 from rmr1.curation.mix import draw, quotas

@@ -10,7 +10,7 @@ from rmr1.config import DistillConfig, Prices, cost, load_config
 from rmr1.data import open_source
 from rmr1.distill import DistillJob, trim
 from rmr1.distill.budget import Budget
-from rmr1.distill.questions import shortened
+from rmr1.distill.requests import shortened
 from rmr1.distill.written import Writer
 from rmr1.errors import ConfigError, DataError, EngineError
 from rmr1.judging import plan_judging

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from rmr1.cli.main import app
 from rmr1.config import DistillConfig, EngineConfig, GrpoConfig, JudgeConfig, SftConfig, load_config
-from rmr1.engines.resolve import ENGINES
+from rmr1.models.resolve import ENGINES
 from rmr1.prompts import template_names
 from rmr1.verdict import RULES, problems
 

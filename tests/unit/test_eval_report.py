@@ -10,8 +10,8 @@ from rmr1.benchmarks import evaluation_report, score_run, write_evaluation_repor
 from rmr1.benchmarks.report import shares
 from rmr1.benchmarks.texts import TEXTS
 from rmr1.errors import RunError
-from rmr1.reporting.html import render_eval_report
-from rmr1.reporting.sample_pack import BLOCK, pack_samples
+from rmr1.report.html import render_eval_report
+from rmr1.report.sample_pack import BLOCK, pack_samples
 from tests.support.benchmarks import by_gold, run_eval, write_rm_bench
 from tests.support.html_tree import parse, texts
 from tests.support.packed import packed_rows, unpacked

@@ -12,11 +12,11 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from rmr1.engines import model_template  # noqa: E402
-from rmr1.engines.hf.model import ModelCard, read_card  # noqa: E402
-from rmr1.engines.resolve import read_gguf_card, resolve_model  # noqa: E402
 from rmr1.errors import ConfigError, ModelNotFoundError  # noqa: E402
-from rmr1.training.export import ExportTask, export_model  # noqa: E402
-from rmr1.training.export.gguf_file import interleave_halves  # noqa: E402
+from rmr1.export import ExportTask, export_model  # noqa: E402
+from rmr1.export.gguf_file import interleave_halves  # noqa: E402
+from rmr1.models.loading import ModelCard, read_card  # noqa: E402
+from rmr1.models.resolve import read_gguf_card, resolve_model  # noqa: E402
 from tests.support.tiny_model import CHAT_TEMPLATE, tiny_model, tiny_tokenizer, write_tiny_model  # noqa: E402
 
 SHAPE = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2}

@@ -8,8 +8,8 @@ from rmr1.config import GrpoConfig
 from rmr1.errors import DataError
 from rmr1.prompts import load_template
 from rmr1.records import Message, PreferencePair
-from rmr1.training.grpo.groups import flatten, show, steps_of, training_order
-from rmr1.training.grpo.outcomes import Outcome, score, summarise
+from rmr1.training.rl.groups import flatten, show, steps_of, training_order
+from rmr1.training.rl.outcomes import Outcome, score, summarise
 from tests.support.engines import answer
 
 

@@ -13,13 +13,13 @@ pytest.importorskip("transformers", reason="the train extra is not installed")
 
 from rmr1.config import EngineConfig  # noqa: E402
 from rmr1.engines import create_engine  # noqa: E402
-from rmr1.engines.fingerprint import folder_fingerprint  # noqa: E402
-from rmr1.engines.hf.batch import Batch  # noqa: E402
+from rmr1.engines.hf.chat_text import ChatText  # noqa: E402
 from rmr1.engines.hf.engine import HfEngine  # noqa: E402
-from rmr1.engines.hf.packing import PackedLinears  # noqa: E402
-from rmr1.engines.hf.sampling import Choice, Chooser, choose  # noqa: E402
-from rmr1.engines.hf.text import ChatText  # noqa: E402
 from rmr1.errors import ConfigError, EngineError, ModelNotFoundError  # noqa: E402
+from rmr1.models.fingerprint import folder_fingerprint  # noqa: E402
+from rmr1.prefix.decoding.batch import Batch  # noqa: E402
+from rmr1.prefix.decoding.packed_linears import PackedLinears  # noqa: E402
+from rmr1.prefix.decoding.sampling import Choice, Chooser, choose  # noqa: E402
 from rmr1.records import GenerationRequest, Message, Sampling  # noqa: E402
 from tests.support.tiny_model import tiny_tokenizer, write_tiny_model  # noqa: E402
 

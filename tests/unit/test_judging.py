@@ -12,7 +12,7 @@ from rmr1 import Judge
 from rmr1.config import JudgeConfig
 from rmr1.errors import ConfigError, EngineError
 from rmr1.judging import JudgingStream, Summary, combine, plan_judging
-from rmr1.judging.samples import Sample
+from rmr1.judging.completions import Sample
 from rmr1.records import Generation, Usage
 from tests.support.engines import FunctionEngine, answer, pairs, prefers
 

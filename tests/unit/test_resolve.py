@@ -5,9 +5,9 @@ import struct
 import pytest
 
 from rmr1.engines import catalogue_entry, model_template
-from rmr1.engines.hf.model import ModelCard
-from rmr1.engines.resolve import read_gguf_card, resolve_model
 from rmr1.errors import ConfigError
+from rmr1.models.loading import ModelCard
+from rmr1.models.resolve import read_gguf_card, resolve_model
 
 
 def text(value):

@@ -13,16 +13,16 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("peft", reason="the train extra is not installed")
 import transformers  # noqa: E402
 
-from rmr1.engines.hf import packing  # noqa: E402
-from rmr1.engines.hf.batch import Batch  # noqa: E402
-from rmr1.engines.hf.packing import PackedLinears  # noqa: E402
-from rmr1.engines.hf.rows import Writing  # noqa: E402
-from rmr1.engines.hf.trial import why_not_run  # noqa: E402
 from rmr1.prefix import parts, segments  # noqa: E402
+from rmr1.prefix.decoding import packed_linears as packing  # noqa: E402
+from rmr1.prefix.decoding.batch import Batch  # noqa: E402
+from rmr1.prefix.decoding.packed_linears import PackedLinears  # noqa: E402
+from rmr1.prefix.decoding.rows import Writing  # noqa: E402
+from rmr1.prefix.decoding.trial import why_not_run  # noqa: E402
 from rmr1.prefix.logprobs import sequence_logprobs  # noqa: E402
 from rmr1.prefix.support import cannot_write  # noqa: E402
 from rmr1.records import GenerationRequest, Sampling  # noqa: E402
-from rmr1.training.grpo.writing import write  # noqa: E402
+from rmr1.training.rl.rollouts import write  # noqa: E402
 from tests.support.tiny_model import tiny_model  # noqa: E402
 
 STOPS = frozenset({2, *range(200, 212)})
@@ -180,8 +180,8 @@ def test_log_probabilities_under_autocast_are_those_of_training(family):
 
 @pytest.mark.parametrize("long", [30, 512])
 def test_long_prompts_are_several_segments(model, monkeypatch, long):
-    monkeypatch.setattr("rmr1.engines.hf.batch._LONG", long)
-    monkeypatch.setattr("rmr1.engines.hf.prompts._CHUNK", 16)
+    monkeypatch.setattr("rmr1.prefix.decoding.batch._LONG", long)
+    monkeypatch.setattr("rmr1.prefix.decoding.prompts._CHUNK", 16)
     for repeated in (True, False):
         assert_as_in_training(model, written(model, GROUPS, LENGTHS, repeated), 2e-5)
 
@@ -355,7 +355,7 @@ def test_short_prompts_are_computed_together(model, monkeypatch):
     written(model, PROMPTS, [3] * 3, slots=1)
     assert rows == [[len(HEAD)], own, [len(HEAD)], *([length] for length in own)]
     rows.clear()
-    monkeypatch.setattr("rmr1.engines.hf.prompts._CHUNK", sum(own[:2]))
+    monkeypatch.setattr("rmr1.prefix.decoding.prompts._CHUNK", sum(own[:2]))
     written(model, PROMPTS, [3] * 3)
     assert rows == [[sum(own[:2])], [len(HEAD) - sum(own[:2])], own[:2], own[2:]]
 

@@ -7,13 +7,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("trl", reason="the train extra is not installed")
 
-from rmr1.catalogue import find_model  # noqa: E402
 from rmr1.config import SftConfig  # noqa: E402
-from rmr1.engines.hf import model as hf_model  # noqa: E402
 from rmr1.errors import ConfigError  # noqa: E402
+from rmr1.models import find_model  # noqa: E402
+from rmr1.models import loading as hf_model  # noqa: E402
+from rmr1.models.hardware import Machine, check_launch, look_at_machine  # noqa: E402
 from rmr1.training.job import TrainingJob  # noqa: E402
-from rmr1.training.listener import Silence  # noqa: E402
-from rmr1.training.machine import Machine, check_launch, look_at_machine  # noqa: E402
+from rmr1.training.metrics import Silence  # noqa: E402
 from rmr1.training.runs import card_of  # noqa: E402
 
 

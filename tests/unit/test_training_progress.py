@@ -2,8 +2,8 @@
 
 import io
 
-from rmr1.reporting.training_progress import TrainingProgress, duration
-from rmr1.training.listener import Held, Step
+from rmr1.report.training_progress import TrainingProgress, duration
+from rmr1.training.metrics import Held, Step
 
 
 def step(number, loss=2.0):

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from rmr1.records import Message, Sections
-from rmr1.reporting.axis import horizontal_axis, vertical_axis
-from rmr1.reporting.chart import draw, thin
-from rmr1.reporting.html import render_training_report, write_training_report
-from rmr1.reporting.judge_report import Metric, Table
-from rmr1.reporting.training_report import Curve, Series, Stage, StagedSample, TrainingReport
+from rmr1.report.axis import horizontal_axis, vertical_axis
+from rmr1.report.chart import draw, thin
+from rmr1.report.html import render_training_report, write_training_report
+from rmr1.report.judge_report import Metric, Table
+from rmr1.report.training_report import Curve, Series, Stage, StagedSample, TrainingReport
 from tests.support.html_tree import Node, parse, texts
 from tests.support.reports import HOSTILE, SECTIONS, make_sample, make_vote, say
 

@@ -13,7 +13,7 @@ import typer
 from rmr1.cli.stdin import spooled
 from rmr1.config import find_recipe, recipe_names
 from rmr1.errors import ConfigError
-from rmr1.reporting.data_report import print_data_summary
+from rmr1.report.data_report import print_data_summary
 
 
 def data(

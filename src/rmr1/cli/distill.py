@@ -14,9 +14,9 @@ from rmr1.config import DistillConfig, load_config
 from rmr1.data import parse_columns
 from rmr1.distill import DistillResult, distill_source
 from rmr1.judging import PairTask
-from rmr1.reporting.console import print_summary
-from rmr1.reporting.distill_summary import distill_rows
-from rmr1.reporting.progress import JudgingProgress
+from rmr1.report.console import print_summary
+from rmr1.report.distill_summary import distill_rows
+from rmr1.report.progress import JudgingProgress
 from rmr1.runs import encode_line
 
 

@@ -10,8 +10,8 @@ from typing import Annotated, get_args
 import typer
 
 from rmr1.errors import ConfigError
-from rmr1.training.export import ExportTask, export_model
-from rmr1.training.export.job import Format, WeightType
+from rmr1.export import ExportTask, export_model
+from rmr1.export.run import Format, WeightType
 
 
 def export(

@@ -12,8 +12,8 @@ from rmr1.cli.outcome import Bounds, Outcome, exit_code
 from rmr1.config import JudgeConfig
 from rmr1.judging import PairTask, judge_source
 from rmr1.records import Judgment
-from rmr1.reporting.console import judgment_as_json, print_judgment, print_summary, summary_rows
-from rmr1.reporting.progress import JudgingProgress
+from rmr1.report.console import judgment_as_json, print_judgment, print_summary, summary_rows
+from rmr1.report.progress import JudgingProgress
 from rmr1.runs import encode_line
 
 

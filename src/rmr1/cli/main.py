@@ -14,13 +14,13 @@ import typer
 
 from rmr1.cli.data import data
 from rmr1.cli.distill import distill
-from rmr1.cli.evaluate import evaluate_benchmarks
+from rmr1.cli.eval import evaluate_benchmarks
 from rmr1.cli.export import export
-from rmr1.cli.grpo import grpo
 from rmr1.cli.judge import judge
 from rmr1.cli.pull import pull
 from rmr1.cli.quickstart import quickstart
 from rmr1.cli.report import report
+from rmr1.cli.rl import grpo
 from rmr1.cli.sft import sft
 from rmr1.cli.train import train
 from rmr1.errors import InputError, RMR1Error

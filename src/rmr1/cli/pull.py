@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from rmr1.catalogue import cached_file, find_model, load_catalogue
-from rmr1.catalogue import pull as fetch
 from rmr1.errors import ModelNotFoundError
+from rmr1.models import cached_file, find_model, load_catalogue
+from rmr1.models import pull as fetch
 
 
 def pull(

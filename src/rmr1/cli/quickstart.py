@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from rmr1.catalogue import find_model, pull
 from rmr1.cli.judging import Output, run_and_print
 from rmr1.config import JudgeConfig, find_recipe, load_config
 from rmr1.judging import PairTask
+from rmr1.models import find_model, pull
 
 _MODEL = "smollm2-135m-instruct"
 _RECIPE = "smollm2-135m-cpu"

@@ -23,7 +23,7 @@ from rmr1.benchmarks import (
 )
 from rmr1.cli.exporting import EXPORTS, export
 from rmr1.errors import ConfigError
-from rmr1.reporting.eval_tables import (
+from rmr1.report.eval_tables import (
     difference_tables,
     differences_csv,
     markdown,
@@ -31,8 +31,8 @@ from rmr1.reporting.eval_tables import (
     result_tables,
     results_csv,
 )
-from rmr1.reporting.judge_report import Table
-from rmr1.reporting.sweep_tables import sweep_csv, sweep_tables
+from rmr1.report.judge_report import Table
+from rmr1.report.sweep_tables import sweep_csv, sweep_tables
 
 FORMATS = ("text", "markdown", "json", "csv", *EXPORTS)
 

@@ -16,9 +16,9 @@ from rmr1.cli.own_pair import own_pair
 from rmr1.judging import Judge
 from rmr1.pipeline import TrainRecipe, TrainResult, load_train_recipe, train
 from rmr1.pipeline.report import comparison_table
-from rmr1.reporting.console import print_judgment, print_summary
-from rmr1.reporting.progress import JudgingProgress
-from rmr1.reporting.training_progress import RewardProgress, TrainingProgress
+from rmr1.report.console import print_judgment, print_summary
+from rmr1.report.progress import JudgingProgress
+from rmr1.report.training_progress import RewardProgress, TrainingProgress
 
 
 class _Listener:

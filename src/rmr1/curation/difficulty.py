@@ -15,7 +15,7 @@ from rmr1.curation.recipe import Difficulty
 from rmr1.curation.screens import Reason
 from rmr1.data.text_files import JsonLinesFile
 from rmr1.errors import ConfigError, JournalError
-from rmr1.judging.samples import Sample
+from rmr1.judging.completions import Sample
 
 
 class PassRates:

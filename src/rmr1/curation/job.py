@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rmr1.curation.benchmarks import BenchmarkIndex
 from rmr1.curation.candidates import Candidate, PairStore
+from rmr1.curation.decontaminate import BenchmarkIndex
 from rmr1.curation.difficulty import PassRates
 from rmr1.curation.duplicates import without_duplicates, without_near_duplicates
 from rmr1.curation.intake import Intake, Listener

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from rmr1.curation.benchmarks import BenchmarkIndex
+from rmr1.curation.decontaminate import BenchmarkIndex
 from rmr1.curation.recipe import OverLong, Screens
 from rmr1.curation.words import text_of, words_of
 from rmr1.records import PreferencePair

@@ -8,13 +8,13 @@ way back to a file.
 from __future__ import annotations
 
 from rmr1.data.columns import parse_columns
-from rmr1.data.compare import compare, random_order, shown_orders
 from rmr1.data.formats import Format, sniff_format
 from rmr1.data.shape import Shape
 from rmr1.data.source import PairSource, Skipped, open_source
 from rmr1.data.split import check_shares, prompt_key, split_of
 from rmr1.data.transform import RowTransform
 from rmr1.data.write import pair_row, write_pairs
+from rmr1.sides import compare, random_order, shown_orders
 
 __all__ = [
     "Format",

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from rmr1.config import DistillConfig
 from rmr1.data import PairSource
 from rmr1.distill.budget import Budget
-from rmr1.distill.questions import Tally, first_questions, orders_of, repair_questions
+from rmr1.distill.requests import Tally, first_questions, orders_of, repair_questions
 from rmr1.distill.results import Concluded, Results
 from rmr1.distill.written import Writer, WrittenPass
 from rmr1.errors import DataError

@@ -11,9 +11,9 @@ from rmr1.distill.job import DistillResult
 from rmr1.distill.results import OUTCOMES, Concluded
 from rmr1.judging import combine, report_sample
 from rmr1.records import PreferencePair
-from rmr1.reporting.console import share
-from rmr1.reporting.distill_summary import distill_rows
-from rmr1.reporting.judge_report import JudgeReport, Metric, Sample, Status, Table
+from rmr1.report.console import share
+from rmr1.report.distill_summary import distill_rows
+from rmr1.report.judge_report import JudgeReport, Metric, Sample, Status, Table
 
 
 def distill_report(title: str, identity: Mapping[str, Any], result: DistillResult) -> JudgeReport:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from rmr1.config import DistillConfig, cost
 from rmr1.distill.assess import Assessment, assess
-from rmr1.distill.questions import orders_of
+from rmr1.distill.requests import orders_of
 from rmr1.distill.written import WrittenPass
 from rmr1.judging import Sample
 from rmr1.records import Comparison, PreferencePair, Usage

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rmr1.catalogue import ModelEntry
 from rmr1.config import EngineConfig
 from rmr1.engines.protocol import Engine
-from rmr1.engines.resolve import resolve_model
+from rmr1.models import ModelEntry
+from rmr1.models.resolve import resolve_model
 
 
 def catalogue_entry(model: str) -> ModelEntry | None:

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from rmr1.data import PairSource
 from rmr1.engines import Engine
+from rmr1.judging.completions import Sample
 from rmr1.judging.plan import JudgingPlan
-from rmr1.judging.samples import Sample
 from rmr1.judging.stream import JudgingStream
 from rmr1.judging.summary import Summary
 from rmr1.records import Judgment, PreferencePair, Usage

@@ -7,8 +7,8 @@ from typing import Any
 
 from rmr1.judging.job import JobResult
 from rmr1.records import Judgment, PreferencePair
-from rmr1.reporting.console import interval, summary_rows
-from rmr1.reporting.judge_report import JudgeReport, Metric, Sample, SampleVote, Status, Table
+from rmr1.report.console import interval, summary_rows
+from rmr1.report.judge_report import JudgeReport, Metric, Sample, SampleVote, Status, Table
 
 
 def judging_report(title: str, identity: Mapping[str, Any], result: JobResult) -> JudgeReport:

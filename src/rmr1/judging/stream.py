@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 
 from rmr1.engines import Engine
-from rmr1.judging.asking import Asking, Question
-from rmr1.judging.combine import combine
+from rmr1.judging.completions import Sample
 from rmr1.judging.plan import JudgingPlan
-from rmr1.judging.samples import Sample
+from rmr1.judging.runner import Asking, Question
+from rmr1.judging.votes import combine
 from rmr1.records import Judgment, PreferencePair
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from rmr1.judging import JobResult, headline, report_sample
-from rmr1.reporting.console import interval, share
-from rmr1.reporting.judge_report import Table
-from rmr1.reporting.training_report import Curve, Series, Stage, StagedSample, TrainingReport
+from rmr1.report.console import interval, share
+from rmr1.report.judge_report import Table
+from rmr1.report.training_report import Curve, Series, Stage, StagedSample, TrainingReport
 from rmr1.runs import Journal
 
 _SAMPLES = 100

@@ -22,7 +22,7 @@ from rmr1.judging import Listener as JudgeListener
 from rmr1.pipeline.launch import launch
 from rmr1.pipeline.recipe import TrainRecipe
 from rmr1.pipeline.report import Evaluation, training_report
-from rmr1.reporting.html import write_training_report
+from rmr1.report.html import write_training_report
 from rmr1.runs import RunDirectory, default_run_name
 from rmr1.training import GrpoListener, SftListener, TrainingResult, TrainingTask, train_grpo, train_sft
 

@@ -12,14 +12,14 @@ from typing import Any
 import torch
 
 from rmr1.config import TrainerConfig
-from rmr1.engines.hf.model import DType, ModelCard
+from rmr1.models.hardware import Machine
+from rmr1.models.loading import DType, ModelCard
 from rmr1.runs import RunDirectory
+from rmr1.training.callback import Course
+from rmr1.training.checkpointed_trainer import KeepingTrainer, known_warnings
 from rmr1.training.checkpoints import checkpoint_step, latest_whole
-from rmr1.training.course import Course
 from rmr1.training.interruption import gentle_interruption
-from rmr1.training.keeping import KeepingTrainer, known_warnings
-from rmr1.training.listener import TrainingListener
-from rmr1.training.machine import Machine
+from rmr1.training.metrics import TrainingListener
 
 METRICS = "metrics.jsonl"
 

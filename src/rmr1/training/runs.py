@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rmr1.catalogue import find_model
 from rmr1.config import TrainerConfig
-from rmr1.engines.fingerprint import folder_fingerprint
-from rmr1.engines.hf.model import ModelCard, quiet_transformers, read_card
+from rmr1.models import find_model
+from rmr1.models.fingerprint import folder_fingerprint
+from rmr1.models.hardware import Machine, check_launch
+from rmr1.models.loading import ModelCard, quiet_transformers, read_card
 from rmr1.runs import RunDirectory, default_run_name
-from rmr1.training.listener import Silence, TrainingListener
-from rmr1.training.machine import Machine, check_launch
+from rmr1.training.metrics import Silence, TrainingListener
 
 if TYPE_CHECKING:
     from rmr1.training.job import TrainingJob

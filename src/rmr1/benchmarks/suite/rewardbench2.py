@@ -19,8 +19,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from rmr1.benchmarks.benchmark import STRICT, Benchmark, Part, Policy, Protocol
 from rmr1.benchmarks.entries import Entry, Value
+from rmr1.benchmarks.suite.best_of_n import by_item
 from rmr1.benchmarks.suite.files import parts
-from rmr1.benchmarks.suite.items import by_item
 from rmr1.records import PreferencePair
 from rmr1.stats import Average
 

@@ -15,20 +15,20 @@ from itertools import islice
 from typing import Any, Literal
 
 from rmr1.config import EngineConfig
-from rmr1.engines.fingerprint import folder_fingerprint
-from rmr1.engines.hf.model import DType, context_of, hf_folder, load_causal_lm
 from rmr1.errors import ConfigError, EngineError, MissingExtraError
+from rmr1.models.fingerprint import folder_fingerprint
+from rmr1.models.loading import DType, context_of, hf_folder, load_causal_lm
 from rmr1.records import Generation, GenerationRequest, Usage
 
 try:
     import torch
 
-    from rmr1.engines.hf.batch import Batch, rows_for
-    from rmr1.engines.hf.packing import PackedLinears
-    from rmr1.engines.hf.processor import is_fast_in_bfloat16
-    from rmr1.engines.hf.rows import Writing
-    from rmr1.engines.hf.text import ChatText
-    from rmr1.engines.hf.trial import why_not_run
+    from rmr1.engines.hf.chat_text import ChatText
+    from rmr1.models.hardware import is_fast_in_bfloat16
+    from rmr1.prefix.decoding.batch import Batch, rows_for
+    from rmr1.prefix.decoding.packed_linears import PackedLinears
+    from rmr1.prefix.decoding.rows import Writing
+    from rmr1.prefix.decoding.trial import why_not_run
 except ImportError as error:
     raise MissingExtraError("the hf engine", "train") from error
 

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from rmr1.catalogue import cached_file, find_model
 from rmr1.config import EngineConfig
 from rmr1.engines.dispatch import dispatch
-from rmr1.engines.fingerprint import file_fingerprint
 from rmr1.engines.llamacpp.server import LlamaCppServer, cached_tokens
 from rmr1.errors import ModelNotFoundError
+from rmr1.models import cached_file, find_model
+from rmr1.models.fingerprint import file_fingerprint
 from rmr1.records import FinishReason, Generation, GenerationRequest, TokenLogprob, Usage
 
 _DEFAULT_CONTEXT = 8192

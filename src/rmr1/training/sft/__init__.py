@@ -1,5 +1,5 @@
 """Stage 1: supervised fine-tuning on traces."""
 
-from rmr1.training.sft.run import train_sft
+from rmr1.training.sft.train import train_sft
 
 __all__ = ["train_sft"]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rmr1.training.listener import Held
+from rmr1.training.metrics import Held
 from rmr1.training.sft.examples import Example
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from trl import SFTConfig as TrlConfig
 from trl import SFTTrainer, pack_dataset
 
 from rmr1.config import SftConfig
-from rmr1.training.course import Course
-from rmr1.training.keeping import KeepingTrainer, adapters, known_warnings, shared_arguments
-from rmr1.training.listener import Held, Step
-from rmr1.training.machine import Machine
+from rmr1.models.hardware import Machine
+from rmr1.training.callback import Course
+from rmr1.training.checkpointed_trainer import KeepingTrainer, adapters, known_warnings, shared_arguments
+from rmr1.training.metrics import Held, Step
 from rmr1.training.sft.examples import IGNORED, Example
 from rmr1.training.sft.order import training_order
 from rmr1.training.shared_rows import summed_nll, why_not_shared

@@ -1,0 +1,112 @@
+"""Between messages and tokens: the chat template, and the text of each written token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rmr1.errors import EngineError
+from rmr1.prefix.decoding.sampling import Choice
+from rmr1.records import Message, TokenLogprob
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_UNFINISHED = "\ufffd"
+_MOST_PENDING = 32
+"""A character has at most four tokens; a weak model may write broken ones in a row."""
+_ANCHOR = "x"
+_PROBE = (Message("user", _ANCHOR),)
+
+
+class ChatText:
+    """A tokenizer with its chat template.
+
+    Args:
+        tokenizer: With a chat template.
+        name: The model's name, for messages.
+
+    Raises:
+        EngineError: It has no chat template.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+        if not tokenizer.chat_template:
+            raise EngineError(
+                f"{name} has no chat template; take an instruction-tuned model, or train this one with rmr1 sft first"
+            )
+        self._tokenizer: Any = tokenizer
+        self._anchor = self._tokenizer.encode(_ANCHOR, add_special_tokens=False)
+        self._anchor_text = self._decode(())
+        self._pieces: dict[int, str] = {}
+        self._shared: tuple[tuple[Message, ...], tuple[int, ...]] = ((), ())
+
+    def prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """The tokens of a prompt, up to where the answer begins.
+
+        Raises:
+            ValueError: The chat template refuses the messages; jinja2's error is its cause.
+        """
+        from jinja2 import TemplateError
+
+        try:
+            text = self._render(messages)
+        except TemplateError as error:
+            raise ValueError(f"the chat template refuses the prompt ({error}); try --set system_role=merge") from error
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def instructions(self, messages: Sequence[Message], prompt: tuple[int, ...]) -> int:
+        """How many tokens at the beginning of a prompt are its instructions, which the other prompts of a run share."""
+        head = tuple(messages[:1]) if len(messages) > 1 else ()
+        if not self._shared[1] or head != self._shared[0]:
+            self._shared = (head, self.prompt((*head, *_PROBE)))
+        length = 0
+        for ours, theirs in zip(prompt, self._shared[1], strict=False):
+            if ours != theirs:
+                break
+            length += 1
+        return min(length, len(prompt) - 1)
+
+    def opens_think(self) -> bool:
+        """Whether the chat template opens a think block before the first token of an answer."""
+        return self._render(_PROBE).rstrip().endswith("<think>")
+
+    def written(self, choices: Iterable[Choice]) -> list[TokenLogprob]:
+        """The text of each token with what is known of its probability.
+
+        Their texts add up to the text of all. A character of several tokens belongs to the last of them; special tokens have no
+        text.
+        """
+        result: list[TokenLogprob] = []
+        pending: tuple[int, ...] = ()
+        for choice in choices:
+            pending = (*pending, choice.token)
+            text = self._piece(choice.token) if len(pending) == 1 else self._decode(pending)
+            if text.endswith(_UNFINISHED) and len(pending) < _MOST_PENDING:
+                text = ""
+            else:
+                pending = ()
+            top = tuple((self._piece(token), logprob) for token, logprob in choice.top)
+            result.append(TokenLogprob(text, choice.logprob or 0.0, top))
+        if pending and result:
+            last = result[-1]
+            result[-1] = TokenLogprob(self._decode(pending), last.logprob, last.top)
+        return result
+
+    def _piece(self, token: int) -> str:
+        text = self._pieces.get(token)
+        if text is None:
+            text = self._pieces[token] = self._decode((token,))
+        return text
+
+    def _decode(self, tokens: tuple[int, ...]) -> str:
+        # After another token, because some tokenizers drop the space in front of the first one.
+        text: str = self._tokenizer.decode(
+            [*self._anchor, *tokens], skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text[len(self._anchor_text) :] if tokens else text
+
+    def _render(self, messages: Sequence[Message]) -> str:
+        rows = [{"role": message.role, "content": message.content} for message in messages]
+        text: str = self._tokenizer.apply_chat_template(rows, tokenize=False, add_generation_prompt=True)
+        return text

