@@ -52,7 +52,7 @@ class Cell:
 
     name: str
     sft: float
-    grpo: float
+    rl: float
     template: str = REASONING
     format_only: bool = False
     group: str = "pair"
@@ -62,7 +62,7 @@ CELLS = (  # the first one tells how long a step takes
     Cell(BASELINE, 0.5, 0.5),
     Cell("sft", 1.0, 0.0),
     Cell("sft, half of it", 0.5, 0.0),
-    Cell("grpo", 0.15, 0.85, format_only=True),
+    Cell("rl", 0.15, 0.85, format_only=True),
     Cell("sft+grpo, verdict only", 0.5, 0.5, template=VERDICT_ONLY),
     Cell("sft+grpo, single groups", 0.5, 0.5, group="comparison"),
 )
@@ -135,7 +135,7 @@ def stage_1(cell: Cell, seed: int, out: Path, data: Path, given: argparse.Namesp
 
 def train(cell: Cell, seed: int, out: Path, data: Path, given: argparse.Namespace) -> tuple[Path, float]:
     model, used = stage_1(cell, seed, out, data, given)
-    if not cell.grpo:
+    if not cell.rl:
         return model, used
     left = given.minutes - used / 60
     if left <= 0:
@@ -143,7 +143,7 @@ def train(cell: Cell, seed: int, out: Path, data: Path, given: argparse.Namespac
             f"stage 1 of {cell.name} took {used / 60:.1f} minutes, which leaves none for stage 2; give --seconds-per-step"
         )
     run = out / f"grpo-{cell.template}-{cell.group}-{'format' if cell.format_only else 'right'}-{seed}"
-    rmr1("grpo", "--data", data / "train.jsonl", "--model", model, "--run", run, "--seed", seed, *settings(
+    rmr1("rl", "--data", data / "train.jsonl", "--model", model, "--run", run, "--seed", seed, *settings(
         template=cell.template, group=cell.group, pairs_per_step=8, rollouts=given.rollouts, micro_batch_size=32, slots=64,
         max_tokens=160, max_steps=MOST_STEPS, warmup=WARMUP_STEPS / MOST_STEPS, learning_rate=given.grpo_rate,
         max_minutes=round(left, 2), held_out_share=0, evaluations=0, checkpoint_minutes=3, save_total_limit=1,

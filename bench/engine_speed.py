@@ -21,17 +21,17 @@ import time
 from itertools import islice
 
 from rmr1.config import EngineConfig
-from rmr1.data import compare, open_source
+from rmr1.data import load_pairs, show
 from rmr1.engines import Engine, create_engine
-from rmr1.prompts import load_template, render
+from rmr1.prompts import load_template, render_prompt
 from rmr1.records import GenerationRequest, Sampling, Usage
 
 
 def requests(path: str, count: int, template: str, tokens: int, round_: int) -> list[GenerationRequest]:
     wanted = load_template(template)
     made = []
-    for number, pair in enumerate(islice(open_source(path), round_ * count, (round_ + 1) * count)):
-        messages = render(compare(pair, "ab", 0), wanted).messages
+    for number, pair in enumerate(islice(load_pairs(path), round_ * count, (round_ + 1) * count)):
+        messages = render_prompt(show(pair, "ab", 0), wanted).messages
         # Drawn, because a judge that repeats itself ends early or late, and rarely as asked.
         made.append(GenerationRequest(str(number), messages, Sampling(1.0, 1.0, tokens, number)))
     return made
@@ -81,7 +81,7 @@ def main() -> None:
     if options.child:
         print(json.dumps(measure(options)))
         return
-    print("| engine | weights | slots | prompt tokens/s | text tokens/s | judgements/s |\n|---|---|---|---|---|---|")
+    print("| engine | weights | slots | prompt tokens/s | text tokens/s | completions/s |\n|---|---|---|---|---|---|")
     for model in options.models:
         name, _, rest = model.partition("=")
         argument, _, slots = rest.rpartition("@")

@@ -31,7 +31,7 @@ from rmr1.models.loading import load_causal_lm
 from rmr1.prefix import build_tree
 from rmr1.training.checkpointed_trainer import known_warnings
 from rmr1.training.rl.trainer import VerdictTrainer
-from rmr1.training.shared_rows import why_not_shared
+from rmr1.training.shared_rows import sharing_unsupported_reason
 
 
 def rollouts(given: argparse.Namespace, vocabulary: int) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def build(ours: bool, given: argparse.Namespace, rows: int) -> GRPOTrainer:
             train_dataset=data,
             processing_class=tokenizer,
         )
-    trainer.not_shared = why_not_shared(trainer.model, "auto") if ours else "the peer"
+    trainer.sharing_unsupported = sharing_unsupported_reason(trainer.model, "auto") if ours else "the peer"
     trainer.create_optimizer()
     return trainer
 

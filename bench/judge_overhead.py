@@ -30,7 +30,7 @@ from pathlib import Path
 import openai
 
 from rmr1.config import EngineConfig, JudgeConfig, OrderPolicy
-from rmr1.data import open_source
+from rmr1.data import load_pairs
 from rmr1.engines import create_engine
 from rmr1.judging import PairTask, judge_source, plan_judging
 from rmr1.records import Judgment, Usage
@@ -40,7 +40,7 @@ MODEL = "openai/instant"
 
 
 class Silent:
-    """A listener that says nothing."""
+    """A callbacks that says nothing."""
 
     def say(self, message: str) -> None: ...
     def started(self, total: int | None, done: int) -> None: ...
@@ -73,7 +73,7 @@ async def bare_seconds(path: Path, address: str, pairs: int, concurrency: int) -
     settings = config(address, concurrency)
     engine = create_engine(MODEL, settings.engine)
     plan = plan_judging(settings, engine)
-    comparisons = (comparison for pair in islice(open_source(path), pairs) for comparison in plan.comparisons(pair))
+    comparisons = (comparison for pair in islice(load_pairs(path), pairs) for comparison in plan.comparisons(pair))
     prompts = iter(
         [
             [{"role": message.role, "content": message.content} for message in plan.request(one)[0].messages]

@@ -24,18 +24,18 @@ from itertools import islice, pairwise
 from typing import Any
 
 from rmr1.config import EngineConfig
-from rmr1.data import compare, open_source
+from rmr1.data import load_pairs, show
 from rmr1.engines import create_engine
 from rmr1.models import cached_file, find_model
-from rmr1.prompts import load_template, render
+from rmr1.prompts import load_template, render_prompt
 from rmr1.records import GenerationRequest, Sampling
 
 
 def requests(given: argparse.Namespace) -> list[GenerationRequest]:
     template, sampling = load_template(given.template), Sampling(0.0, 1.0, given.tokens)
-    pairs = islice(open_source(given.data), given.first, given.pairs)
+    pairs = islice(load_pairs(given.data), given.first, given.pairs)
     return [
-        GenerationRequest(f"{number}/{order}", render(compare(pair, order, 0), template).messages, sampling)
+        GenerationRequest(f"{number}/{order}", render_prompt(show(pair, order, 0), template).messages, sampling)
         for number, pair in enumerate(pairs)
         for order in ("ab", "ba")[: given.orders]
     ]
@@ -175,12 +175,12 @@ def main() -> None:
     if given.child:
         asked = requests(given)
         seconds, tokens = PEERS[given.child](given, asked)
-        print(json.dumps({"seconds": seconds, "tokens": tokens, "judgements": len(asked)}))
+        print(json.dumps({"seconds": seconds, "tokens": tokens, "completions": len(asked)}))
         return
-    print("| who | slots | judgements | seconds | judgements/s | written tokens |\n|---|---|---|---|---|---|")
+    print("| who | slots | completions | seconds | completions/s | written tokens |\n|---|---|---|---|---|---|")
     for (peer, slots), found in taking_turns(given).items():
-        speed = found["judgements"] / found["seconds"]
-        row = (peer, slots, found["judgements"], f"{found['seconds']:.1f}", f"{speed:.2f}", found["tokens"])
+        speed = found["completions"] / found["seconds"]
+        row = (peer, slots, found["completions"], f"{found['seconds']:.1f}", f"{speed:.2f}", found["tokens"])
         print(f"| {' | '.join(map(str, row))} |")
 
 

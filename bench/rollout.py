@@ -25,9 +25,9 @@ from typing import Any
 import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
 
-from rmr1.data import compare, open_source
+from rmr1.data import load_pairs, show
 from rmr1.models.loading import load_causal_lm
-from rmr1.prompts import load_template, render
+from rmr1.prompts import load_template, render_prompt
 from rmr1.records import Sampling
 from rmr1.training.rl.rollouts import write
 
@@ -60,9 +60,9 @@ def random_work(given: argparse.Namespace, vocabulary: int) -> Work:
 
 def judge_work(given: argparse.Namespace, tokenizer: Any) -> Work:
     template, prompts = load_template(given.template), []
-    for pair in islice(open_source(given.data), -(-given.groups // 2)):
+    for pair in islice(load_pairs(given.data), -(-given.groups // 2)):
         for order in ("ab", "ba"):
-            messages = render(compare(pair, order), template).messages
+            messages = render_prompt(show(pair, order), template).messages
             turns = [{"role": message.role, "content": message.content} for message in messages]
             prompts.append(tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False))
     repeated = [prompt for prompt in prompts[: given.groups] for _ in range(given.rollouts)]

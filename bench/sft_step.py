@@ -29,7 +29,7 @@ from rmr1.training.checkpointed_trainer import known_warnings
 from rmr1.training.sft.examples import Example, tokenise
 from rmr1.training.sft.traces import read_traces
 from rmr1.training.sft.trainer import TraceTrainer
-from rmr1.training.shared_rows import why_not_shared
+from rmr1.training.shared_rows import sharing_unsupported_reason
 
 
 def build(ours: bool, model: Any, tokenizer: Any, examples: list[Example], rows: int) -> SFTTrainer:
@@ -58,7 +58,7 @@ def build(ours: bool, model: Any, tokenizer: Any, examples: list[Example], rows:
         trainer = (Ours if ours else SFTTrainer)(
             model=model, args=arguments, train_dataset=data, processing_class=tokenizer
         )
-    trainer.not_shared = why_not_shared(trainer.model, "auto") if ours else "the peer"
+    trainer.sharing_unsupported = sharing_unsupported_reason(trainer.model, "auto") if ours else "the peer"
     trainer._tokens = trainer._supervised = 0
     trainer.create_optimizer()
     return trainer

@@ -1,6 +1,6 @@
 """How a judge of the curriculum does beyond what it was trained on: each family and level, and pairs from elsewhere.
 
-Prompts that the judge was trained on are left out. The judgements are a run: the same command goes on after an interruption.
+Prompts that the judge was trained on are left out. The completions are a run: the same command goes on after an interruption.
 
     python bench/transfer.py --model runs/train-x/sft --trained runs/train-x/data/train.jsonl --pairs 20 \\
         --other gsm8k=gsm8k_solution_pairs.jsonl.gz@100 --run runs/transfer
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rmr1.curriculum import generate_pairs
 from rmr1.curriculum.catalogue import FAMILIES
-from rmr1.data import open_source, prompt_key, write_pairs
+from rmr1.data import load_pairs, prompt_key, write_pairs
 from rmr1.records import PreferencePair
 from rmr1.stats import ClusteredShare
 
@@ -27,7 +27,7 @@ SEED = 7777
 
 
 def unseen(trained: Path | None, count: int) -> Iterator[PreferencePair]:
-    seen = {prompt_key(pair.prompt) for pair in open_source(str(trained))} if trained else set()
+    seen = {prompt_key(pair.prompt) for pair in load_pairs(str(trained))} if trained else set()
     for name, family in FAMILIES.items():
         for level in range(1, family.levels + 1):
             drawn = generate_pairs([name], [level], 40 * count, SEED)
@@ -40,12 +40,12 @@ def others(given: list[str]) -> Iterator[PreferencePair]:
     for item in given:
         name, _, source = item.partition("=")
         path, _, count = source.rpartition("@")
-        for number, pair in enumerate(islice(open_source(path), int(count))):
+        for number, pair in enumerate(islice(load_pairs(path), int(count))):
             yield replace(pair, id=f"{name}-{number}", category=name)
 
 
 def table(judged: list[dict], order: list[str]) -> Iterator[str]:
-    yield "| pairs of | n | accuracy, both orders | position consistency | single judgements | invalid |"
+    yield "| pairs of | n | accuracy, both orders | position consistency | single completions | invalid |"
     yield "|---|---|---|---|---|---|"
     for name in order:
         rows = [row for row in judged if row["category"] == name]

@@ -1,8 +1,8 @@
 """Group-relative policy optimisation (GRPO) of a judge, the whole algorithm in one file.
 
 A judge reads a question with two responses, writes its reasoning and a verdict ``[[A]]`` or ``[[B]]``. It is shown each pair in
-both orders and writes several judgements of each; a judgement with the right verdict earns +1, any other text -1. What all
-judgements of a pair have earned on average is the baseline: judgements above it become likelier, those below it less likely. No
+both orders and writes several completions of each; a completion with the right verdict earns +1, any other text -1. What all
+completions of a pair have earned on average is the baseline: completions above it become likelier, those below it less likely. No
 value network, no reward model, no labels but "A is better".
 
 ``rmr1 grpo`` does the same with TRL's trainer: on several GPUs, resumable, with vLLM, with fewer tokens computed. A test holds the
@@ -25,12 +25,12 @@ from torch.nn.functional import cross_entropy, pad
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rmr1.curriculum import generate_pairs
-from rmr1.data import compare
+from rmr1.data import show
 from rmr1.models.loading import load_causal_lm
-from rmr1.prompts import load_template, render
+from rmr1.prompts import load_template, render_prompt
 from rmr1.records import Generation, Order, PreferencePair, Side
 from rmr1.reward import verdict_reward
-from rmr1.verdict import parse
+from rmr1.verdict import parse_verdict
 
 ORDERS: tuple[Order, Order] = ("ab", "ba")
 
@@ -53,7 +53,7 @@ class Settings:
 
 @dataclass
 class Rollout:
-    """One judgement: the tokens of its prompt and of what was written, and what that earned."""
+    """One completion: the tokens of its prompt and of what was written, and what that earned."""
 
     prompt: list[int]
     completion: list[int]
@@ -67,8 +67,8 @@ def prompt_of(
     pair: PreferencePair, order: Order, tokenizer: PreTrainedTokenizerBase, template: str
 ) -> tuple[list[int], Side]:
     """The tokens that the judge reads, and the verdict that is right for that order."""
-    comparison = compare(pair, order)
-    messages = render(comparison, load_template(template)).messages
+    comparison = show(pair, order)
+    messages = render_prompt(comparison, load_template(template)).messages
     turns = [{"role": message.role, "content": message.content} for message in messages]
     text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     assert comparison.gold is not None
@@ -79,7 +79,7 @@ def prompt_of(
 def sample(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]], settings: Settings
 ) -> list[list[int]]:
-    """Write one judgement for each prompt; the token that ends it belongs to it."""
+    """Write one completion for each prompt; the token that ends it belongs to it."""
     width = max(len(prompt) for prompt in prompts)
     filler = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     ids = torch.tensor([[filler] * (width - len(prompt)) + prompt for prompt in prompts])
@@ -100,13 +100,13 @@ def sample(
 
 
 def stops(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """The tokens that end a judgement."""
+    """The tokens that end a completion."""
     declared = model.generation_config.eos_token_id
     return {tokenizer.eos_token_id, *([declared] if isinstance(declared, int) else declared or ())}
 
 
 def up_to_the_end(tokens: list[int], ends: set[int]) -> list[int]:
-    """Cut off what was written after the judgement's end."""
+    """Cut off what was written after the completion's end."""
     for place, token in enumerate(tokens):
         if token in ends:
             return tokens[: place + 1]
@@ -117,10 +117,10 @@ def up_to_the_end(tokens: list[int], ends: set[int]) -> list[int]:
 
 
 def reward_of(completion: list[int], gold: Side, tokenizer: PreTrainedTokenizerBase, ends: set[int]) -> float:
-    """+1 for the right verdict, -1 for a wrong one, for none, and for a judgement that was cut."""
+    """+1 for the right verdict, -1 for a wrong one, for none, and for a completion that was cut."""
     cut = not completion or completion[-1] not in ends
     text = tokenizer.decode(completion, skip_special_tokens=True)
-    reward = verdict_reward(parse(Generation("rollout", text, "length" if cut else "stop")), gold)
+    reward = verdict_reward(parse_verdict(Generation("rollout", text, "length" if cut else "stop")), gold)
     assert reward is not None
     return reward
 

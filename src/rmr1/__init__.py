@@ -5,9 +5,9 @@
 'A'
 """
 
-from rmr1.data import compare, open_source
+from rmr1.data import load_pairs, show
 from rmr1.judging import Judge
-from rmr1.prompts import load_template, render
+from rmr1.prompts import load_template, render_prompt
 from rmr1.records import (
     Comparison,
     Generation,
@@ -20,7 +20,7 @@ from rmr1.records import (
     Verdict,
 )
 from rmr1.reward import verdict_reward
-from rmr1.verdict import parse
+from rmr1.verdict import parse_verdict
 
 __all__ = [
     "Comparison",
@@ -33,10 +33,10 @@ __all__ = [
     "ResponseSet",
     "Sampling",
     "Verdict",
-    "compare",
+    "load_pairs",
     "load_template",
-    "open_source",
-    "parse",
-    "render",
+    "parse_verdict",
+    "render_prompt",
+    "show",
     "verdict_reward",
 ]

@@ -14,7 +14,8 @@
     └── RunError (RuntimeError)            a run directory
         ├── RunMismatchError               it belongs to another configuration or other data
         ├── RunLockedError                 another process is writing to it
-        └── JournalError                   its journal is damaged
+        ├── JournalError                   its journal is damaged
+        └── ResultsError                   its results are of another kind or version
 
 A failure that concerns one request only is not an error: it is a ``Generation`` whose ``finish_reason`` is ``"error"``.
 """
@@ -89,3 +90,7 @@ class RunLockedError(RunError):
 
 class JournalError(RunError):
     """A journal holds a line that is not a record, and it is not the last one."""
+
+
+class ResultsError(RunError):
+    """A results file is of another kind or version, or is damaged."""

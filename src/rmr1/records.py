@@ -166,7 +166,7 @@ class RubricItem:
 
 @dataclass(frozen=True, slots=True)
 class Sections:
-    """The parts of a judgement (paper section 3.1, Chain-of-Rubrics). An absent part is None or empty.
+    """The parts of a completion (paper section 3.1, Chain-of-Rubrics). An absent part is None or empty.
 
     ``think`` is the text of the think block; all other parts are read outside it.
     """
@@ -192,7 +192,7 @@ class Verdict:
         side: The better *shown* side, or None where the verdict is invalid.
         invalid: Why there is no side; None exactly where ``side`` is set.
         candidates: The distinct sides that the rule found, in order of appearance.
-        sections: The parts of the judgement that were found.
+        sections: The parts of the completion that were found.
         problems: Names of what is wrong with the format, see ``rmr1.verdict.problems``.
         position: Character offset of the letter that decided, or None.
         rule: Name of the rule that decided.

@@ -10,7 +10,7 @@ from rmr1.records import Comparison, Order, PreferencePair, Side
 OTHER_SIDE: dict[Side, Side] = {"A": "B", "B": "A"}
 
 
-def compare(pair: PreferencePair, order: Order, vote: int = 0) -> Comparison:
+def show(pair: PreferencePair, order: Order, vote: int = 0) -> Comparison:
     """Show a pair in an order.
 
     Args:

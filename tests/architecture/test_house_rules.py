@@ -120,11 +120,11 @@ def test_public_names_are_pinned():
         "ResponseSet",
         "Sampling",
         "Verdict",
-        "compare",
+        "load_pairs",
         "load_template",
-        "open_source",
-        "parse",
-        "render",
+        "parse_verdict",
+        "render_prompt",
+        "show",
         "verdict_reward",
     ]
     assert all(hasattr(rmr1, name) for name in rmr1.__all__)

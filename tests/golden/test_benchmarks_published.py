@@ -1,4 +1,4 @@
-"""The published scores of RM-R1's 32B models, derived again from their subsets, counts and logged judgements."""
+"""The published scores of RM-R1's 32B models, derived again from their subsets, counts and logged completions."""
 
 import gzip
 import json
@@ -76,7 +76,7 @@ def test_published_rm_bench_totals_are_means_of_domains_and_of_levels(model):
     assert figures["total"]["value"] == close(final["total_avg_acc"])
 
 
-def test_published_judgements_have_their_logged_results(model):
+def test_published_completions_have_their_logged_results(model):
     logged = list(logged_results(model))
     assert len(logged) == 8
     assert [record["result"] for record in logged] == [record["logged"] for record in logged]

@@ -1,6 +1,6 @@
 """The loss of stage 2 against the formula, whatever the micro-batch, and against the one-file example.
 
-The rollouts are fixed: a scripted writer answers instead of the model.
+The rollouts are fixed: a scripted rollout_backend answers instead of the model.
 """
 
 import importlib.util
@@ -12,10 +12,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("trl", reason="the train extra is not installed")
 
-from rmr1.config import GrpoConfig  # noqa: E402
+from rmr1.config import RlConfig  # noqa: E402
 from rmr1.errors import ConfigError, DataError  # noqa: E402
 from rmr1.models.loading import load_causal_lm  # noqa: E402
-from rmr1.training import TrainingTask, train_grpo  # noqa: E402
+from rmr1.training import TrainingTask, train_rl  # noqa: E402
 from rmr1.training.rl.trainer import VerdictTrainer  # noqa: E402
 from tests.support.engines import answer  # noqa: E402
 from tests.support.tiny_model import tiny_tokenizer, write_pairs_file, write_tiny_model  # noqa: E402
@@ -71,7 +71,7 @@ def rollouts(monkeypatch):
 def train(folder, name, **settings):
     memory = Memory()
     task = TrainingTask(folder / "pairs.jsonl", run=folder / name)
-    result = train_grpo(task, GrpoConfig(model=str(folder / "tiny"), **{**SMALL, **settings}), memory)
+    result = train_rl(task, RlConfig(model=str(folder / "tiny"), **{**SMALL, **settings}), memory)
     return memory.steps, load_causal_lm(str(result.model))[0]
 
 
@@ -206,13 +206,13 @@ def _example():
 
 def test_a_sharded_model_needs_another_writer_and_no_held_out_pairs(folder, monkeypatch):
     monkeypatch.setattr(VerdictTrainer, "sharded", property(lambda trainer: True))
-    with pytest.raises(ConfigError, match="take writer generate or vllm, and held_out_share=0"):
+    with pytest.raises(ConfigError, match="take rollout_backend generate or vllm, and held_out_share=0"):
         train(folder, "sharded")
     with pytest.raises(ConfigError, match="held_out_share=0"):
-        train(folder, "held", writer="generate", held_out_share=0.5, pairs_per_step=1)
+        train(folder, "held", rollout_backend="generate", held_out_share=0.5, pairs_per_step=1)
 
 
 def test_a_model_with_limited_attention_needs_another_writer(folder):
     write_tiny_model(folder / "tiny", sliding_window=16)
-    with pytest.raises(ConfigError, match="sliding_window is 16; take writer generate"):
+    with pytest.raises(ConfigError, match="sliding_window is 16; take rollout_backend generate"):
         train(folder, "limited")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from rmr1.data import compare
-from rmr1.prompts import load_repair_template, load_template, render, render_repair, template_names
+from rmr1.data import show
+from rmr1.prompts import load_repair_template, load_template, render_prompt, render_repair, template_names
 from rmr1.records import Message, PreferencePair
 
 FOLDER = Path(__file__).parent / "prompts"
@@ -23,7 +23,7 @@ MULTI = PreferencePair(
 @pytest.mark.parametrize("pair", [SINGLE, MULTI], ids=["single", "multi"])
 @pytest.mark.parametrize("name", template_names())
 def test_prompt(name, pair):
-    messages = render(compare(pair, "ab"), load_template(name)).messages
+    messages = render_prompt(show(pair, "ab"), load_template(name)).messages
     text = "".join(f"<<{message.role}>>\n{message.content}\n" for message in messages)
     golden = FOLDER / f"{name}.{'single' if pair is SINGLE else 'multi'}.txt"
     assert text == golden.read_text(encoding="utf-8"), (
@@ -34,7 +34,7 @@ def test_prompt(name, pair):
 @pytest.mark.parametrize("pair", [SINGLE, MULTI], ids=["single", "multi"])
 def test_repair_prompt(pair):
     prompt = render_repair(
-        compare(pair, "ba"),
+        show(pair, "ba"),
         load_template("cor-compact"),
         load_repair_template(),
         failed="<type>Chat</type> {{item}} [The End of the Failed Judgement] <answer>[[A]]</answer>",

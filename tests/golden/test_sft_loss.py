@@ -10,7 +10,7 @@ from rmr1.records import Message
 from rmr1.training.sft.evaluation import evaluate
 from rmr1.training.sft.examples import tokenise
 from rmr1.training.sft.traces import Trace
-from rmr1.training.shared_rows import row_logprobs, summed_nll, why_not_shared
+from rmr1.training.shared_rows import row_logprobs, sharing_unsupported_reason, summed_nll
 from tests.support.tiny_model import tiny_model, tiny_tokenizer, trace_row
 
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
@@ -169,10 +169,10 @@ def test_the_evaluation_is_the_same_loss_and_finds_the_verdict(model, examples):
 
 
 def test_what_is_not_shared_has_its_reason(model):
-    assert why_not_shared(model, "auto") is None
-    assert why_not_shared(model, "off") == "prefix_sharing is off"
+    assert sharing_unsupported_reason(model, "auto") is None
+    assert sharing_unsupported_reason(model, "off") == "prefix_sharing is off"
     model.config.final_logit_softcapping = 30.0
     try:
-        assert "final_logit_softcapping" in why_not_shared(model, "auto")
+        assert "final_logit_softcapping" in sharing_unsupported_reason(model, "auto")
     finally:
         del model.config.final_logit_softcapping

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from rmr1.records import Generation
-from rmr1.verdict import parse
+from rmr1.verdict import parse_verdict
 
 
 def rows(path):
@@ -26,13 +26,13 @@ def conformance(shared):
 def test_released_evaluation_rule_on_every_conformance_row(conformance):
     assert len(conformance) == 265
     for row in conformance:
-        verdict = parse(generation(row), "rm-r1-eval")
+        verdict = parse_verdict(generation(row), "rm-r1-eval")
         assert (verdict.side or "error") == row["expected"]["official_eval_verdict"], row["id"]
 
 
 def test_released_reward_rule_on_every_conformance_row(conformance):
     for row in conformance:
-        verdict = parse(generation(row), "rm-r1-reward")
+        verdict = parse_verdict(generation(row), "rm-r1-reward")
         reward = 1.0 if verdict.side == row["label"] else -1.0
         assert reward == row["expected"]["official_train_reward_window80"], row["id"]
 
@@ -41,7 +41,7 @@ def test_problems_agree_with_another_reading_of_the_grammar(conformance):
     ours_is_laxer = {"space_inside", "newline_inside"}
     for row in conformance:
         if "Instruct" in row["model"] and row["kind"] not in ours_is_laxer:
-            problems = parse(generation(row)).problems
+            problems = parse_verdict(generation(row)).problems
             assert bool(problems) == bool(row["expected"]["strict_violations"]), (row["id"], problems)
 
 
@@ -49,4 +49,4 @@ def test_real_traces_have_their_published_verdicts(shared):
     traces = [row for row in rows(shared / "data" / "rmr1_traces.jsonl.gz") if row.get("published_result") is not None]
     assert len(traces) == 16
     for row in traces:
-        assert parse(generation(row)).side == row["published_prediction"], row["id"]
+        assert parse_verdict(generation(row)).side == row["published_prediction"], row["id"]

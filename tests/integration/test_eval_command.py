@@ -131,7 +131,7 @@ def test_released_logs_are_a_run(shared, tmp_path):
     model = shared / "published" / "RM-R1-Qwen2.5-Instruct-32B"
     done = rmr1("report", model, "--protocol", "rm-r1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "8 of 8 logged judgements have the logged result" in done.stdout
+    assert "8 of 8 logged completions have the logged result" in done.stdout
     figures = json.loads(rmr1("report", model, "--format", "json", cwd=tmp_path).stdout)["benchmarks"]
     assert round(100 * figures["rewardbench"]["protocols"]["rm-r1"]["metrics"]["score"]["value"], 1) == 91.4
     assert round(100 * figures["rmb"]["protocols"]["rm-r1"]["metrics"]["score"]["value"], 1) == 73.0

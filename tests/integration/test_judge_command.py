@@ -68,9 +68,9 @@ def test_summary_and_report(folder):
     done = judge(folder, "--show", 1, "--run", "runs/x")
     assert done.returncode == 0, done.stderr
     assert "50.0 %" in done.stdout
-    assert done.stdout.count("judgement, ") == 2
+    assert done.stdout.count("completion, ") == 2
     results = json.loads((folder / "runs/x/results.json").read_text())
-    assert (results["right"], results["ties"], results["judgements"]) == (15, 15, 60)
+    assert (results["right"], results["ties"], results["completions"]) == (15, 15, 60)
     assert "p29" in (folder / "runs/x/report.html").read_text()
     assert json.loads((folder / "runs/x/run.json").read_text())["identity"]["fence"] is True
 

@@ -16,7 +16,7 @@ from rmr1.engines import create_engine
 from rmr1.errors import EngineError, ModelNotFoundError
 from rmr1.prompts import load_grammar, load_template, template_names
 from rmr1.records import Generation, GenerationRequest, Message, Sampling
-from rmr1.verdict import parse
+from rmr1.verdict import parse_verdict
 
 pytestmark = pytest.mark.xdist_group("llamacpp")  # one at a time: each takes all the processors that it gets
 
@@ -87,7 +87,7 @@ def test_every_grammar_ends_in_a_verdict_without_problems(engine, name, think_op
     grammar = load_grammar(load_template(name), max_tokens=250, think_open=think_open)
     asked = [request(topic, 1, max_tokens=250, grammar=grammar) for topic in TOPICS[:2]]
     for done in ask(engine, *asked).values():
-        verdict = parse(Generation("r", done.text, done.finish_reason, think_open=think_open))
+        verdict = parse_verdict(Generation("r", done.text, done.finish_reason, think_open=think_open))
         assert verdict.side is not None, done.text
         allowed = {"missing_type"} if name == "rubric-only" else set()
         assert set(verdict.problems) <= allowed, done.text

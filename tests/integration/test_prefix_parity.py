@@ -12,7 +12,7 @@ from hypothesis import strategies as st  # noqa: E402
 
 from rmr1.prefix import attention, logprobs  # noqa: E402
 from rmr1.prefix.logprobs import disagreement, sequence_logprobs  # noqa: E402
-from rmr1.prefix.support import supports  # noqa: E402
+from rmr1.prefix.support import unsupported_reason  # noqa: E402
 
 # Newer releases of transformers call it activation checkpointing, and warn.
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
@@ -116,7 +116,7 @@ def test_prefix_parity_on_random_trees(family, batch):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_prefix_parity_of_what_is_supported(family):
-    assert supports(MODELS[family]) is None
+    assert unsupported_reason(MODELS[family]) is None
     assert disagreement(MODELS[family]) <= LOGPROBS
 
 
@@ -144,7 +144,7 @@ def test_prefix_parity_with_lora_and_checkpointing(family, targets):
     adapted = peft.get_peft_model(model, config)
     adapted.gradient_checkpointing_enable()
     adapted.enable_input_require_grads()
-    assert supports(adapted) is None
+    assert unsupported_reason(adapted) is None
     agree(adapted.train(), *DEEP)
 
 

@@ -152,7 +152,7 @@ def test_a_published_model_makes_no_export(shared, tmp_path):
     model = shared / "published" / MODELS[0]
     refused = rmr1("report", model, "--format", "leaderboard", "--model-name", "a/b", cwd=tmp_path)
     assert (
-        "RewardBench has no score under the protocol official: the released files hold no judgements" in refused.stderr
+        "RewardBench has no score under the protocol official: the released files hold no completions" in refused.stderr
     )
     refused = rmr1("report", model, "--format", "inspect", "--out", "a.eval", cwd=tmp_path)
-    assert (refused.returncode, "released files do not hold the judgements" in refused.stderr) == (2, True)
+    assert (refused.returncode, "released files do not hold the completions" in refused.stderr) == (2, True)

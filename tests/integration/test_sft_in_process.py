@@ -26,9 +26,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def train(folder, listener=None, **settings):
+def train(folder, callbacks=None, **settings):
     task = TrainingTask(folder / "traces.jsonl", run=folder / "run")
-    return train_sft(task, SftConfig(model=str(folder / "tiny"), **(SMALL | settings)), listener or Memory())
+    return train_sft(task, SftConfig(model=str(folder / "tiny"), **(SMALL | settings)), callbacks or Memory())
 
 
 def changed(folder, model):

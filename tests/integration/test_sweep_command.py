@@ -52,7 +52,7 @@ def test_a_sweep_asks_for_its_most_votes_once(folder):
         ]
         assert len(requests) == len(set(requests)) == comparisons * 2 * 4
     total = sum(COMPARISONS.values())
-    assert f"plan: {total} comparisons, {total * 8} judgements, about " in (folder / "stderr").read_text()
+    assert f"plan: {total} comparisons, {total * 8} completions, about " in (folder / "stderr").read_text()
     again = rmr1(*arguments("--votes", "4,2,1", "--run", "sweep", "--json"), cwd=folder)
     assert f"resuming: {COMPARISONS['rm-bench'] * 8} comparisons are already answered" in again.stderr
     assert again.stdout == (folder / "sweep" / "sweep.json").read_text()

@@ -31,7 +31,7 @@ RECIPE = {
     },
     "distill": {"teacher": "program/curriculum", "orders": "given"},
     "sft": {"batch_size": 4, "micro_batch_size": 4, "max_steps": 3, "held_out_share": 0.2, "evaluations": 1},
-    "grpo": {
+    "rl": {
         "pairs_per_step": 4,
         "rollouts": 2,
         "micro_batch_size": 8,
@@ -72,8 +72,8 @@ def test_all_stages_then_nothing_to_do_then_a_pair_of_the_users_own(folder):
         "evaluation after GRPO",
     ]
     results = json.loads((folder / "run/results.json").read_text())
-    assert list(results["evaluations"]) == ["before training", "after SFT", "after GRPO"]
-    assert [evaluation["judgements"] for evaluation in results["evaluations"].values()] == [4, 6, 6]
+    assert list(results["evaluations"]) == ["before training", "after SFT", "after RL"]
+    assert [evaluation["completions"] for evaluation in results["evaluations"].values()] == [4, 6, 6]
     page = (folder / "run/report.html").read_text()
     assert (
         "same 3 held-out pairs, in both orders; no prompt of theirs was trained on. The one before training judges the first 2"
@@ -99,10 +99,10 @@ def test_all_stages_then_nothing_to_do_then_a_pair_of_the_users_own(folder):
 
 @pytest.mark.slow
 def test_training_stages_run_under_a_launcher(folder):
-    launched = train(folder, f"launch=[{sys.executable}]", "grpo.max_steps=1")
+    launched = train(folder, f"launch=[{sys.executable}]", "rl.max_steps=1")
     assert launched.returncode == 0, launched.stderr
     assert (folder / "run/grpo.yaml").is_file()
-    assert list(json.loads((folder / "run/results.json").read_text())["evaluations"])[-1] == "after GRPO"
+    assert list(json.loads((folder / "run/results.json").read_text())["evaluations"])[-1] == "after RL"
 
 
 def test_a_launcher_that_is_not_there_is_named(folder, monkeypatch):
@@ -126,9 +126,9 @@ def test_every_shipped_recipe_loads():
         file = find_recipe("train", name)
         recipe = load_train_recipe(file)
         assert file.read_text().startswith("# ")
-        stages = [stage for stage in (recipe.distill, recipe.sft, recipe.grpo, recipe.evaluation.judge) if stage]
+        stages = [stage for stage in (recipe.distill, recipe.sft, recipe.rl, recipe.evaluation.judge) if stage]
         assert {stage.template for stage in stages} == {recipe.template}
-        assert {stage.model for stage in (recipe.sft, recipe.grpo) if stage} == {recipe.model}
+        assert {stage.model for stage in (recipe.sft, recipe.rl) if stage} == {recipe.model}
 
 
 def test_an_empty_stage_is_a_stage_with_its_defaults(tmp_path):
@@ -137,7 +137,7 @@ def test_an_empty_stage_is_a_stage_with_its_defaults(tmp_path):
         "model: m\ndata: {sources: [{path: x.jsonl}]}\ndistill: {teacher: program/curriculum}\nsft: {}\ngrpo: {}\n"
     )
     recipe = load_train_recipe(file)
-    assert (recipe.sft.model, recipe.grpo.model) == ("m", "m")
+    assert (recipe.sft.model, recipe.rl.model) == ("m", "m")
 
 
 def test_a_launched_stage_gets_no_settings_of_the_environment(tmp_path, monkeypatch):
@@ -164,7 +164,7 @@ def test_the_papers_recipes_of_stage_2(size, instruct, distilled):
     tuned = load_train_recipe(find_recipe("train", f"qwen2.5-{size}-instruct"))
     native = load_train_recipe(find_recipe("train", f"deepseek-r1-distill-qwen-{size}"))
     for recipe, rate in ((tuned, instruct), (native, distilled)):
-        grpo = recipe.grpo
+        grpo = recipe.rl
         assert (grpo.learning_rate, grpo.rollouts, grpo.group_size, grpo.kl) == (rate, 7, 7, 1e-3)
         assert (grpo.pairs_per_step, grpo.steps_per_rollout, grpo.loss) == (128, 8, "sequence-mean")
         assert (grpo.max_prompt_tokens, grpo.max_tokens, grpo.orders, grpo.schedule) == (
@@ -182,9 +182,9 @@ def test_the_papers_recipes_of_stage_2(size, instruct, distilled):
     ("change", "message"),
     [
         ({"distill_split": "nope"}, 'distill_split: the data has no split "nope"; it has train, held_out'),
-        ({"grpo_split": "nope"}, 'grpo_split: the data has no split "nope"; it has train, held_out'),
+        ({"rl_split": "nope"}, 'rl_split: the data has no split "nope"; it has train, held_out'),
         ({"sft": None}, "sft learns the traces that distill writes: give both, or neither"),
-        ({"sft": None, "distill": None, "grpo": None}, "a recipe trains something"),
+        ({"sft": None, "distill": None, "rl": None}, "a recipe trains something"),
         ({"sft": {"model": "other"}}, "model stands at the top of a recipe and holds for all its stages"),
         ({"stages": 3}, 'unknown key "stages"'),
     ],

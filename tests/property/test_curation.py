@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rmr1.curation import curate, load_recipe
 from rmr1.curation.mix import quotas
 from rmr1.curation.normalise import normalise_text
-from rmr1.data import open_source, prompt_key, split_of, write_pairs
+from rmr1.data import load_pairs, prompt_key, split_of, write_pairs
 from rmr1.records import Message, PreferencePair
 
 short = st.text(st.sampled_from("ab \n\té"), max_size=4)
@@ -65,7 +65,7 @@ def rows_in(content: bytes) -> list[PreferencePair]:
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
         file.write(content)
         file.flush()
-        return list(open_source(file.name)) if content else []
+        return list(load_pairs(file.name)) if content else []
 
 
 @settings(max_examples=40, deadline=None)
@@ -134,4 +134,4 @@ def test_pairs_come_back_as_they_were(written: list[PreferencePair]) -> None:
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "pairs.jsonl"
         assert write_pairs(path, written) == len(written)
-        assert list(open_source(path)) == written
+        assert list(load_pairs(path)) == written

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rmr1.data import compare, open_source, random_order
+from rmr1.data import load_pairs, random_order, show
 from rmr1.records import Message, PreferencePair
 
 text = st.text(
@@ -54,7 +54,7 @@ def test_texts_survive_every_format(
         path.write_bytes(gzip.compress(path.read_bytes()))
     read = [
         {"prompt": pair.prompt[0].content, "chosen": pair.response_a[0].content, "rejected": pair.response_b[0].content}
-        for pair in open_source(path)
+        for pair in load_pairs(path)
     ]
     assert read == content
 
@@ -72,7 +72,7 @@ def test_whole_conversations_are_cut_where_they_part(
     ][:-1]
     ends = [[*turns, {"role": "assistant", "content": response}] for response in (chosen, rejected)]
     write(tmp_path / "p", kind, [{"chosen": ends[0], "rejected": ends[1]}])
-    (pair,) = open_source(tmp_path / "p")
+    (pair,) = load_pairs(tmp_path / "p")
     assert [(turn.role, turn.content) for turn in pair.prompt] == [(turn["role"], turn["content"]) for turn in turns]
     assert (pair.response_a[0].content, pair.response_b[0].content) == (chosen, rejected)
 
@@ -86,7 +86,7 @@ def test_rendered_judge_prompts_are_read_back(tmp_path: Path, question: str, a: 
     )
     row = {"context_messages": [{"role": "user", "content": rendered}], "winner": "model_b"}
     (tmp_path / "p").write_text(json.dumps(row), encoding="utf-8")
-    (pair,) = open_source(tmp_path / "p")
+    (pair,) = load_pairs(tmp_path / "p")
     assert (pair.prompt[0].content, pair.response_a[0].content, pair.response_b[0].content) == (question, a, b)
 
 
@@ -94,10 +94,10 @@ def test_rendered_judge_prompts_are_read_back(tmp_path: Path, question: str, a: 
 def test_swapping_twice_gives_the_pair_back(a: str, b: str, label: Any, vote: int) -> None:
     sides = ((Message("assistant", a),), (Message("assistant", b),))
     pair = PreferencePair("p", (Message("user", "Hi"),), *sides, label)
-    once = compare(pair, "ba", vote)
+    once = show(pair, "ba", vote)
     swapped = PreferencePair("p", once.prompt, once.shown_a, once.shown_b, once.gold)
-    twice = compare(swapped, "ba", vote)
-    straight = compare(pair, "ab", vote)
+    twice = show(swapped, "ba", vote)
+    straight = show(pair, "ab", vote)
     assert (twice.shown_a, twice.shown_b, twice.gold) == (straight.shown_a, straight.shown_b, straight.gold)
     assert (straight.shown_a, straight.shown_b, straight.gold) == (*sides, label)
 

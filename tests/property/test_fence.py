@@ -1,11 +1,11 @@
-"""Fencing: a text under judgement can neither close its block nor speak as the judge."""
+"""Fencing: a text under completion can neither close its block nor speak as the judge."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmr1.data import compare
-from rmr1.prompts import fence, load_template, render, template_names
+from rmr1.data import show
+from rmr1.prompts import fence, load_template, render_prompt, template_names
 from rmr1.records import Message, PreferencePair
 
 SINGLE_BLOCKS = [f"[The {edge} of Chatbot {side}'s Response]" for side in "AB" for edge in ("Start", "End")]
@@ -79,7 +79,7 @@ def pair(a, b, *, question="What?", turns=1):
 
 
 def user_turn(pair, template="cor", **options):
-    return render(compare(pair, "ab"), load_template(template), **options).messages[-1].content
+    return render_prompt(show(pair, "ab"), load_template(template), **options).messages[-1].content
 
 
 def blocks_of(template, turns):
@@ -136,7 +136,7 @@ def test_only_brackets_of_marks_change(hostile):
 @pytest.mark.parametrize("turns", [1, 3])
 @pytest.mark.parametrize("text", HARMLESS)
 def test_ordinary_text_is_untouched(text, turns):
-    prompt = render(compare(pair(text, text, turns=turns), "ab"), load_template("cor"))
+    prompt = render_prompt(show(pair(text, text, turns=turns), "ab"), load_template("cor"))
     assert prompt.fenced == 0
     assert prompt.messages[-1].content.count(text) == 2
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmr1.records import Generation
-from rmr1.verdict import RULES, parse
+from rmr1.verdict import RULES, parse_verdict
 
 PIECES = (
     *(f"<{slash}{tag}>" for slash in ("", "/") for tag in ("think", "type", "rubric", "justify", "solution", "eval")),
@@ -48,7 +48,7 @@ TEXTS = 100_000
 
 def check(text, finish="stop", think_open=False):
     for rule in RULES:
-        verdict = parse(Generation("r", text, finish, think_open=think_open), rule)
+        verdict = parse_verdict(Generation("r", text, finish, think_open=think_open), rule)
         assert (verdict.side is None) == (verdict.invalid is not None)
         if verdict.side is not None:
             assert text[verdict.position] == verdict.side
@@ -74,7 +74,7 @@ def test_any_text_raises_nothing(text, think_open):
 @given(st.lists(st.sampled_from(PIECES)).map("".join), st.sampled_from(["A", "B"]))
 def test_nothing_in_a_closed_think_block_changes_the_verdict(thought, side):
     thought = thought.replace("think>", "")
-    verdict = parse(Generation("r", f"<think>{thought}</think><answer>[[{side}]]</answer>"))
+    verdict = parse_verdict(Generation("r", f"<think>{thought}</think><answer>[[{side}]]</answer>"))
     assert verdict.side == side
 
 
@@ -98,7 +98,7 @@ MEGABYTE = 1 << 20
 def test_a_megabyte_is_parsed_in_no_time(text):
     def seconds():
         begin = time.process_time()
-        parse(Generation("r", text))
+        parse_verdict(Generation("r", text))
         return time.process_time() - begin
 
     # Processor time, the best of three: a busy machine must not fail this, quadratic time (minutes) must.

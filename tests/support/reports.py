@@ -28,7 +28,7 @@ def say(text: str, role: str = "assistant") -> tuple[Message, ...]:
 
 
 def make_vote(**changes: Any) -> SampleVote:
-    vote = SampleVote("ab", 0, "A", "raw judgement <answer>[[A]]</answer>", Sections(), (), 12)
+    vote = SampleVote("ab", 0, "A", "raw completion <answer>[[A]]</answer>", Sections(), (), 12)
     return dataclasses.replace(vote, **changes)
 
 

@@ -1,4 +1,4 @@
-"""A listener that remembers what a training tells it."""
+"""A callbacks that remembers what a training tells it."""
 
 
 class Memory:

@@ -17,7 +17,7 @@ from rmr1.benchmarks.published import PUBLISHED, PublishedRow, published_beside,
 from rmr1.benchmarks.released import is_released, score_released
 from rmr1.benchmarks.report import evaluation_report, write_evaluation_report
 from rmr1.benchmarks.results import RESULTS, score_run
-from rmr1.benchmarks.running import EvalListener, EvalResult, EvalTask, evaluate
+from rmr1.benchmarks.running import EvalCallbacks, EvalResult, EvalTask, evaluate
 from rmr1.benchmarks.suite.registry import BENCHMARKS, find_benchmarks
 from rmr1.benchmarks.sweeping import PAGE, SWEEP, SweepResult, is_sweep, score_sweep, sweep
 
@@ -30,7 +30,7 @@ __all__ = [
     "SWEEP",
     "Axes",
     "Benchmark",
-    "EvalListener",
+    "EvalCallbacks",
     "EvalResult",
     "EvalTask",
     "Loaded",

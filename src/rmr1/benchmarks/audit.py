@@ -47,7 +47,7 @@ def orders(read: Iterable[Judged], seed: int) -> dict[str, Any]:
 
 
 def bias(read: Iterable[Judged]) -> dict[str, Any]:
-    """Accuracy of single judgements, invalid ones not right, by which response is longer and by which one was shown first.
+    """Accuracy of single completions, invalid ones not right, by which response is longer and by which one was shown first.
 
     Returns:
         ``better_is_longer``, ``better_is_shorter``, ``better_shown_first``, ``better_shown_second``: shares with intervals, None
@@ -66,7 +66,7 @@ def bias(read: Iterable[Judged]) -> dict[str, Any]:
 
 
 def by_length(read: Iterable[Judged]) -> list[dict[str, Any]]:
-    """Accuracy of single judgements, invalid ones not right, by how much longer the better response is.
+    """Accuracy of single completions, invalid ones not right, by how much longer the better response is.
 
     Returns:
         The bins that hold any: edges in powers of two (None where the bin is open), and the share with its interval.
@@ -87,7 +87,7 @@ def by_length(read: Iterable[Judged]) -> list[dict[str, Any]]:
 def calibration(read: Iterable[Judged]) -> dict[str, Any] | None:
     """Whether the judge is as often right as it is sure, over comparisons with a preference; None without any.
 
-    The confidence in a response is the mean, over the valid judgements of a comparison, of the probability that the judge gave its
+    The confidence in a response is the mean, over the valid completions of a comparison, of the probability that the judge gave its
     letter at the verdict; where the engine gives none, of 1 and 0, which makes it the share of the votes.
 
     Returns:
@@ -124,7 +124,7 @@ def _confidence_bins(bins: Iterable[list[tuple[float, Outcome]]]) -> Iterator[di
 
 
 def _outcomes(judged: Judged) -> Iterator[tuple[bool, Outcome]]:
-    """Of each judgement, whether the better response was shown first, and whether it was preferred."""
+    """Of each completion, whether the better response was shown first, and whether it was preferred."""
     for order, verdict in judged.verdicts:
         is_first = (judged.entry.label == "A") == (order == "ab")
         yield is_first, (verdict.side == ("A" if is_first else "B"), judged.entry.prompt)

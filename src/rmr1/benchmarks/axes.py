@@ -18,8 +18,8 @@ class Axes:
     """The values that a sweep takes; none for a setting that stays as it is.
 
     Args:
-        votes: Judgements of each order, rising. They do not take runs of their own: fewer votes are the first ones of more.
-        max_tokens: Longest judgement, rising.
+        votes: Completions of each order, rising. They do not take runs of their own: fewer votes are the first ones of more.
+        max_tokens: Longest completion, rising.
         template: Prompt templates, as they were given.
     """
 

@@ -1,4 +1,4 @@
-"""What a benchmark is: where its data are, what one has to find there, how its figures are made of judgements."""
+"""What a benchmark is: where its data are, what one has to find there, how its figures are made of completions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OrderUse = Literal["drawn", "mean", "sum", "agree"]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How the judgements of one comparison become a value between 0 and 1.
+    """How the completions of one comparison become a value between 0 and 1.
 
     Args:
         orders: ``drawn``: one order counts, drawn from the pair's id and the seed where both were judged. ``mean``: the mean over
@@ -27,7 +27,7 @@ class Policy:
         rule: The rule that reads verdicts; the run's own where None.
         invalid: What an order without a valid verdict is worth.
         tie: What an order is worth whose votes are divided evenly.
-        both: Whether judgements of both orders are needed.
+        both: Whether completions of both orders are needed.
         note: The policy in a sentence, for reports.
     """
 
@@ -54,7 +54,7 @@ class Part:
     """One file or data set of a benchmark.
 
     Args:
-        path: A path or ``hf:`` name that ``rmr1.data.open_source`` reads.
+        path: A path or ``hf:`` name that ``rmr1.data.load_pairs`` reads.
         name: Unique in the benchmark; ids of its pairs begin with it.
         columns: Our field names with the columns that hold them, where recognition needs help.
         transform: Changes rows before they are read.

@@ -83,7 +83,7 @@ def _compare(left: JudgedBenchmark, right: JudgedBenchmark, protocol: Protocol) 
 
 
 def _values(judged: JudgedBenchmark, policy: Policy) -> dict[Entry, float]:
-    return dict(judged.judgements.values(policy, judged.asked, whole_items=judged.benchmark.whole_items))
+    return dict(judged.completions.values(policy, judged.asked, whole_items=judged.benchmark.whole_items))
 
 
 def _common(benchmark: Benchmark, one: dict[Entry, float], other: dict[Entry, float]) -> list[Entry]:

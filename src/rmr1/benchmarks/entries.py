@@ -1,4 +1,4 @@
-"""One comparison of a benchmark, without its texts: what scoring has to know beside the judgements."""
+"""One comparison of a benchmark, without its texts: what scoring has to know beside the completions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judgements of a comparison, and what they are worth under a policy."""
+"""The completions of a comparison, and what they are worth under a policy."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from rmr1.benchmarks.benchmark import Policy
 from rmr1.benchmarks.entries import Entry
 from rmr1.data import random_order
-from rmr1.judging import Sample, pair_side
+from rmr1.judging import Completion, pair_side
 from rmr1.records import Order, Side, Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """How the judgements came about: the seed that draws orders, the rule that the run reads verdicts by."""
+class ScoringContext:
+    """How the completions came about: the seed that draws orders, the rule that the run reads verdicts by."""
 
     seed: int
     rule: str
@@ -36,13 +36,13 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A comparison with all its judgements, read by one rule.
+    """A comparison with all its completions, read by one rule.
 
     Args:
         entry: The comparison.
         readings: What each order says, in the order in which they were asked.
-        verdicts: Each judgement's order and verdict, in shown sides.
-        p_a: Mean over the valid judgements of the probability of the pair's A at the verdict, or of 1 and 0 where the engine
+        verdicts: Each completion's order and verdict, in shown sides.
+        p_a: Mean over the valid completions of the probability of the pair's A at the verdict, or of 1 and 0 where the engine
             gives none; None where no verdict is valid.
         has_probabilities: Whether all of them come from the engine.
     """
@@ -69,19 +69,19 @@ class Judged:
         return float(sum((balance > 0) - (balance < 0) for balance in balances) > 0)
 
 
-class Judgements:
+class Completions:
     """All judged comparisons of a benchmark; texts are parsed once for each rule.
 
     Args:
         entries: The comparisons.
-        samples: Their judgements; those of other comparisons are passed over.
-        per_pair: Judgements that a comparison has to have; one that has fewer is not judged yet.
+        samples: Their completions; those of other comparisons are passed over.
+        per_pair: Completions that a comparison has to have; one that has fewer is not judged yet.
     """
 
-    def __init__(self, entries: Iterable[Entry], samples: Iterable[Sample], per_pair: int) -> None:
+    def __init__(self, entries: Iterable[Entry], samples: Iterable[Completion], per_pair: int) -> None:
         self.entries = tuple(entries)
         known = {entry.id for entry in self.entries}
-        self._samples: dict[str, list[Sample]] = defaultdict(list)
+        self._samples: dict[str, list[Completion]] = defaultdict(list)
         for sample in samples:
             if sample.pair_id in known and sample.finish_reason != "error":
                 self._samples[sample.pair_id].append(sample)
@@ -90,21 +90,21 @@ class Judgements:
 
     @property
     def unjudged(self) -> int:
-        """Comparisons without all their judgements."""
+        """Comparisons without all their completions."""
         return len(self.entries) - len(self.judged)
 
-    def first(self, votes: int, per_pair: int) -> Judgements:
+    def first(self, votes: int, per_pair: int) -> Completions:
         """The same comparisons with the first votes of each order alone.
 
         Args:
             votes: How many of each order.
-            per_pair: Judgements that a comparison then has to have.
+            per_pair: Completions that a comparison then has to have.
         """
         kept = (sample for samples in self._samples.values() for sample in samples if sample.vote < votes)
-        return Judgements(self.entries, kept, per_pair)
+        return Completions(self.entries, kept, per_pair)
 
-    def samples(self, entry: Entry) -> tuple[Sample, ...]:
-        """The judgements of a comparison, orders first, then votes."""
+    def samples(self, entry: Entry) -> tuple[Completion, ...]:
+        """The completions of a comparison, orders first, then votes."""
         return tuple(sorted(self._samples.get(entry.id, ()), key=lambda sample: sample.index))
 
     def read(self, rule: str) -> list[Judged]:
@@ -113,11 +113,11 @@ class Judgements:
             self._read[rule] = [_judged(entry, self.samples(entry), rule) for entry in self.judged]
         return self._read[rule]
 
-    def values(self, policy: Policy, asked: Asked, *, whole_items: bool) -> Iterator[tuple[Entry, float]]:
+    def values(self, policy: Policy, asked: ScoringContext, *, whole_items: bool) -> Iterator[tuple[Entry, float]]:
         """The value of each judged comparison under a policy.
 
         Args:
-            policy: What judgements are worth.
+            policy: What completions are worth.
             asked: How the run asked; its rule reads where the policy names none.
             whole_items: Leave out items of which a comparison is not judged.
         """
@@ -128,7 +128,7 @@ class Judgements:
                 yield judged.entry, value
 
     def tokens(self) -> dict[str, int]:
-        """Tokens of all counted judgements."""
+        """Tokens of all counted completions."""
         spent = [sample.usage for entry in self.judged for sample in self._samples[entry.id]]
         return {
             "prompt_tokens": sum(usage.prompt_tokens for usage in spent),
@@ -136,7 +136,7 @@ class Judgements:
         }
 
 
-def _judged(entry: Entry, samples: tuple[Sample, ...], rule: str) -> Judged:
+def _judged(entry: Entry, samples: tuple[Completion, ...], rule: str) -> Judged:
     votes = [sample.as_vote(rule) for sample in samples]
     verdicts = tuple((vote.order, vote.verdict) for vote in votes)
     readings = {

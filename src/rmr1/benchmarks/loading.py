@@ -12,7 +12,7 @@ from typing import Any
 
 from rmr1.benchmarks.benchmark import Benchmark, Part
 from rmr1.benchmarks.entries import prompt_digest, split_id
-from rmr1.data import open_source
+from rmr1.data import load_pairs
 from rmr1.errors import ConfigError, DataError
 from rmr1.records import PreferencePair
 
@@ -85,7 +85,7 @@ def load(benchmark: Benchmark, data: Path | None, columns: Mapping[str, str] | N
     pairs: list[PreferencePair] = []
     digests = hashlib.sha256()
     for part in _parts(benchmark, data):
-        source = open_source(part.path, columns=part.columns or own, transform=part.transform)
+        source = load_pairs(part.path, columns=part.columns or own, transform=part.transform)
         digests.update(f"{part.name}\0{source.fingerprint()}\n".encode())
         pairs += _named(benchmark, part, source)
     if not pairs:

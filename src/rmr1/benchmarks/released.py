@@ -1,8 +1,8 @@
 """The logs and score files that were released with the models of RM-R1, as a run that can be reported.
 
 The folder of a model holds ``reward_bench/score_result/each_small_section_score.json`` (accuracy of each subset),
-``RM-Bench/final_result.json`` (domains and levels), and in ``RMB/*/`` the scores with a few logged judgements. The figures are
-those of the released code, so they are of the protocol ``rm-r1``. Of the judgements, what the parser makes of each text is set
+``RM-Bench/final_result.json`` (domains and levels), and in ``RMB/*/`` the scores with a few logged completions. The figures are
+those of the released code, so they are of the protocol ``rm-r1``. Of the completions, what the parser makes of each text is set
 against the logged result; the folder that groups them by item repeats the same records, in one case as damaged JSON, and is not
 read.
 """
@@ -19,7 +19,7 @@ from rmr1.benchmarks.suite import rewardbench, rm_bench, rmb
 from rmr1.errors import DataError
 from rmr1.records import Generation
 from rmr1.stats import Average, Observations
-from rmr1.verdict import parse
+from rmr1.verdict import parse_verdict
 
 SUBSETS = "reward_bench/score_result/each_small_section_score.json"
 DOMAINS = "RM-Bench/final_result.json"
@@ -48,7 +48,7 @@ def score_released(path: Path) -> dict[str, Any]:
         benchmarks["rmb"] = _counted(goal_observations(path), rmb.metrics("rm-r1"))
         logged = list(logged_results(path))
         benchmarks["rmb"]["logged"] = {
-            "judgements": len(logged),
+            "completions": len(logged),
             "result_as_logged": sum(record["result"] == record["logged"] for record in logged),
         }
     return {"judge": {"engine": f"published/{path.name}"}, "benchmarks": benchmarks}
@@ -88,7 +88,7 @@ def goal_observations(path: Path) -> Observations:
 
 
 def logged_results(path: Path) -> Iterator[dict[str, Any]]:
-    """Every logged judgement with the result that its text has under the released rule, and the result that was logged.
+    """Every logged completion with the result that its text has under the released rule, and the result that was logged.
 
     Raises:
         DataError: A log is not JSON, or a record lacks a field.
@@ -104,7 +104,7 @@ def logged_results(path: Path) -> Iterator[dict[str, Any]]:
                 category = record["category_path"]
             except KeyError as error:
                 raise DataError(f"{file}: record {number}: no {error}") from error
-            side = parse(Generation(str(number), text), "rm-r1-eval").side
+            side = parse_verdict(Generation(str(number), text), "rm-r1-eval").side
             result = int(side == ("B" if swapped else "A"))
             yield {"subset": category, "result": result, "logged": logged, "chosen_shown_as": "B" if swapped else "A"}
 
@@ -136,7 +136,7 @@ def _counted(observations: Observations, averages: Mapping[str, Average]) -> dic
 
 def _benchmark(figures: Mapping[str, Any], cells: Mapping[str, Any]) -> dict[str, Any]:
     protocol = {"policy": POLICY, "metrics": dict(figures), "cells": dict(cells)}
-    reason = "the released files hold no judgements to score again"
+    reason = "the released files hold no completions to score again"
     return {
         "data": {"problems": []},
         "protocols": {"rm-r1": protocol},

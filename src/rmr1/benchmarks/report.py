@@ -23,7 +23,7 @@ MOST_SAMPLES = 10_000
 NOTES = (
     "Intervals are of 95 %; comparisons that share a prompt count as one cluster.",
     "A and B are the sides of the data; for chosen and rejected responses, A is the chosen one.",
-    "Single judgements: each order and vote by itself; an invalid verdict is not right.",
+    "Single completions: each order and vote by itself; an invalid verdict is not right.",
 )
 
 
@@ -58,8 +58,8 @@ def evaluation_report(run: Path, protocol: Protocol, *, most: int = MOST_SAMPLES
         benchmarks=tuple(
             benchmark_section(titles[name], shown[name], block) for name, block in results["benchmarks"].items()
         ),
-        samples=_samples(found, shares([len(judged.judgements.judged) for judged in found], most)),
-        samples_total=sum(len(judged.judgements.judged) for judged in found),
+        samples=_samples(found, shares([len(judged.completions.judged) for judged in found], most)),
+        samples_total=sum(len(judged.completions.judged) for judged in found),
         no_samples=_no_samples(found),
         notes=(*NOTES, *(published["notes"] if published else ())),
     )
@@ -78,9 +78,9 @@ def shares(sizes: Sequence[int], most: int) -> list[int]:
 def _samples(found: Sequence[JudgedBenchmark], counts: Sequence[int]) -> Iterator[Sample]:
     for judged, count in zip(found, counts, strict=True):
         texts = read_texts(judged.path)
-        for entry in judged.judgements.judged[:count]:
+        for entry in judged.completions.judged[:count]:
             if entry.id in texts:
-                judgment = combine(judged.judgements.samples(entry), judged.asked.rule)
+                judgment = combine(judged.completions.samples(entry), judged.asked.rule)
                 sample = report_sample(texts[entry.id], judgment)
                 yield replace(sample, category=_category(judged, sample, alone=len(found) == 1))
 
@@ -90,6 +90,6 @@ def _category(judged: JudgedBenchmark, sample: Sample, *, alone: bool) -> str:
 
 
 def _no_samples(found: Sequence[JudgedBenchmark]) -> str:
-    if not any(judged.judgements.judged for judged in found):
+    if not any(judged.completions.judged for judged in found):
         return "Nothing is judged yet."
     return "The run does not hold the texts of its comparisons; the same command as before adds them."

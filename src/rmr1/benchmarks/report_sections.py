@@ -54,7 +54,7 @@ def _bars(block: Block, shown: Block) -> Iterator[Bars]:
     consistency = block["orders"]["position_consistency"]
     orders = (_metric("the orders agree", consistency, ""),) if consistency else ()
     found = ((BIAS[name], figure) for name, figure in block["bias"].items() if figure)
-    yield Bars("Single judgements", (*(_metric(name, figure, "") for name, figure in found), *orders))
+    yield Bars("Single completions", (*(_metric(name, figure, "") for name, figure in found), *orders))
     cells = tuple(_metric(name, figure, "") for name, figure in shown["cells"].items() if name not in figures)
     yield Bars("Subsets", cells)
 
@@ -73,7 +73,7 @@ def _curves(block: Block) -> Iterator[Curve]:
     if len(length) > 1:
         yield Curve(
             "Accuracy by length",
-            "single judgements that are right, %",
+            "single completions that are right, %",
             "length of the better response over the other one, powers of two",
             _with_interval([(_middle(one), one) for one in length]),
         )
@@ -101,7 +101,7 @@ def _tables(block: Block) -> Iterator[Table]:
 
 def _counts(block: Block) -> Iterator[tuple[str, str]]:
     judged, orders, calibration = block["judged"], block["orders"], block["calibration"]
-    for name in ("items", "pairs", "judgements"):
+    for name in ("items", "pairs", "completions"):
         yield {"pairs": "comparisons"}.get(name, name), f"{judged[name]:,}"
     if judged["unjudged_pairs"]:
         yield "comparisons not judged yet", f"{judged['unjudged_pairs']:,}"

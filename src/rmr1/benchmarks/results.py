@@ -10,11 +10,11 @@ from typing import Any
 
 from rmr1.benchmarks.benchmark import Benchmark
 from rmr1.benchmarks.entries import Entry
-from rmr1.benchmarks.judged import Asked, Judgements
+from rmr1.benchmarks.judged import Completions, ScoringContext
 from rmr1.benchmarks.scoring import score
 from rmr1.benchmarks.suite.registry import BENCHMARKS
 from rmr1.errors import ConfigError, RunError
-from rmr1.judging import Sample
+from rmr1.judging import Completion
 from rmr1.runs import read_records
 
 RESULTS = "results.json"
@@ -27,24 +27,24 @@ class JudgedBenchmark:
     Args:
         path: The directory of its judging run.
         benchmark: Which.
-        judgements: Its judgements.
+        completions: Its completions.
         asked: How they came about.
         data: What was recorded about the data.
-        votes: Judgements of each order that count.
+        votes: Completions of each order that count.
         orders: Orders in which each comparison was shown.
     """
 
     path: Path
     benchmark: Benchmark
-    judgements: Judgements
-    asked: Asked
+    completions: Completions
+    asked: ScoringContext
     data: Mapping[str, Any]
     votes: int
     orders: int
 
     def first(self, votes: int) -> JudgedBenchmark:
         """The same as it would be, had so many votes of each order been asked."""
-        return replace(self, votes=votes, judgements=self.judgements.first(votes, votes * self.orders))
+        return replace(self, votes=votes, completions=self.completions.first(votes, votes * self.orders))
 
 
 def read_run(path: Path, votes: int | None = None) -> tuple[Mapping[str, Any], list[JudgedBenchmark]]:
@@ -117,7 +117,7 @@ def results_of(identity: Mapping[str, Any], found: Iterable[JudgedBenchmark]) ->
 
 def score_judged(judged: JudgedBenchmark) -> dict[str, Any]:
     """The ``data`` of a benchmark of a run, and what ``scoring.score`` gives."""
-    return {"data": dict(judged.data), **score(judged.benchmark, judged.judgements, judged.asked)}
+    return {"data": dict(judged.data), **score(judged.benchmark, judged.completions, judged.asked)}
 
 
 def read_identity(path: Path) -> Mapping[str, Any]:
@@ -138,9 +138,9 @@ def read_identity(path: Path) -> Mapping[str, Any]:
 def _read(path: Path, benchmark: Benchmark, identity: Mapping[str, Any]) -> JudgedBenchmark:
     entries = [Entry.from_record(record) for record in read_records(path / "pairs.jsonl")]
     journal = path / "samples.jsonl"
-    samples = (Sample.from_record(record) for record in (read_records(journal) if journal.is_file() else ()))
+    samples = (Completion.from_record(record) for record in (read_records(journal) if journal.is_file() else ()))
     votes, orders = int(identity["votes"]), 2 if identity["orders"] == "both" else 1
     data = json.loads((path / "benchmark.json").read_text(encoding="utf-8"))
-    asked = Asked(int(identity["seed"]), str(identity["rule"]))
-    judgements = Judgements(entries, samples, votes * orders)
-    return JudgedBenchmark(path, benchmark, judgements, asked, data, votes, orders)
+    asked = ScoringContext(int(identity["seed"]), str(identity["rule"]))
+    completions = Completions(entries, samples, votes * orders)
+    return JudgedBenchmark(path, benchmark, completions, asked, data, votes, orders)

@@ -16,12 +16,12 @@ from rmr1.benchmarks.results import RESULTS, score_run
 from rmr1.benchmarks.texts import keep_texts
 from rmr1.config import JudgeConfig
 from rmr1.engines import Engine, create_engine, model_template
-from rmr1.judging import JobResult, JudgingJob, JudgingPlan, Listener, plan_judging
+from rmr1.judging import JobResult, JudgeCallbacks, JudgingJob, JudgingPlan, plan_judging
 from rmr1.report.eval_plan import plan_line
 from rmr1.runs import RunDirectory, default_run_name
 
 
-class EvalListener(Listener, Protocol):
+class EvalCallbacks(JudgeCallbacks, Protocol):
     """Told what an evaluation is doing, and of each benchmark what its judging does."""
 
     def benchmark(self, name: str, number: int, of: int) -> None:
@@ -48,7 +48,7 @@ class EvalTask:
     run: Path | None = None
     rates: Rates = field(default_factory=Rates)
 
-    def load(self, listener: Listener) -> list[Loaded]:
+    def load(self, callbacks: JudgeCallbacks) -> list[Loaded]:
         """Read all benchmarks, and say of each what it holds and what it lacks.
 
         Raises:
@@ -58,21 +58,21 @@ class EvalTask:
         """
         found = [load(benchmark, self.data, self.columns) for benchmark in self.benchmarks]
         for loaded in found:
-            listener.say(
+            callbacks.say(
                 f"{loaded.benchmark.title}: {sum(loaded.items.values())} items, {len(loaded.pairs)} comparisons"
             )
             for problem in loaded.problems:
-                listener.say(f"{loaded.benchmark.title}: not the whole benchmark: {problem}")
+                callbacks.say(f"{loaded.benchmark.title}: not the whole benchmark: {problem}")
         return found
 
-    def say_plan(self, found: Sequence[Loaded], configs: Sequence[JudgeConfig], listener: Listener) -> None:
+    def say_plan(self, found: Sequence[Loaded], configs: Sequence[JudgeConfig], callbacks: JudgeCallbacks) -> None:
         """Say what will be asked, in a line.
 
         Raises:
             TemplateError: A template does not exist.
             ConfigError: The model argument names no engine.
         """
-        listener.say(plan_line(plan_evaluation(found, configs, self.limit, self.rates), self.rates.words()))
+        callbacks.say(plan_line(plan_evaluation(found, configs, self.limit, self.rates), self.rates.words()))
 
     def directory(self, verb: str, found: Sequence[Loaded], identity: Mapping[str, Any]) -> Path:
         """The run's directory; the same job always takes the same one, and no other job does."""
@@ -83,7 +83,7 @@ class EvalTask:
 
 @dataclass(frozen=True, slots=True)
 class EvalResult:
-    """What an evaluation leaves behind: its directory, ``results.json``, and judgements that the engine failed on."""
+    """What an evaluation leaves behind: its directory, ``results.json``, and completions that the engine failed on."""
 
     run: Path
     results: Mapping[str, Any]
@@ -91,17 +91,17 @@ class EvalResult:
 
 
 async def evaluate(
-    task: EvalTask, config: JudgeConfig, listener: EvalListener, *, engine: Engine | None = None
+    task: EvalTask, config: JudgeConfig, callbacks: EvalCallbacks, *, engine: Engine | None = None
 ) -> EvalResult:
     """Judge every benchmark of a task that is not judged yet, and score all that the run directory holds.
 
     Each benchmark is a judging run in a directory of its own, with its journal; the same call resumes it. ``results.json``
-    depends on the judgements alone, not on interruptions.
+    depends on the completions alone, not on interruptions.
 
     Args:
         task: What to evaluate on.
         config: How to judge.
-        listener: Told of progress.
+        callbacks: Told of progress.
         engine: A loaded engine in place of the one that ``config`` names; it is closed at the end, too.
 
     Raises:
@@ -111,17 +111,17 @@ async def evaluate(
         RunError: The run's directory is in use, or is another run's.
         EngineError: The engine is gone; what is done is kept.
     """
-    found = task.load(listener)
-    task.say_plan(found, [config], listener)
+    found = task.load(callbacks)
+    task.say_plan(found, [config], callbacks)
     judge = engine or create_engine(config.model, config.engine, concurrency=config.concurrency)
     try:
-        return await evaluate_loaded(found, task, config, judge, listener)
+        return await evaluate_loaded(found, task, config, judge, callbacks)
     finally:
         await judge.aclose()
 
 
 async def evaluate_loaded(
-    found: Sequence[Loaded], task: EvalTask, config: JudgeConfig, engine: Engine, listener: EvalListener
+    found: Sequence[Loaded], task: EvalTask, config: JudgeConfig, engine: Engine, callbacks: EvalCallbacks
 ) -> EvalResult:
     """As ``evaluate``, with benchmarks and an engine that are loaded; the engine stays open.
 
@@ -134,8 +134,8 @@ async def evaluate_loaded(
     with RunDirectory(path, identity) as run:
         jobs = []
         for number, loaded in enumerate(found, 1):
-            listener.benchmark(loaded.benchmark.title, number, len(found))
-            jobs.append(await _judge(loaded, task.limit, engine, plan, run, listener))
+            callbacks.benchmark(loaded.benchmark.title, number, len(found))
+            jobs.append(await _judge(loaded, task.limit, engine, plan, run, callbacks))
         results = score_run(run.path)
         run.write_json(RESULTS, results)
     return EvalResult(path, results, sum(job.summary.engine_errors for job in jobs))
@@ -147,7 +147,7 @@ def eval_identity(engine: Engine, plan: JudgingPlan) -> dict[str, Any]:
 
 
 async def _judge(
-    loaded: Loaded, limit: int | None, engine: Engine, plan: JudgingPlan, run: RunDirectory, listener: Listener
+    loaded: Loaded, limit: int | None, engine: Engine, plan: JudgingPlan, run: RunDirectory, callbacks: JudgeCallbacks
 ) -> JobResult:
     pairs = loaded.limited(limit)
     identity = {**run.identity, "benchmark": loaded.benchmark.name, "data_sha256": loaded.fingerprint}
@@ -157,5 +157,5 @@ async def _judge(
                 add(entry_of(pair).to_record())
         inner.write_json("benchmark.json", loaded.facts())
         keep_texts(inner.path, islice(loaded.pairs, pairs))
-        job = JudgingJob(loaded.pairs, engine, plan, inner, listener, limit=pairs, total_pairs=pairs)
+        job = JudgingJob(loaded.pairs, engine, plan, inner, callbacks, limit=pairs, total_pairs=pairs)
         return await job.run()

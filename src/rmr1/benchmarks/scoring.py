@@ -1,4 +1,4 @@
-"""Judgements to figures: every protocol that they allow, with intervals, and what qualifies them."""
+"""Completions to figures: every protocol that they allow, with intervals, and what qualifies them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from typing import Any
 from rmr1.benchmarks.audit import bias, by_length, calibration, orders
 from rmr1.benchmarks.benchmark import PROTOCOLS, Benchmark, Policy, Protocol
 from rmr1.benchmarks.entries import Value
-from rmr1.benchmarks.judged import Asked, Judged, Judgements
+from rmr1.benchmarks.judged import Completions, Judged, ScoringContext
 from rmr1.benchmarks.suite.custom import ALL
 from rmr1.stats import Average, Observations
 
 
-def observations(benchmark: Benchmark, judgements: Judgements, policy: Policy, asked: Asked) -> Observations | None:
-    """What a benchmark counts under a policy, or None where the judgements do not allow it."""
-    values = list(benchmark.observe(judgements.values(policy, asked, whole_items=benchmark.whole_items)))
+def observations(
+    benchmark: Benchmark, completions: Completions, policy: Policy, asked: ScoringContext
+) -> Observations | None:
+    """What a benchmark counts under a policy, or None where the completions do not allow it."""
+    values = list(benchmark.observe(completions.values(policy, asked, whole_items=benchmark.whole_items)))
     return _collected(values) if values else None
 
 
@@ -36,7 +38,7 @@ def averages(benchmark: Benchmark, protocol: Protocol, cells: Iterable[str]) -> 
     }
 
 
-def score(benchmark: Benchmark, judgements: Judgements, asked: Asked) -> dict[str, Any]:
+def score(benchmark: Benchmark, completions: Completions, asked: ScoringContext) -> dict[str, Any]:
     """Score a benchmark.
 
     Returns:
@@ -52,14 +54,14 @@ def score(benchmark: Benchmark, judgements: Judgements, asked: Asked) -> dict[st
         if policy is None:
             missing[protocol] = f"{benchmark.title} has no such protocol: the paper does not report it"
             continue
-        found = observations(benchmark, judgements, policy, asked)
+        found = observations(benchmark, completions, policy, asked)
         if found is None:
-            missing[protocol] = "needs both orders" if policy.both and judgements.judged else "nothing is judged yet"
+            missing[protocol] = "needs both orders" if policy.both and completions.judged else "nothing is judged yet"
             continue
         protocols[protocol] = _protocol(benchmark, protocol, policy, found)
-    read = judgements.read(asked.rule)
+    read = completions.read(asked.rule)
     return {
-        "judged": _counts(judgements, read),
+        "judged": _counts(completions, read),
         "protocols": protocols,
         "not_computed": missing,
         "orders": orders(read, asked.seed),
@@ -80,14 +82,14 @@ def _protocol(benchmark: Benchmark, protocol: Protocol, policy: Policy, found: O
     return {"policy": policy.note, "metrics": figures, "cells": cells}
 
 
-def _counts(judgements: Judgements, read: list[Judged]) -> dict[str, Any]:
+def _counts(completions: Completions, read: list[Judged]) -> dict[str, Any]:
     reasons = Counter(verdict.invalid for judged in read for _, verdict in judged.verdicts if verdict.invalid)
     total = sum(len(judged.verdicts) for judged in read)
     return {
         "items": len({judged.entry.item for judged in read}),
         "pairs": len(read),
-        "unjudged_pairs": judgements.unjudged,
-        "judgements": total,
+        "unjudged_pairs": completions.unjudged,
+        "completions": total,
         "invalid": {"share": reasons.total() / total if total else 0.0, "by_reason": dict(sorted(reasons.items()))},
-        "tokens": judgements.tokens(),
+        "tokens": completions.tokens(),
     }

@@ -2,7 +2,7 @@
 
 Inside the sweep's directory is an evaluation like any other for each template with each limit, made with the most votes. The
 point with fewer votes counts the first ones of each order, so no token is written twice. So all points of a sweep over votes are
-sampled at one temperature, also the one with a single vote; the paper's figures of single judgements are greedy.
+sampled at one temperature, also the one with a single vote; the paper's figures of single completions are greedy.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from rmr1.benchmarks.axes import Axes
 from rmr1.benchmarks.benchmark import Protocol
 from rmr1.benchmarks.results import JudgedBenchmark, check_votes, read_identity, read_run, score_judged
-from rmr1.benchmarks.running import EvalListener, EvalTask, eval_identity, evaluate_loaded
+from rmr1.benchmarks.running import EvalCallbacks, EvalTask, eval_identity, evaluate_loaded
 from rmr1.config import JudgeConfig
 from rmr1.engines import Engine, create_engine, model_template
 from rmr1.errors import ConfigError, RunError
@@ -33,7 +33,7 @@ _LEFT_OUT = ("cells", "bias", "length", "calibration")
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What a sweep leaves behind: its directory, ``sweep.json``, and judgements that the engine failed on."""
+    """What a sweep leaves behind: its directory, ``sweep.json``, and completions that the engine failed on."""
 
     run: Path
     results: Mapping[str, Any]
@@ -44,7 +44,7 @@ async def sweep(
     task: EvalTask,
     axes: Axes,
     config: JudgeConfig,
-    listener: EvalListener,
+    callbacks: EvalCallbacks,
     protocol: Protocol,
     *,
     engine: Engine | None = None,
@@ -55,16 +55,16 @@ async def sweep(
         task: What to evaluate on.
         axes: The values to take.
         config: How to judge, made with ``axes.flags``.
-        listener: Told of progress.
+        callbacks: Told of progress.
         protocol: What ``sweep.html`` shows; ``sweep.json`` has all.
         engine: A loaded engine in place of the one that ``config`` names; it is closed at the end, too.
 
     Raises:
         RMR1Error: As ``evaluate``; what is done is kept.
     """
-    found = task.load(listener)
+    found = task.load(callbacks)
     configs = list(axes.configs(config))
-    task.say_plan(found, configs, listener)
+    task.say_plan(found, configs, callbacks)
     judge = engine or create_engine(config.model, config.engine, concurrency=config.concurrency)
     try:
         identity, names = _identity(axes, configs, judge)
@@ -72,8 +72,8 @@ async def sweep(
         with RunDirectory(path, identity) as run:
             errors = 0
             for number, (name, one) in enumerate(zip(names, configs, strict=True), 1):
-                listener.say(f"judging run {number} of {len(names)}: {name}")
-                result = await evaluate_loaded(found, replace(task, run=path / name), one, judge, listener)
+                callbacks.say(f"judging run {number} of {len(names)}: {name}")
+                result = await evaluate_loaded(found, replace(task, run=path / name), one, judge, callbacks)
                 errors += result.engine_errors
             results = score_sweep(path)
             run.write_json(SWEEP, results)
@@ -100,9 +100,9 @@ def score_sweep(path: Path, votes: Sequence[int] | None = None) -> dict[str, Any
 
     Returns:
         ``judge``: what all points share; ``axes``: the values of each setting that has several; ``points``: for each its
-        ``template``, ``max_tokens`` and ``votes``, the directory ``run`` of its judgements inside the sweep's, and
+        ``template``, ``max_tokens`` and ``votes``, the directory ``run`` of its completions inside the sweep's, and
         ``benchmarks``: what ``results.json`` of such a run has, without cells and audits, with ``written_per_pair``, the mean
-        number of tokens that all judgements of a comparison took.
+        number of tokens that all completions of a comparison took.
 
     Raises:
         RunError: The directory is no sweep.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from rmr1.data import open_source, write_pairs
+from rmr1.data import load_pairs, write_pairs
 from rmr1.records import PreferencePair
 
 TEXTS = "texts.jsonl.gz"
@@ -23,4 +23,4 @@ def read_texts(run: Path) -> Mapping[str, PreferencePair]:
         DataError: The file is damaged.
     """
     path = run / TEXTS
-    return {pair.id: pair for pair in open_source(str(path))} if path.is_file() else {}
+    return {pair.id: pair for pair in load_pairs(str(path))} if path.is_file() else {}

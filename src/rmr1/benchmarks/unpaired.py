@@ -1,4 +1,4 @@
-"""Two judges side by side of which at least one is known by its released figures alone, not by its judgements.
+"""Two judges side by side of which at least one is known by its released figures alone, not by its completions.
 
 Released files say how many comparisons of a set were right, not which. So figures are compared by their intervals, and nothing
 can be said about single comparisons.
@@ -16,7 +16,8 @@ from rmr1.benchmarks.released import is_released, score_released
 from rmr1.benchmarks.results import score_run
 from rmr1.benchmarks.suite.registry import BENCHMARKS
 from rmr1.errors import RunError
-from rmr1.stats import Estimate, unpaired_difference
+from rmr1.results import Estimate
+from rmr1.stats import unpaired_difference
 
 PROTOCOL: Protocol = "rm-r1"
 """The one protocol that released figures have."""

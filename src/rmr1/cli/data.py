@@ -29,8 +29,8 @@ def data(
         Path | None,
         typer.Option(help="A run of 'rmr1 judge --votes K': keep what is judged right not always, not never."),
     ] = None,
-    low: Annotated[float | None, typer.Option(help="The share of right judgements lies above this.")] = None,
-    high: Annotated[float | None, typer.Option(help="The share of right judgements lies below this.")] = None,
+    low: Annotated[float | None, typer.Option(help="The share of right completions lies above this.")] = None,
+    high: Annotated[float | None, typer.Option(help="The share of right completions lies below this.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, such as splits.dev=0.1.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json in place of tables.")] = False,
 ) -> None:
@@ -52,7 +52,7 @@ def data(
                 {"path": copies.enter_context(spooled(path)), **({"name": "stdin"} if path == "-" else {})}
                 for path in sources
             ]
-        result = curate(load_recipe(recipe, settings=settings or (), flags=flags), _Listener(), out=out)
+        result = curate(load_recipe(recipe, settings=settings or (), flags=flags), _Callbacks(), out=out)
     if as_json:
         sys.stdout.write(json.dumps(result.results, indent=2, ensure_ascii=False) + "\n")
     else:
@@ -62,7 +62,7 @@ def data(
     )
 
 
-class _Listener:
+class _Callbacks:
     def say(self, message: str) -> None:
         typer.echo(message, err=True)
 

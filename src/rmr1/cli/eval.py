@@ -40,10 +40,10 @@ def evaluate_benchmarks(
     columns: Annotated[str | None, typer.Option(help="FIELD=COLUMN,... of your own pairs.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Judge N prompts of each, all subsets in turn.")] = None,
     orders: Annotated[str | None, typer.Option(help="both, given, swapped or random.")] = None,
-    votes: Annotated[str | None, typer.Option(help="Judgements of each order; 1,3,9 makes a sweep.")] = None,
+    votes: Annotated[str | None, typer.Option(help="Completions of each order; 1,3,9 makes a sweep.")] = None,
     temperature: Annotated[float | None, typer.Option(help="0 for one vote and 1.0 for several by default.")] = None,
     max_tokens: Annotated[
-        str | None, typer.Option(help="Longest judgement, in tokens; 512,2048 makes a sweep.")
+        str | None, typer.Option(help="Longest completion, in tokens; 512,2048 makes a sweep.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of orders and sampling.")] = None,
     constrain: Annotated[bool | None, typer.Option("--constrain", help="Force the format with a grammar.")] = None,
@@ -62,7 +62,7 @@ def evaluate_benchmarks(
     fail_under: Annotated[float | None, typer.Option(min=0, max=1, help="Exit with 3 below this score.")] = None,
     max_invalid: Annotated[float | None, typer.Option(min=0, max=1, help="Exit with 4 above this share.")] = None,
 ) -> None:
-    """Evaluate a judge on benchmarks: one resumable run, every protocol that its judgements allow; lists make a sweep."""
+    """Evaluate a judge on benchmarks: one resumable run, every protocol that its completions allow; lists make a sweep."""
     axes = Axes.parse(votes=votes, max_tokens=max_tokens, template=template)
     flags: dict[str, Any] = {"model": model, "engine.base_url": base_url, "template": template, "orders": orders}
     flags |= {"votes": votes, "temperature": temperature, "max_tokens": max_tokens, "seed": seed, "rule": rule}

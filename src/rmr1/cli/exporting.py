@@ -47,7 +47,7 @@ def export(form: str, runs: Sequence[Path], protocol: Protocol, out: Path | None
     if out is None:
         raise ConfigError("--format inspect: name the file with --out, such as --out judge.eval or --out judge.json")
     if is_released(runs[0]):
-        raise ConfigError(f"{runs[0]}: released files do not hold the judgements that a log of inspect_ai is made of")
+        raise ConfigError(f"{runs[0]}: released files do not hold the completions that a log of inspect_ai is made of")
     for path in write_inspect_logs(runs[0], out, protocol):
         typer.echo(f"written: {path}", err=True)
 

@@ -28,9 +28,9 @@ def judge(
     skip_invalid: Annotated[bool, typer.Option(help="Leave out rows that cannot be read.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Judge the first N pairs.")] = None,
     orders: Annotated[str | None, typer.Option(help="both, given, swapped or random.")] = None,
-    votes: Annotated[int | None, typer.Option(help="Judgements of each order.")] = None,
+    votes: Annotated[int | None, typer.Option(help="Completions of each order.")] = None,
     temperature: Annotated[float | None, typer.Option(help="0 for one vote and 1.0 for several by default.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest judgement, in tokens.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest completion, in tokens.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of orders and sampling.")] = None,
     constrain: Annotated[
         bool | None, typer.Option("--constrain", help="Force the output format with a grammar.")
@@ -48,7 +48,7 @@ def judge(
     fail_under: Annotated[float | None, typer.Option(min=0, max=1, help="Exit with 3 below this accuracy.")] = None,
     max_invalid: Annotated[float | None, typer.Option(min=0, max=1, help="Exit with 4 above this share.")] = None,
 ) -> None:
-    """Judge pairs of responses: both orders, every judgement journalled, resumed by the same command."""
+    """Judge pairs of responses: both orders, every completion journalled, resumed by the same command."""
     flags = {
         "model": model,
         "engine.base_url": base_url,

@@ -26,7 +26,7 @@ class Output:
     bounds: Bounds = field(default_factory=Bounds)
 
 
-class JudgingListener(JudgingProgress):
+class JudgingOutput(JudgingProgress):
     """Shows progress; prints judgments as they come where JSON is wanted."""
 
     def __init__(self, as_json: bool = False) -> None:
@@ -42,7 +42,7 @@ class JudgingListener(JudgingProgress):
 
 def run_and_print(task: PairTask, config: JudgeConfig, output: Output) -> None:
     """Judge, print judgments and summary, and exit with the code that the results call for."""
-    with JudgingListener(output.as_json) as progress:
+    with JudgingOutput(output.as_json) as progress:
         result = asyncio.run(judge_source(task, config, progress))
     if not output.as_json:
         for pair, judgment in result.first[: output.show]:

@@ -20,7 +20,7 @@ from rmr1.cli.judge import judge
 from rmr1.cli.pull import pull
 from rmr1.cli.quickstart import quickstart
 from rmr1.cli.report import report
-from rmr1.cli.rl import grpo
+from rmr1.cli.rl import rl_command
 from rmr1.cli.sft import sft
 from rmr1.cli.train import train
 from rmr1.errors import InputError, RMR1Error
@@ -35,7 +35,8 @@ app = typer.Typer(
 app.command()(judge)
 app.command()(distill)
 app.command()(sft)
-app.command()(grpo)
+app.command("rl")(rl_command)
+app.command("grpo", hidden=True, help="The same as rl.")(rl_command)
 app.command()(train)
 app.command()(data)
 app.command("eval")(evaluate_benchmarks)

@@ -21,7 +21,7 @@ class Outcome:
     """What is held against the bounds.
 
     Args:
-        engine_errors: Judgements that the engine failed on.
+        engine_errors: Completions that the engine failed on.
         faults: Where they stand.
         invalid: Shares of invalid verdicts, by what they are of; "" where there is one only.
         scores: Scores by name; None for one that there is not, which is below every bound.
@@ -51,7 +51,7 @@ def exit_code(outcome: Outcome, bounds: Bounds) -> int:
 
 def _faults(outcome: Outcome) -> Iterator[str]:
     if outcome.engine_errors:
-        failed = f"the engine failed on {outcome.engine_errors} judgements, see {outcome.faults}"
+        failed = f"the engine failed on {outcome.engine_errors} completions, see {outcome.faults}"
         yield f"{failed}; run the same command to retry"
 
 

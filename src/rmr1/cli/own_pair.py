@@ -7,7 +7,7 @@ import sys
 import typer
 
 from rmr1.cli.stdin import spooled
-from rmr1.data import open_source
+from rmr1.data import load_pairs
 from rmr1.errors import DataError
 from rmr1.records import Message, PreferencePair
 
@@ -38,7 +38,7 @@ def _typed() -> PreferencePair | None:
 def _piped() -> PreferencePair | None:
     with spooled("-") as path:
         try:
-            return next(iter(open_source(path, name="standard input")), None)
+            return next(iter(load_pairs(path, name="standard input")), None)
         except DataError as error:
             if "empty" in str(error) or "no rows" in str(error):
                 return None

@@ -1,4 +1,4 @@
-"""``rmr1 grpo``: train a judge on the correctness of its verdicts."""
+"""``rmr1 rl``: train a judge on the correctness of its verdicts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from rmr1.config import GrpoConfig, find_recipe, load_config
+from rmr1.config import RlConfig, find_recipe, load_config
 from rmr1.report.training_progress import RewardProgress
-from rmr1.training import TrainingTask, train_grpo
+from rmr1.training import TrainingTask, train_rl
 
 
-def grpo(
+def rl_command(
     data: Annotated[Path, typer.Option(help="Labelled pairs: any file that rmr1 judge reads.")],
     held_out: Annotated[
         Path | None, typer.Option(help="Pairs to judge on the way; a share of --data where not given.")
@@ -31,10 +31,10 @@ def grpo(
     pairs_per_step: Annotated[int | None, typer.Option(help="Pairs of one optimiser step.")] = None,
     rollouts: Annotated[int | None, typer.Option(help="Rollouts of each comparison.")] = None,
     micro_batch_size: Annotated[int | None, typer.Option(help="Rollouts that one device computes at once.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest judgement.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest completion.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     kl: Annotated[float | None, typer.Option(help="Weight of the divergence from the model before RL.")] = None,
-    writer: Annotated[str | None, typer.Option(help="What writes rollouts: batch, generate or vllm.")] = None,
+    rollout_backend: Annotated[str | None, typer.Option(help="What writes rollouts: batch, generate or vllm.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of order and rollouts.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, such as loss=sequence-mean.")] = None,
@@ -57,14 +57,14 @@ def grpo(
         "max_tokens": max_tokens,
         "learning_rate": learning_rate,
         "kl": kl,
-        "writer": writer,
+        "rollout_backend": rollout_backend,
         "seed": seed,
         "threads": threads,
     }
-    file = find_recipe("grpo", recipe) if recipe is not None else None
-    config = load_config(GrpoConfig, file=file, settings=settings or (), flags=flags)
+    file = find_recipe("rl", recipe) if recipe is not None else None
+    config = load_config(RlConfig, file=file, settings=settings or (), flags=flags)
     with RewardProgress("GRPO") as progress:
-        result = train_grpo(TrainingTask(data, held_out, run), config, progress)
+        result = train_rl(TrainingTask(data, held_out, run), config, progress)
     if not result.results:  # one of several processes that train together, and not the first
         return
     typer.echo(f"model: {result.model}", err=True)

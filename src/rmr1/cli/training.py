@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from rmr1.cli.judging import JudgingListener
+from rmr1.cli.judging import JudgingOutput
 from rmr1.cli.own_pair import own_pair
 from rmr1.judging import Judge
 from rmr1.pipeline import TrainRecipe, TrainResult, load_train_recipe, train
@@ -21,7 +21,7 @@ from rmr1.report.progress import JudgingProgress
 from rmr1.report.training_progress import RewardProgress, TrainingProgress
 
 
-class _Listener:
+class _Callbacks:
     """Prints stages with the time so far."""
 
     def __init__(self) -> None:
@@ -37,8 +37,8 @@ class _Listener:
     def distilling(self) -> AbstractContextManager[JudgingProgress]:
         return JudgingProgress(doing="traces")
 
-    def judging(self) -> AbstractContextManager[JudgingListener]:
-        return JudgingListener()
+    def judging(self) -> AbstractContextManager[JudgingOutput]:
+        return JudgingOutput()
 
     def fine_tuning(self) -> AbstractContextManager[TrainingProgress]:
         return TrainingProgress("SFT")
@@ -52,7 +52,7 @@ def train_and_print(
 ) -> None:
     """Train by a recipe, print the evaluations side by side, and judge a pair of the user's own."""
     recipe = load_train_recipe(file, settings=settings, flags=flags)
-    result = train(recipe, _Listener(), name=file.stem, run=run)
+    result = train(recipe, _Callbacks(), name=file.stem, run=run)
     table = comparison_table(result.evaluations)
     for evaluation in result.evaluations:
         pair, judgment = evaluation.result.first[0]

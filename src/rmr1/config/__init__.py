@@ -5,7 +5,7 @@ from rmr1.config.load import is_setting, load_config
 from rmr1.config.models import EngineConfig, JudgeConfig, OrderPolicy
 from rmr1.config.prices import Prices, cost, parse_prices
 from rmr1.config.recipes import find_recipe, recipe_names
-from rmr1.config.rl import GrpoConfig, VllmConfig
+from rmr1.config.rl import RlConfig, VllmConfig
 from rmr1.config.sft import SftConfig
 from rmr1.config.trainer import LoraConfig, TrainerConfig
 
@@ -13,11 +13,11 @@ __all__ = [
     "BatchConfig",
     "DistillConfig",
     "EngineConfig",
-    "GrpoConfig",
     "JudgeConfig",
     "LoraConfig",
     "OrderPolicy",
     "Prices",
+    "RlConfig",
     "SftConfig",
     "TrainerConfig",
     "VllmConfig",

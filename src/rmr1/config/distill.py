@@ -40,7 +40,7 @@ class DistillConfig(BaseModel):
     orders: Annotated[OrderPolicy, Field(description="In which orders each pair is shown")] = "random"
     samples: Annotated[int, Field(ge=1, description="Tries of the teacher; the first right ones are kept")] = 1
     keep: Annotated[int, Field(ge=1, description="Right traces to keep of each comparison")] = 1
-    require_format: Annotated[bool, Field(description="Reject traces that break the format of judgements")] = False
+    require_format: Annotated[bool, Field(description="Reject traces that break the format of completions")] = False
     keep_think: Annotated[bool, Field(description="Keep think blocks in the traces")] = False
     temperature: Annotated[float | None, Field(ge=0, description="0 for one sample, 1.0 for several")] = None
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -88,7 +88,7 @@ class DistillConfig(BaseModel):
         return self.repairer_prices
 
     def judging(self, model: str, engine: EngineConfig) -> JudgeConfig:
-        """The part of it that says how one of the models writes judgements."""
+        """The part of it that says how one of the models writes completions."""
         return JudgeConfig(
             model=model,
             engine=engine,

@@ -35,7 +35,7 @@ class EngineConfig(BaseModel):
         int | None,
         Field(ge=1, description="Sequences that are decoded together; 1 for llamacpp and 32 for hf where not given"),
     ] = None
-    context: Annotated[int | None, Field(ge=256, description="Tokens of prompt and judgement together")] = None
+    context: Annotated[int | None, Field(ge=256, description="Tokens of prompt and completion together")] = None
     reuse: Annotated[
         Literal["instructions", "longest"],
         Field(
@@ -67,12 +67,12 @@ class JudgeConfig(BaseModel):
     template: Annotated[str | None, Field(description="Template name or file; the model's own where not given")] = None
     rule: Annotated[str, Field(description="Rule that reads the verdict")] = "default"
     orders: Annotated[OrderPolicy, Field(description="In which orders each pair is shown")] = "both"
-    votes: Annotated[int, Field(ge=1, description="Judgements of each order")] = 1
+    votes: Annotated[int, Field(ge=1, description="Completions of each order")] = 1
     temperature: Annotated[
         float | None, Field(ge=0, description="0 for one vote, 1.0 for several, where not given")
     ] = None
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    max_tokens: Annotated[int, Field(ge=1, description="Longest judgement, in tokens")] = 2048
+    max_tokens: Annotated[int, Field(ge=1, description="Longest completion, in tokens")] = 2048
     seed: int = 0
     constrain: Annotated[bool, Field(description="Force the output format with a grammar")] = False
     fence: Annotated[bool, Field(description="Disarm marks of the prompt inside the responses")] = True

@@ -16,7 +16,7 @@ skip_zero_variance  false          true          where all rollouts got the same
 mask_truncated      false          true          a rollout that was cut says little about its reasoning
 kl                  1e-3           0             the reference costs a forward pass of every token; the correctness reward holds
 unbiased_kl         false          true          weighed by the policy's ratio, the estimate's gradient is that of the divergence
-max_tokens          8192           1024          judgements of small models are short
+max_tokens          8192           1024          completions of small models are short
 evaluations         0              4             the released runs have no held-out set
 held_out_share      0              0.05          the same
 ==================  =============  ============  ===========================================================================
@@ -56,7 +56,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class VllmConfig(BaseModel):
-    """How vLLM writes the rollouts, where ``writer`` is vllm. TRL corrects for its other probabilities by truncated ratios."""
+    """How vLLM writes the rollouts, where ``rollout_backend`` is vllm. TRL corrects for its other probabilities."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -71,7 +71,7 @@ class VllmConfig(BaseModel):
     timeout_s: Annotated[float, Field(gt=0, description="Seconds to wait for the server")] = 240.0
 
 
-class GrpoConfig(TrainerConfig):
+class RlConfig(TrainerConfig):
     """How to train a judge with group-relative policy optimisation (GRPO)."""
 
     preset: Annotated[Literal["default", "paper"], Field(description="Where keys that are not given come from")] = (
@@ -93,7 +93,7 @@ class GrpoConfig(TrainerConfig):
     max_prompt_tokens: Annotated[int, Field(ge=16, description="Pairs with a longer prompt are dropped, never cut")] = (
         4096
     )
-    max_tokens: Annotated[int, Field(ge=1, description="Longest judgement; what is longer is cut")] = 1024
+    max_tokens: Annotated[int, Field(ge=1, description="Longest completion; what is longer is cut")] = 1024
     temperature: Annotated[float, Field(gt=0, description="Temperature of the rollouts")] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1, description="Share of the probability that is drawn from")] = 1.0
     loss: Annotated[
@@ -110,7 +110,7 @@ class GrpoConfig(TrainerConfig):
     skip_zero_variance: Annotated[
         bool, Field(description="Leave groups whose rewards are all equal out of the forward and backward pass")
     ] = True
-    mask_truncated: Annotated[bool, Field(description="Learn nothing from judgements that were cut")] = True
+    mask_truncated: Annotated[bool, Field(description="Learn nothing from completions that were cut")] = True
     learning_rate: Annotated[float, Field(gt=0, description="Highest learning rate")] = 1e-6
     schedule: Annotated[
         Literal["cosine", "linear", "constant"], Field(description="Course of the learning rate after the warm-up")
@@ -119,7 +119,7 @@ class GrpoConfig(TrainerConfig):
     max_minutes: Annotated[
         float | None, Field(gt=0, description="Stop after the step that ends past so many minutes of steps")
     ] = None
-    writer: Annotated[
+    rollout_backend: Annotated[
         Literal["batch", "generate", "vllm"],
         Field(description="What writes rollouts: our own batches, generate of transformers, or vLLM"),
     ] = "batch"
@@ -139,7 +139,7 @@ class GrpoConfig(TrainerConfig):
         return {**PRESETS.get(values.get("preset", "default"), {}), **values}
 
     @model_validator(mode="after")
-    def _fits_together(self) -> GrpoConfig:
+    def _fits_together(self) -> RlConfig:
         if self.skip_zero_variance and self.loss == "sequence-mean":
             raise ValueError(
                 "skip_zero_variance needs loss token-mean: a mean over rollouts would change with the rollouts that are left out"
@@ -170,5 +170,5 @@ class GrpoConfig(TrainerConfig):
     def identity(self) -> dict[str, Any]:
         """The settings that decide the trained weights; the others may change when a run is resumed."""
         settings = super().identity()
-        without = {"slots", "micro_batch_size"} | ({"vllm"} if self.writer != "vllm" else set())
+        without = {"slots", "micro_batch_size"} | ({"vllm"} if self.rollout_backend != "vllm" else set())
         return {name: value for name, value in settings.items() if name not in without}

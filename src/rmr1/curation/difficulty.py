@@ -15,11 +15,11 @@ from rmr1.curation.recipe import Difficulty
 from rmr1.curation.screens import Reason
 from rmr1.data.text_files import JsonLinesFile
 from rmr1.errors import ConfigError, JournalError
-from rmr1.judging.completions import Sample
+from rmr1.judging.completions import Completion
 
 
 class PassRates:
-    """The share of right judgements of each pair, over all orders and votes; an invalid verdict is not right.
+    """The share of right completions of each pair, over all orders and votes; an invalid verdict is not right.
 
     Args:
         filter: The run and the bounds.
@@ -43,7 +43,7 @@ class PassRates:
         self._rates = {name: right[name] / count for name, count in asked.items()}
 
     def rate(self, name: str) -> float | None:
-        """The share of right judgements, or None for a pair that was not judged."""
+        """The share of right completions, or None for a pair that was not judged."""
         return self._rates.get(name)
 
     def verdict(self, name: str) -> Reason | None:
@@ -66,7 +66,7 @@ def _rule(run: Path) -> str:
     raise ConfigError(f'--difficulty {run}: a run of "rmr1 {identity["job"]}"; give one of "rmr1 judge --votes K"')
 
 
-def _samples(path: Path) -> Iterator[Sample]:
+def _samples(path: Path) -> Iterator[Completion]:
     """Read a journal that may still be written to, without touching it: a torn last line is passed over."""
     torn = ""
     reader = JsonLinesFile(path, str(path))
@@ -76,4 +76,4 @@ def _samples(path: Path) -> Iterator[Sample]:
         if row.columns is None:
             torn = f"{reader.place(row.number)}: {row.problem}"
         else:
-            yield Sample.from_record(row.columns)
+            yield Completion.from_record(row.columns)

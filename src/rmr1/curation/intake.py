@@ -21,7 +21,7 @@ from rmr1.records import PreferencePair
 _SAY_EVERY_S = 10.0
 
 
-class Listener(Protocol):
+class DataCallbacks(Protocol):
     """Told what a job is doing."""
 
     def say(self, message: str) -> None:
@@ -38,7 +38,7 @@ class Intake:
         rates: How often a judge was right, where the recipe asks for it.
         store: Where the texts of those that pass go.
         tally: Where every pair is counted.
-        listener: Told of progress.
+        callbacks: Told of progress.
     """
 
     recipe: DataRecipe
@@ -46,7 +46,7 @@ class Intake:
     rates: PassRates | None
     store: PairStore
     tally: Tally
-    listener: Listener
+    callbacks: DataCallbacks
 
     def take(self, sources: Sequence[OpenSource]) -> list[Candidate]:
         """Read all sources.
@@ -57,7 +57,7 @@ class Intake:
         candidates: list[Candidate] = []
         for number, source in enumerate(sources):
             prefix = f"{source.name}/" if len(sources) > 1 else ""
-            for read in _counted(source, self.listener.say):
+            for read in _counted(source, self.callbacks.say):
                 self.tally.read(number)
                 pair = replace(read, id=prefix + read.id, group=prefix + (read.group or read.id))
                 pair = normalise_pair(pair) if self.recipe.normalise else pair
@@ -70,7 +70,7 @@ class Intake:
             self.tally.lose(number, "filtered", filtered)
             self.tally.lose(number, "invalid", invalid)
             if messages:
-                self.listener.say(f"{source.name}: {invalid} rows skipped: {'; '.join(messages)}")
+                self.callbacks.say(f"{source.name}: {invalid} rows skipped: {'; '.join(messages)}")
         return candidates
 
     def _reason(self, pair: PreferencePair) -> Reason | None:

@@ -17,14 +17,14 @@ from rmr1.curation.candidates import Candidate, PairStore
 from rmr1.curation.decontaminate import BenchmarkIndex
 from rmr1.curation.difficulty import PassRates
 from rmr1.curation.duplicates import without_duplicates, without_near_duplicates
-from rmr1.curation.intake import Intake, Listener
+from rmr1.curation.intake import DataCallbacks, Intake
 from rmr1.curation.mix import draw
 from rmr1.curation.recipe import DataRecipe
 from rmr1.curation.screens import Reason, pair_screens
 from rmr1.curation.sides import rows_of
 from rmr1.curation.sources import OpenSource, open_recipe_source
 from rmr1.curation.tally import Lengths, SplitTally, Tally
-from rmr1.data import PairSource, open_source, write_pairs
+from rmr1.data import PairSource, load_pairs, write_pairs
 from rmr1.data.rows import file_digest
 from rmr1.errors import ConfigError, DataError
 from rmr1.records import PreferencePair
@@ -40,12 +40,12 @@ class CurationResult:
     fresh: bool
 
 
-def curate(recipe: DataRecipe, listener: Listener, *, out: Path | None = None) -> CurationResult:
+def curate(recipe: DataRecipe, callbacks: DataCallbacks, *, out: Path | None = None) -> CurationResult:
     """Make the files of a recipe: ``SPLIT.jsonl`` for each split, and ``results.json``.
 
     Args:
         recipe: What to do.
-        listener: Told of progress.
+        callbacks: Told of progress.
         out: The run's directory; one that belongs to exactly this recipe and these data where not given.
 
     Raises:
@@ -56,21 +56,21 @@ def curate(recipe: DataRecipe, listener: Listener, *, out: Path | None = None) -
     """
     sources = [open_recipe_source(*named) for named in zip(recipe.source_names(), recipe.sources, strict=True)]
     benchmarks = recipe.screens.benchmarks
-    files = [open_source(path, skip_invalid=True) for path in benchmarks.files] if benchmarks else []
+    files = [load_pairs(path, skip_invalid=True) for path in benchmarks.files] if benchmarks else []
     identity = _identity(recipe, sources, files)
     subject = sources[0].name if len(sources) == 1 else "mix"
     with RunDirectory(out or Path("runs") / default_run_name("data", subject, identity), identity) as run:
         results = _finished(run.path)
         if results is not None:
-            listener.say(f"{run.path}: done before, nothing to do")
+            callbacks.say(f"{run.path}: done before, nothing to do")
             return CurationResult(run.path, results, fresh=False)
         for source in sources:
-            listener.say(source.describe())
+            callbacks.say(source.describe())
         index = BenchmarkIndex(files, benchmarks.ngram) if benchmarks else None
         rates = PassRates(recipe.difficulty) if recipe.difficulty else None
         tally = Tally([source.name for source in sources])
         with PairStore(run.path) as store:
-            intake = Intake(recipe, pair_screens(recipe.screens, index), rates, store, tally, listener)
+            intake = Intake(recipe, pair_screens(recipe.screens, index), rates, store, tally, callbacks)
             kept = _chosen(recipe, intake.take(sources), tally)
             results = _write(recipe, kept, store, tally, run.path)
         run.write_json("results.json", results)

@@ -15,7 +15,7 @@ def row_transform(reader: str | None, where: Mapping[str, Condition]) -> RowTran
     """The change that a source of a recipe asks for: conditions on the columns as they are, then the named reader.
 
     Returns:
-        A function for ``open_source``, or None where nothing is asked for.
+        A function for ``load_pairs``, or None where nothing is asked for.
     """
     if reader is None and not where:
         return None

@@ -160,7 +160,7 @@ class Screens(BaseModel):
 
 
 class Difficulty(BaseModel):
-    """Keep pairs whose share of right judgements in a run lies strictly between the bounds."""
+    """Keep pairs whose share of right completions in a run lies strictly between the bounds."""
 
     model_config = _STRICT
 

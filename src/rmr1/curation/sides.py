@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rmr1.curation.recipe import Orders
-from rmr1.data import compare, random_order
+from rmr1.data import random_order, show
 from rmr1.records import Order, PreferencePair
 
 
@@ -26,5 +26,5 @@ def rows_of(pair: PreferencePair, orders: Orders, seed: int) -> Iterator[Prefere
 
 
 def _shown(pair: PreferencePair, order: Order) -> PreferencePair:
-    seen = compare(pair, order)
+    seen = show(pair, order)
     return replace(pair, response_a=seen.shown_a, response_b=seen.shown_b, label=seen.gold)

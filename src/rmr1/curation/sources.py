@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from rmr1.curation.raw_rows import row_transform
 from rmr1.curation.recipe import CurriculumRequest, SourceRecipe
 from rmr1.curriculum import generate_pairs
-from rmr1.data import PairSource, open_source
+from rmr1.data import PairSource, load_pairs
 from rmr1.records import PreferencePair
 
 
@@ -39,7 +39,7 @@ class _File:
     def __init__(self, name: str, recipe: SourceRecipe) -> None:
         self.name = name
         self._category = recipe.category
-        self._pairs: PairSource = open_source(
+        self._pairs: PairSource = load_pairs(
             str(recipe.path),
             columns=recipe.columns,
             skip_invalid=recipe.skip_invalid,

@@ -1,4 +1,4 @@
-"""The programmatic teacher: a program reads the prompt, examines both responses, and writes the judgement.
+"""The programmatic teacher: a program reads the prompt, examines both responses, and writes the completion.
 
 The trace follows the Chain-of-Rubrics (paper section 3.1) with as few tokens as its grammar allows: a small model on a CPU learns
 from some hundred thousand tokens in all.

@@ -1,7 +1,7 @@
 """Preference pairs from files and hubs, and the order in which a judge sees them.
 
-``open_source`` reads every common shape of preference data and format; docs/data.md shows a sample row of each.
-``compare`` turns a pair into what the judge sees; ``split_of`` says which split its prompt belongs to; ``write_pairs`` is the
+``load_pairs`` reads every common shape of preference data and format; docs/data.md shows a sample row of each.
+``show`` turns a pair into what the judge sees; ``split_of`` says which split its prompt belongs to; ``write_pairs`` is the
 way back to a file.
 """
 
@@ -10,11 +10,11 @@ from __future__ import annotations
 from rmr1.data.columns import parse_columns
 from rmr1.data.formats import Format, sniff_format
 from rmr1.data.shape import Shape
-from rmr1.data.source import PairSource, Skipped, open_source
+from rmr1.data.source import PairSource, Skipped, load_pairs
 from rmr1.data.split import check_shares, prompt_key, split_of
 from rmr1.data.transform import RowTransform
 from rmr1.data.write import pair_row, write_pairs
-from rmr1.sides import compare, random_order, shown_orders
+from rmr1.sides import random_order, show, shown_orders
 
 __all__ = [
     "Format",
@@ -23,12 +23,12 @@ __all__ = [
     "Shape",
     "Skipped",
     "check_shares",
-    "compare",
-    "open_source",
+    "load_pairs",
     "pair_row",
     "parse_columns",
     "prompt_key",
     "random_order",
+    "show",
     "shown_orders",
     "sniff_format",
     "split_of",

@@ -159,7 +159,7 @@ def _scalar_text(value: object) -> str:
     return str(value) if isinstance(value, (str, int, float)) else ""
 
 
-def open_source(
+def load_pairs(
     path: str | Path,
     *,
     columns: Mapping[str, str] | None = None,

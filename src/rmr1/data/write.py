@@ -1,4 +1,4 @@
-"""Pairs as JSON Lines that ``open_source`` reads back to the same pairs.
+"""Pairs as JSON Lines that ``load_pairs`` reads back to the same pairs.
 
 A row: ``{"id": "p1", "group": "g1", "category": "maths", "prompt": [{"role": "user", "content": "Name a prime."}],
 "response_a": [{"role": "assistant", "content": "7"}], "response_b": [{"role": "assistant", "content": "8"}], "label": "A",

@@ -1,4 +1,4 @@
-"""Whether a written judgement may become a trace: the package's one parser against the label, for both passes alike.
+"""Whether a written completion may become a trace: the package's one parser against the label, for both passes alike.
 
 The code released with the paper keeps a trace whose last 100 characters hold the right letter, and never looks at those of its
 second pass; here both passes are held to the verdict that the reward of stage 2 will read.
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rmr1.distill.hint_leak import leaked_hints
-from rmr1.judging import Sample, pair_side
+from rmr1.judging import Completion, pair_side
 from rmr1.records import Generation, PreferencePair, Side
-from rmr1.verdict import parse
+from rmr1.verdict import parse_verdict
 
 RULE = "default"
 Reason = Literal["wrong_verdict", "missing", "conflicting", "truncated", "format", "leaks_hint"]
@@ -22,7 +22,7 @@ _THINK_END = "</think>"
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What came of one written judgement.
+    """What came of one written completion.
 
     Args:
         trace: What a student would be trained on.
@@ -49,18 +49,20 @@ def trim(text: str, *, think_open: bool, keep_think: bool) -> str:
     return f"<think>\n{text}" if think_open else text
 
 
-def assess(sample: Sample, *, require_format: bool, keep_think: bool, told: PreferencePair | None = None) -> Assessment:
-    """Hold a written judgement to the label of its pair.
+def assess(
+    sample: Completion, *, require_format: bool, keep_think: bool, told: PreferencePair | None = None
+) -> Assessment:
+    """Hold a written completion to the label of its pair.
 
     Args:
-        sample: The judgement; its pair has a label, and the engine has not failed on it.
+        sample: The completion; its pair has a label, and the engine has not failed on it.
         require_format: Whether any problem of format rejects it.
         keep_think: Whether its think block becomes part of the trace.
         told: The pair, where the writer was told the label: then the trace must not give that away.
     """
     trace = trim(sample.text, think_open=sample.think_open, keep_think=keep_think)
     # What is verified is what will be trained on, so the parser reads the trimmed text.
-    verdict = parse(Generation(sample.request, trace, sample.finish_reason), RULE)
+    verdict = parse_verdict(Generation(sample.request, trace, sample.finish_reason), RULE)
     gold = _gold(sample)
     hints = leaked_hints(trace, (*verdict.sections.quotes_a, *verdict.sections.quotes_b), _texts(told)) if told else ()
     reason: Reason | None = None
@@ -77,7 +79,7 @@ def assess(sample: Sample, *, require_format: bool, keep_think: bool, told: Pref
     return Assessment(trace, reason, verdict.side, gold, verdict.problems, hints)
 
 
-def _gold(sample: Sample) -> Side:
+def _gold(sample: Completion) -> Side:
     gold = pair_side(sample.label, sample.order)
     if gold is None:
         raise ValueError(f"{sample.request}: a pair without a label has no traces")

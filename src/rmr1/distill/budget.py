@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rmr1.config import Prices, cost
-from rmr1.judging import Question
+from rmr1.judging import JudgeRequest
 from rmr1.records import GenerationRequest, Usage
 
 _BYTES_PER_TOKEN = 2
@@ -81,17 +81,17 @@ class Gate:
         refused: Whether a question waits that the budget did not cover.
     """
 
-    def __init__(self, questions: Iterator[Question], budget: Budget, prices: Prices | None) -> None:
+    def __init__(self, questions: Iterator[JudgeRequest], budget: Budget, prices: Prices | None) -> None:
         self._questions = questions
         self._budget = budget
         self._prices = prices
-        self._held: Question | None = None
+        self._held: JudgeRequest | None = None
 
     @property
     def refused(self) -> bool:  # noqa: D102
         return self._held is not None
 
-    def let_through(self) -> Iterator[Question]:
+    def let_through(self) -> Iterator[JudgeRequest]:
         """Yield questions until one is not covered; that one comes first the next time."""
         while True:
             question = self._held or next(self._questions, None)

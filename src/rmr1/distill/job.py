@@ -17,7 +17,7 @@ from rmr1.distill.requests import Tally, first_questions, orders_of, repair_ques
 from rmr1.distill.results import Concluded, Results
 from rmr1.distill.written import Writer, WrittenPass
 from rmr1.errors import DataError
-from rmr1.judging import Sample
+from rmr1.judging import Completion
 from rmr1.records import PreferencePair, Usage
 from rmr1.runs import RunDirectory
 
@@ -25,7 +25,7 @@ PAIRS_KEPT = 200
 """So many pairs are kept whole for the report."""
 
 
-class Listener(Protocol):
+class DistillCallbacks(Protocol):
     """Told what a job is doing."""
 
     def say(self, message: str) -> None:
@@ -87,7 +87,7 @@ class DistillJob:
         repairer: Writes the second one; None for a single pass.
         config: What is asked for.
         run: The run's open directory.
-        listener: Told of progress.
+        callbacks: Told of progress.
         limit: Take so many pairs; None for all.
         skip_unlabelled: Leave out pairs without a label instead of refusing them.
     """
@@ -99,7 +99,7 @@ class DistillJob:
         repairer: Writer | None,
         config: DistillConfig,
         run: RunDirectory,
-        listener: Listener,
+        callbacks: DistillCallbacks,
         *,
         limit: int | None = None,
         skip_unlabelled: bool = False,
@@ -109,7 +109,7 @@ class DistillJob:
         self._repairer = repairer
         self._config = config
         self._run = run
-        self._listener = listener
+        self._callbacks = callbacks
         self._limit = limit
         self._skip = skip_unlabelled
         self._tally = Tally(config)
@@ -136,7 +136,7 @@ class DistillJob:
                 return self._conclude(first, second, not covered, began)
 
     async def _teach(self, first: WrittenPass) -> bool:
-        self._listener.started(None, first.restored)
+        self._callbacks.started(None, first.restored)
         for vote in range(self._config.samples):
             questions = first_questions(self._pairs(), first, self._tally, self._config, vote)
             if not await first.write(questions, self._progress):
@@ -144,14 +144,14 @@ class DistillJob:
         return True
 
     async def _repair(self, first: WrittenPass, second: WrittenPass) -> bool:
-        self._listener.say(f"second pass: {second.writer.engine.name} corrects the traces that failed")
-        self._listener.started(None, second.restored)
+        self._callbacks.say(f"second pass: {second.writer.engine.name} corrects the traces that failed")
+        self._callbacks.started(None, second.restored)
         questions = repair_questions(self._pairs(), first, second, self._tally, self._config)
         return await second.write(questions, self._progress)
 
-    def _progress(self, sample: Sample) -> None:
+    def _progress(self, sample: Completion) -> None:
         self._answered += 1
-        self._listener.answered(sample.usage)
+        self._callbacks.answered(sample.usage)
 
     def _pairs(self) -> Iterator[tuple[int, PreferencePair]]:
         return labelled(self._source, self._limit, skip=self._skip)

@@ -49,7 +49,7 @@ def distill_report(title: str, identity: Mapping[str, Any], result: DistillResul
         samples_total=results["pairs"],
         notes=(
             "A sample is right where every comparison of the pair has a trace, and wrong or invalid after its last try.",
-            "The judgement with the highest vote of an order is the repairer's, where there was a second pass.",
+            "The completion with the highest vote of an order is the repairer's, where there was a second pass.",
             f"{share(with_trace / total if total else None)} of the comparisons have a trace; rejected.jsonl has the rest.",
         ),
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from rmr1.config import DistillConfig
 from rmr1.distill.assess import Assessment, Reason, assess
 from rmr1.distill.written import Writer, WrittenPass
-from rmr1.judging import Question, Sample
+from rmr1.judging import Completion, JudgeRequest
 from rmr1.prompts import Prompt, load_repair_template, render_repair
 from rmr1.records import Comparison, GenerationRequest, PreferencePair
 
@@ -35,7 +35,7 @@ class Tally:
         self._kept = array("B")
         self._orders = orders_of(config)
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: Completion) -> None:
         """Count a sample of the first pass."""
         right = assess(sample, require_format=self._config.require_format, keep_think=self._config.keep_think)
         number = sample.pair * self._orders + sample.index // self._config.samples
@@ -57,7 +57,7 @@ def orders_of(config: DistillConfig) -> int:
 
 def first_questions(
     pairs: Numbered, written: WrittenPass, tally: Tally, config: DistillConfig, vote: int
-) -> Iterator[Question]:
+) -> Iterator[JudgeRequest]:
     """Round ``vote`` of the first pass: the comparisons that all earlier rounds have left without enough traces."""
     plan = written.writer.plan
     for number, pair in pairs:
@@ -69,12 +69,12 @@ def first_questions(
             if vote and not written.has(number, index - 1):
                 continue
             if not written.faulted(number, index):
-                yield Question(number, index, pair, comparison, *plan.request(comparison))
+                yield JudgeRequest(number, index, pair, comparison, *plan.request(comparison))
 
 
 def repair_questions(
     pairs: Numbered, first: WrittenPass, written: WrittenPass, tally: Tally, config: DistillConfig
-) -> Iterator[Question]:
+) -> Iterator[JudgeRequest]:
     """The second pass: the comparisons whose only trace has failed, with that trace."""
     for number, pair in pairs:
         for index, comparison in enumerate(written.writer.plan.comparisons(pair)):
@@ -84,7 +84,7 @@ def repair_questions(
             if failed is not None:
                 assessment = assess(failed, require_format=config.require_format, keep_think=config.keep_think)
                 request, prompt = _repair(written.writer, pair, comparison, assessment, config)
-                yield Question(number, index, pair, comparison, request, prompt)
+                yield JudgeRequest(number, index, pair, comparison, request, prompt)
 
 
 def _repair(

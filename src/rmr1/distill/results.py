@@ -15,7 +15,7 @@ from rmr1.config import DistillConfig, cost
 from rmr1.distill.assess import Assessment, assess
 from rmr1.distill.requests import orders_of
 from rmr1.distill.written import WrittenPass
-from rmr1.judging import Sample
+from rmr1.judging import Completion
 from rmr1.records import Comparison, PreferencePair, Usage
 
 Outcome = Literal["kept", "repaired", "rejected", "faulted", "left"]
@@ -25,10 +25,10 @@ Write = Callable[[Mapping[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One written judgement with what came of it. ``number`` is 1 for the teacher's pass, 2 for the repairer's."""
+    """One written completion with what came of it. ``number`` is 1 for the teacher's pass, 2 for the repairer's."""
 
     number: int
-    sample: Sample
+    sample: Completion
     assessment: Assessment
 
 

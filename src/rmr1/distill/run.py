@@ -8,7 +8,7 @@ from typing import Any
 
 from rmr1.config import DistillConfig, EngineConfig
 from rmr1.data import PairSource
-from rmr1.distill.job import DistillJob, DistillResult, Listener, labelled
+from rmr1.distill.job import DistillCallbacks, DistillJob, DistillResult, labelled
 from rmr1.distill.report import distill_report
 from rmr1.distill.written import Writer
 from rmr1.engines import BatchLedger, Engine, batched, create_engine, has_batches
@@ -19,7 +19,7 @@ from rmr1.report.html import write_judge_report
 from rmr1.runs import RunDirectory
 
 
-async def distill_source(task: PairTask, config: DistillConfig, listener: Listener) -> DistillResult:
+async def distill_source(task: PairTask, config: DistillConfig, callbacks: DistillCallbacks) -> DistillResult:
     """Distil traces from a source as a resumable run.
 
     All rows are read once before an engine is loaded, so that a bad one is named before anything is spent.
@@ -32,16 +32,16 @@ async def distill_source(task: PairTask, config: DistillConfig, listener: Listen
         EngineError: An engine is gone; what is done is kept.
     """
     source = task.open()
-    listener.say(source.shape.describe())
-    _check(source, task, listener)
+    callbacks.say(source.shape.describe())
+    _check(source, task, callbacks)
     async with AsyncExitStack() as stack:
         teacher, repairer = await _writers(config, stack)
         identity = _identity(source, task, config, teacher, repairer)
         run = stack.enter_context(RunDirectory(task.run_path("distill", identity), identity))
-        teacher = _sent(teacher, "teacher", run, config, listener, stack)
-        repairer = repairer and _sent(repairer, "repairer", run, config, listener, stack)
+        teacher = _sent(teacher, "teacher", run, config, callbacks, stack)
+        repairer = repairer and _sent(repairer, "repairer", run, config, callbacks, stack)
         job = DistillJob(
-            source, teacher, repairer, config, run, listener, limit=task.limit, skip_unlabelled=task.skip_invalid
+            source, teacher, repairer, config, run, callbacks, limit=task.limit, skip_unlabelled=task.skip_invalid
         )
         result = await job.run()
         title = f"Traces of {config.teacher} on {task.title}"
@@ -49,13 +49,13 @@ async def distill_source(task: PairTask, config: DistillConfig, listener: Listen
     return result
 
 
-def _check(source: PairSource, task: PairTask, listener: Listener) -> None:
+def _check(source: PairSource, task: PairTask, callbacks: DistillCallbacks) -> None:
     if task.read_once:  # one more pass would fetch everything once more
         return
     count = sum(1 for _ in labelled(source, task.limit, skip=task.skip_invalid))
-    listener.say(f"{count} pairs")
+    callbacks.say(f"{count} pairs")
     if source.skipped.count:
-        listener.say(f"{source.skipped.count} rows skipped: {'; '.join(source.skipped.messages)}")
+        callbacks.say(f"{source.skipped.count} rows skipped: {'; '.join(source.skipped.messages)}")
 
 
 async def _writers(config: DistillConfig, stack: AsyncExitStack) -> tuple[Writer, Writer | None]:
@@ -80,7 +80,12 @@ async def _load(model: str, settings: EngineConfig, config: DistillConfig, stack
 
 
 def _sent(
-    writer: Writer, role: str, run: RunDirectory, config: DistillConfig, listener: Listener, stack: AsyncExitStack
+    writer: Writer,
+    role: str,
+    run: RunDirectory,
+    config: DistillConfig,
+    callbacks: DistillCallbacks,
+    stack: AsyncExitStack,
 ) -> Writer:
     """The writer as its requests travel: directly, or in batches that the run remembers."""
     if not has_batches(writer.engine.name):
@@ -88,10 +93,10 @@ def _sent(
     name = f"{role}-batches.jsonl"
     if not config.batch:
         if (run.path / name).exists():
-            listener.say(f"batches of an earlier process may be under way, see {name}; --batch would wait for them")
+            callbacks.say(f"batches of an earlier process may be under way, see {name}; --batch would wait for them")
         return writer
     ledger = BatchLedger(stack.enter_context(run.journal(name)))
-    return replace(writer, engine=batched(writer.engine, ledger, config.batching, listener.say))
+    return replace(writer, engine=batched(writer.engine, ledger, config.batching, callbacks.say))
 
 
 def _identity(

@@ -11,7 +11,7 @@ from rmr1.config import Prices
 from rmr1.distill.assess import RULE
 from rmr1.distill.budget import Budget, Gate
 from rmr1.engines import Engine
-from rmr1.judging import Asking, JudgingPlan, Question, Sample
+from rmr1.judging import Completion, JudgeRequest, JudgingPlan, RequestRunner
 from rmr1.runs import RunDirectory
 
 _ABSENT = -1
@@ -19,7 +19,7 @@ _ABSENT = -1
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """A model that writes judgements, how it is asked, and what its tokens cost."""
+    """A model that writes completions, how it is asked, and what its tokens cost."""
 
     engine: Engine
     plan: JudgingPlan
@@ -27,7 +27,7 @@ class Writer:
 
 
 class WrittenPass:
-    """The judgements of one pass. In memory it keeps eight bytes for each; the journal has the texts.
+    """The completions of one pass. In memory it keeps eight bytes for each; the journal has the texts.
 
     ``pass1.jsonl`` holds each answered request once. Failures of the engine stand in ``pass1-faults.jsonl`` and are tried again by
     the next process.
@@ -52,7 +52,7 @@ class WrittenPass:
         per_pair: int,
         run: RunDirectory,
         budget: Budget,
-        answered: Callable[[Sample], None] = lambda sample: None,
+        answered: Callable[[Completion], None] = lambda sample: None,
     ) -> None:
         self.writer = writer
         self.restored = 0
@@ -63,7 +63,7 @@ class WrittenPass:
         self._faults = run.journal(f"{name}-faults.jsonl")
         self._places = array("q")
         self._faulted: set[int] = set()
-        self._asking = Asking(writer.engine, RULE, on_sample=self._keep, on_fault=self._note_fault)
+        self._asking = RequestRunner(writer.engine, RULE, on_sample=self._keep, on_fault=self._note_fault)
         self._restore()
 
     def close(self) -> None:
@@ -79,12 +79,12 @@ class WrittenPass:
         """Whether the engine has failed on it in this process."""
         return pair * self._per_pair + index in self._faulted
 
-    def sample(self, pair: int, index: int) -> Sample | None:
+    def sample(self, pair: int, index: int) -> Completion | None:
         """What was written, read from the journal."""
         place = self._place(pair, index)
-        return None if place == _ABSENT else Sample.from_record(self._journal.read(place))
+        return None if place == _ABSENT else Completion.from_record(self._journal.read(place))
 
-    async def write(self, questions: Iterator[Question], progress: Callable[[Sample], None]) -> bool:
+    async def write(self, questions: Iterator[JudgeRequest], progress: Callable[[Completion], None]) -> bool:
         """Have the questions answered as far as the budget goes; whether it went all the way.
 
         Raises:
@@ -104,23 +104,23 @@ class WrittenPass:
 
     def _restore(self) -> None:
         for place, record in self._journal.places():
-            sample = Sample.from_record(record)
+            sample = Completion.from_record(record)
             self._set_place(sample, place)
             self._budget.spend(sample.usage, self.writer.prices)
             self._answered(sample)
             self.restored += 1
         for record in self._faults:
-            self._budget.spend(Sample.from_record(record).usage, self.writer.prices)
+            self._budget.spend(Completion.from_record(record).usage, self.writer.prices)
 
-    def _keep(self, sample: Sample) -> None:
+    def _keep(self, sample: Completion) -> None:
         self._set_place(sample, self._journal.append(sample.to_record(RULE)))
         self._answered(sample)
 
-    def _note_fault(self, sample: Sample) -> None:
+    def _note_fault(self, sample: Completion) -> None:
         self._faults.append(sample.to_record(RULE))
         self._faulted.add(sample.pair * self._per_pair + sample.index)
 
-    def _set_place(self, sample: Sample, place: int) -> None:
+    def _set_place(self, sample: Completion, place: int) -> None:
         number = sample.pair * self._per_pair + sample.index
         if number >= len(self._places):
             self._places.extend([_ABSENT] * (number + 1 - len(self._places) + 1024))

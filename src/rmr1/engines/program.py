@@ -14,7 +14,7 @@ PROGRAMS: dict[str, Callable[[Comparison], str]] = {"curriculum": write_trace}
 
 
 class ProgramEngine:
-    """Writes the judgement that a program finds; ``program/curriculum`` is the teacher of the curriculum.
+    """Writes the completion that a program finds; ``program/curriculum`` is the teacher of the curriculum.
 
     Args:
         name: Name of the program.

@@ -13,7 +13,7 @@ from rmr1.models import find_model
 from rmr1.models.loading import ModelCard
 
 _DATA = ("data_sha256", "held_out_sha256", "held_out_share")
-_DATA_OF = {"sft": "Traces of judgements,", "grpo": "Pairs with labels,"}
+_DATA_OF = {"sft": "Traces of completions,", "rl": "Pairs with labels,"}
 _NOT_A_SETTING = (*_DATA, "job", "model", "model_fingerprint", "template", "think")
 
 

@@ -26,7 +26,7 @@ class ExportTask:
     """What to export, and as what.
 
     Args:
-        source: A run of ``rmr1 sft`` or ``rmr1 grpo``, a Hugging Face folder, or a catalogue name.
+        source: A run of ``rmr1 sft`` or ``rmr1 rl``, a Hugging Face folder, or a catalogue name.
         out: The file or folder to write.
         format: "gguf" for llama.cpp, "hf" for a Hugging Face folder.
         type: Type of the weights of a GGUF file.

@@ -1,11 +1,11 @@
 """Judging one or a million comparisons: orders, votes, confidence, runs."""
 
-from rmr1.judging.completions import Sample, pair_side
-from rmr1.judging.job import JobResult, JudgingJob, Listener, job_identity
+from rmr1.judging.completions import Completion, pair_side
+from rmr1.judging.job import JobResult, JudgeCallbacks, JudgingJob, job_identity
 from rmr1.judging.judge import Judge
 from rmr1.judging.plan import DEFAULT_TEMPLATE, JudgingPlan, plan_judging
 from rmr1.judging.report import headline, judging_report, report_sample
-from rmr1.judging.runner import Asking, Question
+from rmr1.judging.runner import JudgeRequest, RequestRunner
 from rmr1.judging.session import judge_source
 from rmr1.judging.stream import JudgingStream
 from rmr1.judging.summary import Summary
@@ -14,16 +14,16 @@ from rmr1.judging.votes import combine
 
 __all__ = [
     "DEFAULT_TEMPLATE",
-    "Asking",
+    "Completion",
     "JobResult",
     "Judge",
+    "JudgeCallbacks",
+    "JudgeRequest",
     "JudgingJob",
     "JudgingPlan",
     "JudgingStream",
-    "Listener",
     "PairTask",
-    "Question",
-    "Sample",
+    "RequestRunner",
     "Summary",
     "combine",
     "headline",

@@ -8,11 +8,11 @@ from typing import Any
 
 from rmr1.errors import JournalError
 from rmr1.records import FinishReason, Generation, Order, Side, Usage, Verdict, Vote
-from rmr1.verdict import parse
+from rmr1.verdict import parse_verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Completion:
     """One answered comparison. ``pair`` and ``index`` number the pair in its source and the comparison within the pair."""
 
     pair: int
@@ -35,7 +35,7 @@ class Sample:
 
     def verdict(self, rule: str) -> Verdict:
         """Parse the text."""
-        return parse(
+        return parse_verdict(
             Generation(self.request, self.text, self.finish_reason, think_open=self.think_open, error=self.error), rule
         )
 
@@ -68,7 +68,7 @@ class Sample:
         return record
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Sample:
+    def from_record(cls, record: Mapping[str, Any]) -> Completion:
         """Read a journal's line.
 
         Raises:

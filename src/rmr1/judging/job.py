@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from rmr1.data import PairSource
 from rmr1.engines import Engine
-from rmr1.judging.completions import Sample
+from rmr1.judging.completions import Completion
 from rmr1.judging.plan import JudgingPlan
 from rmr1.judging.stream import JudgingStream
 from rmr1.judging.summary import Summary
@@ -23,7 +23,7 @@ SAMPLES_KEPT = 200
 """So many pairs are kept whole for the report; the journal has all of them."""
 
 
-class Listener(Protocol):
+class JudgeCallbacks(Protocol):
     """Told what a job is doing."""
 
     def say(self, message: str) -> None:
@@ -79,7 +79,7 @@ class JudgingJob:
         engine: What judges.
         plan: How.
         run: The run's open directory.
-        listener: Told of progress.
+        callbacks: Told of progress.
         limit: Judge so many pairs; None for all.
         total_pairs: How many pairs there will be, where it is known.
     """
@@ -90,7 +90,7 @@ class JudgingJob:
         engine: Engine,
         plan: JudgingPlan,
         run: RunDirectory,
-        listener: Listener,
+        callbacks: JudgeCallbacks,
         *,
         limit: int | None = None,
         total_pairs: int | None = None,
@@ -99,7 +99,7 @@ class JudgingJob:
         self._engine = engine
         self._plan = plan
         self._run = run
-        self._listener = listener
+        self._callbacks = callbacks
         self._limit = limit
         self._total = None if total_pairs is None else total_pairs * plan.comparisons_per_pair
         self._summary = Summary()
@@ -130,26 +130,26 @@ class JudgingJob:
     def _restore(self, stream: JudgingStream, journal: Journal) -> None:
         restored = 0
         for record in journal:
-            sample = Sample.from_record(record)
+            sample = Completion.from_record(record)
             if self._limit is not None and sample.pair >= self._limit:
                 continue
             restored += 1
             finished = stream.restore(sample)
             if finished is not None:
                 self._finish(*finished)
-        self._listener.started(self._total, restored)
+        self._callbacks.started(self._total, restored)
 
-    def _record(self, sample: Sample, journal: Journal) -> None:
+    def _record(self, sample: Completion, journal: Journal) -> None:
         journal.append(sample.to_record(self._plan.config.rule))
         self._answered += 1
         self._spent += sample.usage
-        self._listener.answered(sample.usage)
+        self._callbacks.answered(sample.usage)
 
     def _finish(self, number: int, judgment: Judgment) -> None:
         self._summary.add(number, judgment)
         if number < SAMPLES_KEPT:
             self._first[number] = judgment
-        self._listener.judged(judgment)
+        self._callbacks.judged(judgment)
 
     def _conclude(self, results: Mapping[str, Any], seconds: float) -> JobResult:
         self._run.write_json("results.json", results)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmr1.config import JudgeConfig
-from rmr1.data import compare, shown_orders
+from rmr1.data import show, shown_orders
 from rmr1.engines import Engine
 from rmr1.errors import ConfigError
-from rmr1.prompts import FENCE_SHA256, Prompt, Template, load_grammar, load_template, render
+from rmr1.prompts import FENCE_SHA256, Prompt, Template, load_grammar, load_template, render_prompt
 from rmr1.records import Comparison, GenerationRequest, PreferencePair, Sampling
 from rmr1.verdict import RULES
 
@@ -36,12 +36,12 @@ class JudgingPlan:
         """All comparisons of a pair: order by order, vote by vote."""
         for order in shown_orders(self.config.orders, pair.id, self.config.seed):
             for vote in range(self.config.votes):
-                yield compare(pair, order, vote)
+                yield show(pair, order, vote)
 
     def request(self, comparison: Comparison) -> tuple[GenerationRequest, Prompt]:
         """The request of a comparison, whose id is ``PAIR/ORDER/VOTE``. Its seed depends on that id and the plan's seed alone."""
         name = f"{comparison.pair_id}/{comparison.order}/{comparison.vote}"
-        prompt = render(comparison, self.template, fenced=self.config.fence, system_role=self.config.system_role)
+        prompt = render_prompt(comparison, self.template, fenced=self.config.fence, system_role=self.config.system_role)
         return self.request_for(name, prompt, comparison), prompt
 
     def request_for(self, name: str, prompt: Prompt, comparison: Comparison) -> GenerationRequest:

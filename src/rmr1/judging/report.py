@@ -50,14 +50,14 @@ def headline(results: Mapping[str, Any]) -> tuple[Metric, ...]:
             "Position consistency", results["position_consistency"], "pairs whose two orders agree, both being valid"
         ),
         Metric(
-            "Single judgements",
+            "Single completions",
             results["vote_accuracy"],
             None,
             None,
             "invalid counts as wrong; chance is 50 %",
             "share",
         ),
-        Metric("Invalid verdicts", invalid, None, None, "judgements in which no verdict could be read", "share"),
+        Metric("Invalid verdicts", invalid, None, None, "completions in which no verdict could be read", "share"),
     )
 
 

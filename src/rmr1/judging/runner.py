@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 
 from rmr1.engines import Engine, prompt_sha256
 from rmr1.errors import EngineError
-from rmr1.judging.completions import Sample
+from rmr1.judging.completions import Completion
 from rmr1.prompts import Prompt
 from rmr1.records import Comparison, Generation, GenerationRequest, PreferencePair
-from rmr1.verdict import parse, verdict_probability
+from rmr1.verdict import parse_verdict, verdict_probability
 
 MAX_CONSECUTIVE_FAULTS = 20
 """So many failed requests in a row mean that the engine is gone, not that the requests are odd."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One comparison that is to be answered. ``pair`` and ``index`` are its place, as in ``Sample``."""
+class JudgeRequest:
+    """One comparison that is to be answered. ``pair`` and ``index`` are its place, as in ``Completion``."""
 
     pair: int
     index: int
@@ -29,7 +29,7 @@ class Question:
     prompt: Prompt
 
 
-class Asking:
+class RequestRunner:
     """Asks an engine questions and makes samples of its answers.
 
     Args:
@@ -44,17 +44,17 @@ class Asking:
         engine: Engine,
         rule: str,
         *,
-        on_sample: Callable[[Sample], object] = lambda sample: None,
-        on_fault: Callable[[Sample], object] = lambda sample: None,
+        on_sample: Callable[[Completion], object] = lambda sample: None,
+        on_fault: Callable[[Completion], object] = lambda sample: None,
     ) -> None:
         self._engine = engine
         self._rule = rule
         self._on_sample = on_sample
         self._on_fault = on_fault
-        self._under_way: dict[str, Question] = {}
+        self._under_way: dict[str, JudgeRequest] = {}
         self._faults_in_a_row = 0
 
-    async def ask(self, questions: Iterable[Question]) -> AsyncGenerator[Sample]:
+    async def ask(self, questions: Iterable[JudgeRequest]) -> AsyncGenerator[Completion]:
         """Yield a sample for each question, as it is answered; a failed one has the ``finish_reason`` "error".
 
         Raises:
@@ -64,7 +64,7 @@ class Asking:
             async for generation in generations:
                 yield self._take(generation)
 
-    def _requests(self, questions: Iterable[Question]) -> Iterator[GenerationRequest]:
+    def _requests(self, questions: Iterable[JudgeRequest]) -> Iterator[GenerationRequest]:
         for question in questions:
             request = question.request
             if request.id in self._under_way:  # two pairs of one name, at the same time
@@ -72,7 +72,7 @@ class Asking:
             self._under_way[request.id] = question
             yield request
 
-    def _take(self, generation: Generation) -> Sample:
+    def _take(self, generation: Generation) -> Completion:
         sample = self._sample(generation, self._under_way.pop(generation.request_id))
         if sample.finish_reason == "error":
             self._on_fault(sample)
@@ -87,12 +87,12 @@ class Asking:
             self._on_sample(sample)
         return sample
 
-    def _sample(self, generation: Generation, question: Question) -> Sample:
+    def _sample(self, generation: Generation, question: JudgeRequest) -> Completion:
         source, comparison = question.source, question.comparison
         probability = None
         if generation.tokens:
-            probability = verdict_probability(generation, parse(generation, self._rule))
-        return Sample(
+            probability = verdict_probability(generation, parse_verdict(generation, self._rule))
+        return Completion(
             pair=question.pair,
             index=question.index,
             request=generation.request_id,

@@ -7,7 +7,7 @@ from itertools import islice
 from rmr1.config import JudgeConfig
 from rmr1.data import PairSource
 from rmr1.engines import catalogue_entry, create_engine, model_template
-from rmr1.judging.job import JobResult, JudgingJob, Listener, job_identity
+from rmr1.judging.job import JobResult, JudgeCallbacks, JudgingJob, job_identity
 from rmr1.judging.plan import plan_judging
 from rmr1.judging.report import judging_report
 from rmr1.judging.task import PairTask
@@ -15,7 +15,7 @@ from rmr1.report.html import write_judge_report
 from rmr1.runs import RunDirectory
 
 
-async def judge_source(task: PairTask, config: JudgeConfig, listener: Listener) -> JobResult:
+async def judge_source(task: PairTask, config: JudgeConfig, callbacks: JudgeCallbacks) -> JobResult:
     """Judge a source as a resumable run, with its results and report in the run's directory.
 
     All rows are read once before the engine is loaded, so that a bad one is named before any time is spent.
@@ -28,20 +28,20 @@ async def judge_source(task: PairTask, config: JudgeConfig, listener: Listener) 
         EngineError: The engine is gone; what is done is kept.
     """
     source = task.open()
-    listener.say(source.shape.describe())
-    total = _count(source, task, listener)
+    callbacks.say(source.shape.describe())
+    total = _count(source, task, callbacks)
     entry = catalogue_entry(config.model)
     engine = create_engine(config.model, config.engine, concurrency=config.concurrency)
     try:
         plan = plan_judging(config, engine, model_template=model_template(config.model))
         if entry is not None and entry.exact_template and config.template is None:
-            listener.say(
+            callbacks.say(
                 f"{entry.name} was trained with the prompt on its {entry.exact_template}; for its published results, "
                 f"copy that text to a file and pass --template FILE"
             )
         identity = job_identity(source, engine, plan) | {"skip_invalid": task.skip_invalid}
         with RunDirectory(task.run_path("judge", identity), identity) as run:
-            job = JudgingJob(source, engine, plan, run, listener, limit=task.limit, total_pairs=total)
+            job = JudgingJob(source, engine, plan, run, callbacks, limit=task.limit, total_pairs=total)
             result = await job.run()
             facts = {"model": config.model, "data": task.called, **identity}
             report = judging_report(f"{config.model} on {task.title}", facts, result)
@@ -51,10 +51,10 @@ async def judge_source(task: PairTask, config: JudgeConfig, listener: Listener) 
     return result
 
 
-def _count(source: PairSource, task: PairTask, listener: Listener) -> int | None:
+def _count(source: PairSource, task: PairTask, callbacks: JudgeCallbacks) -> int | None:
     if task.read_once:  # a second pass would fetch everything twice
         return task.limit
     total = sum(1 for _ in islice(source, task.limit))
     if source.skipped.count:
-        listener.say(f"{source.skipped.count} rows skipped: {'; '.join(source.skipped.messages)}")
+        callbacks.say(f"{source.skipped.count} rows skipped: {'; '.join(source.skipped.messages)}")
     return total

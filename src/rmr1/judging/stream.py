@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 
 from rmr1.engines import Engine
-from rmr1.judging.completions import Sample
+from rmr1.judging.completions import Completion
 from rmr1.judging.plan import JudgingPlan
-from rmr1.judging.runner import Asking, Question
+from rmr1.judging.runner import JudgeRequest, RequestRunner
 from rmr1.judging.votes import combine
 from rmr1.records import Judgment, PreferencePair
 
@@ -30,17 +30,17 @@ class JudgingStream:
         engine: Engine,
         plan: JudgingPlan,
         *,
-        on_sample: Callable[[Sample], object] = lambda sample: None,
-        on_fault: Callable[[Sample], object] = lambda sample: None,
+        on_sample: Callable[[Completion], object] = lambda sample: None,
+        on_fault: Callable[[Completion], object] = lambda sample: None,
     ) -> None:
         self._plan = plan
-        self._asking = Asking(engine, plan.config.rule, on_sample=on_sample, on_fault=on_fault)
+        self._asking = RequestRunner(engine, plan.config.rule, on_sample=on_sample, on_fault=on_fault)
         self._done = bytearray()
-        self._partial: dict[int, list[Sample]] = {}
+        self._partial: dict[int, list[Completion]] = {}
         self.clusters = array("Q")
         """For each pair by its number, a hash of its group, whose pairs share a prompt; filled as pairs are drawn."""
 
-    def restore(self, sample: Sample) -> tuple[int, Judgment] | None:
+    def restore(self, sample: Completion) -> tuple[int, Judgment] | None:
         """Take over a sample of an earlier process; its comparison will not be asked again."""
         self._mark_done(sample)
         return self._add(sample)
@@ -59,7 +59,7 @@ class JudgingStream:
                 if finished is not None:
                     yield finished
 
-    def _questions(self, pairs: Iterable[PreferencePair]) -> Iterator[Question]:
+    def _questions(self, pairs: Iterable[PreferencePair]) -> Iterator[JudgeRequest]:
         per_pair = self._plan.comparisons_per_pair
         for number, pair in enumerate(pairs):
             self.clusters.append(_cluster(pair.group) if pair.group else number)
@@ -67,9 +67,9 @@ class JudgingStream:
                 continue
             for index, comparison in enumerate(self._plan.comparisons(pair)):
                 if not self._is_done(number * per_pair + index):
-                    yield Question(number, index, pair, comparison, *self._plan.request(comparison))
+                    yield JudgeRequest(number, index, pair, comparison, *self._plan.request(comparison))
 
-    def _add(self, sample: Sample) -> tuple[int, Judgment] | None:
+    def _add(self, sample: Completion) -> tuple[int, Judgment] | None:
         samples = self._partial.setdefault(sample.pair, [])
         samples.append(sample)
         if len(samples) < self._plan.comparisons_per_pair:
@@ -77,7 +77,7 @@ class JudgingStream:
         del self._partial[sample.pair]
         return sample.pair, combine(samples, self._plan.config.rule)
 
-    def _mark_done(self, sample: Sample) -> None:
+    def _mark_done(self, sample: Completion) -> None:
         number = sample.pair * self._plan.comparisons_per_pair + sample.index
         missing = number // 8 + 1 - len(self._done)
         if missing > 0:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy
 
 from rmr1.records import Judgment, Usage
-from rmr1.stats import ClusteredShare, Estimate
+from rmr1.results import Estimate
+from rmr1.stats import ClusteredShare
 
 _ABSENT, _NO_LABEL, _RIGHT, _WRONG, _TIE, _NO_WINNER = range(6)
 
@@ -23,10 +24,10 @@ class Summary:
 
     - ``accuracy``: pairs whose winner is the label; ties and pairs without a winner count as wrong.
     - ``accuracy_decided``: the same among the pairs that have a winner.
-    - ``vote_accuracy``: single judgements that name the label; invalid ones count as wrong. Chance is 0.5.
+    - ``vote_accuracy``: single completions that name the label; invalid ones count as wrong. Chance is 0.5.
     - ``position_consistency``: pairs whose orders agree, among those with a valid verdict in both.
     - ``first_shown``: valid verdicts for the response shown first; 0.5 where position has no influence.
-    - ``invalid``: judgements without a verdict, by reason.
+    - ``invalid``: completions without a verdict, by reason.
     """
 
     def __init__(self) -> None:
@@ -66,17 +67,17 @@ class Summary:
 
     @property
     def votes(self) -> int:
-        """Judgements counted."""
+        """Completions counted."""
         return self._votes
 
     @property
     def invalid_share(self) -> float:
-        """Invalid judgements among all."""
+        """Invalid completions among all."""
         return sum(self._invalid.values()) / self._votes if self._votes else 0.0
 
     @property
     def engine_errors(self) -> int:
-        """Judgements that the engine failed on."""
+        """Completions that the engine failed on."""
         return self._invalid["engine_error"]
 
     def accuracy(
@@ -95,7 +96,7 @@ class Summary:
         outcomes = Counter(self._outcomes)
         return {
             "pairs": self.pairs,
-            "judgements": self._votes,
+            "completions": self._votes,
             "labelled_pairs": self.pairs - outcomes[_NO_LABEL],
             "right": outcomes[_RIGHT],
             "wrong": outcomes[_WRONG],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rmr1.data import PairSource, open_source
+from rmr1.data import PairSource, load_pairs
 from rmr1.runs import default_run_name
 
 
@@ -16,7 +16,7 @@ class PairTask:
     """Which pairs, and which run.
 
     Args:
-        path: A file, a directory or ``hf:`` name, see ``rmr1.data.open_source``.
+        path: A file, a directory or ``hf:`` name, see ``rmr1.data.load_pairs``.
         name: How messages and the run call it; the path where not given.
         columns: Our field names with the columns that hold them.
         skip_invalid: Leave out rows that cannot be read; for distilling, also pairs without a label.
@@ -37,7 +37,7 @@ class PairTask:
         Raises:
             DataError: It cannot be read, or its shape is not known.
         """
-        return open_source(self.path, columns=self.columns, skip_invalid=self.skip_invalid, name=self.name)
+        return load_pairs(self.path, columns=self.columns, skip_invalid=self.skip_invalid, name=self.name)
 
     @property
     def called(self) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rmr1.judging.completions import Sample
+from rmr1.judging.completions import Completion
 from rmr1.records import Judgment, Order, Usage, Vote, Winner
 
 
-def combine(samples: Sequence[Sample], rule: str) -> Judgment:
+def combine(samples: Sequence[Completion], rule: str) -> Judgment:
     """Combine all samples of one pair.
 
     Within an order, the side with more valid votes wins; as many for each is a tie. Orders that agree decide; orders that disagree

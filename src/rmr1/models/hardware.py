@@ -12,7 +12,7 @@ from rmr1.errors import ConfigError, MissingExtraError
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class Hardware:
     """How a training uses the machine.
 
     Args:
@@ -32,7 +32,7 @@ class Machine:
     rank: int
 
 
-def look_at_machine(config: TrainerConfig, packing: Literal["auto", "on", "off"] = "off") -> Machine:
+def detect_hardware(config: TrainerConfig, packing: Literal["auto", "on", "off"] = "off") -> Hardware:
     """Find out what the machine has, and settle what the configuration leaves open.
 
     Raises:
@@ -53,7 +53,7 @@ def look_at_machine(config: TrainerConfig, packing: Literal["auto", "on", "off"]
         precision = config.precision
     if config.precision == "bfloat16" and on_gpu and not torch.cuda.is_bf16_supported():
         raise ConfigError("precision: this GPU does not compute in bfloat16; choose float32")
-    return Machine(
+    return Hardware(
         device="cuda" if on_gpu else "cpu",
         precision=precision,
         packing=packing == "on" or (packing == "auto" and on_gpu and has_flash_attention()),
@@ -68,7 +68,7 @@ def has_flash_attention() -> bool:
     return importlib.util.find_spec("flash_attn") is not None
 
 
-def check_launch(machine: Machine) -> None:
+def check_launch(hardware: Hardware) -> None:
     """Refuse one process that sees several GPUs: it could use them in a way only that the trainers do not support.
 
     Raises:
@@ -77,29 +77,29 @@ def check_launch(machine: Machine) -> None:
     import torch
 
     count = torch.cuda.device_count()
-    if machine.device == "cuda" and machine.processes == 1 and count > 1:
+    if hardware.device == "cuda" and hardware.processes == 1 and count > 1:
         raise ConfigError(
             f"{count} GPUs and one process: begin with accelerate launch --multi_gpu --num_processes {count} -m rmr1.cli.main, "
             f"or take one GPU with CUDA_VISIBLE_DEVICES=0"
         )
 
 
-def check_batch(batch_size: int, micro_batch_size: int, machine: Machine, name: str = "batch_size") -> None:
+def check_batch(batch_size: int, micro_batch_size: int, hardware: Hardware, name: str = "batch_size") -> None:
     """Refuse a batch that the processes cannot share evenly.
 
     Args:
         batch_size: Rows of a step.
         micro_batch_size: Rows that a process computes at once.
-        machine: With its processes.
+        hardware: With its processes.
         name: How an error calls the rows.
 
     Raises:
         ConfigError: It is not a multiple of what they compute at once.
     """
-    together = min(micro_batch_size, batch_size) * machine.processes
+    together = min(micro_batch_size, batch_size) * hardware.processes
     if batch_size % together:
         raise ConfigError(
-            f"{name} {batch_size} cannot be shared by {machine.processes} processes with micro_batch_size "
+            f"{name} {batch_size} cannot be shared by {hardware.processes} processes with micro_batch_size "
             f"{micro_batch_size}; make it a multiple of {together}"
         )
 

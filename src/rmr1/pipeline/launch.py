@@ -16,11 +16,11 @@ from rmr1.errors import TrainingError
 
 
 def launch(command: Sequence[str], stage: str, config: Mapping[str, Any], data: Path, run: Path) -> None:
-    """Run ``rmr1 sft`` or ``rmr1 grpo`` under a launcher and wait for it.
+    """Run ``rmr1 sft`` or ``rmr1 rl`` under a launcher and wait for it.
 
     Args:
         command: The launcher with its options.
-        stage: "sft" or "grpo".
+        stage: "sft" or "rl".
         config: The stage's configuration, as JSON values.
         data: Its traces or pairs.
         run: Its run directory.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rmr1.config import DistillConfig, GrpoConfig, JudgeConfig, SftConfig, find_recipe, load_config
+from rmr1.config import DistillConfig, JudgeConfig, RlConfig, SftConfig, find_recipe, load_config
 from rmr1.curation import DataRecipe, load_recipe
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
@@ -45,10 +45,10 @@ class TrainRecipe(BaseModel):
     ] = []
     data: Annotated[DataRecipe, Field(description="A recipe of rmr1 data, its name, or changes to a named base")]
     distill_split: Annotated[str, Field(description="The split of the data that traces are written for")] = "train"
-    grpo_split: Annotated[str, Field(description="The split of the data whose pairs are rewarded")] = "train"
+    rl_split: Annotated[str, Field(description="The split of the data whose pairs are rewarded")] = "train"
     distill: DistillConfig | None = None
     sft: SftConfig | None = None
-    grpo: GrpoConfig | None = None
+    rl: RlConfig | None = None
     evaluation: EvaluationRecipe = EvaluationRecipe()
 
     @model_validator(mode="before")
@@ -58,28 +58,28 @@ class TrainRecipe(BaseModel):
             return values
         values = {**values, "data": _data(values.get("data"))}
         shared = {"template": values["template"]} if "template" in values else {}
-        names = [name for name in ("distill", "sft", "grpo") if values.get(name) is not None]
+        names = [name for name in ("distill", "sft", "rl") if values.get(name) is not None]
         stages = {name: values.get(name) or {} for name in (*names, "evaluation")}
         for stage in stages.values():
             for key in ("model", "template"):
                 if isinstance(stage, dict) and key in stage:
                     raise ValueError(f"{key} stands at the top of a recipe and holds for all its stages")
         judge = {**(stages["evaluation"].get("judge") or {}), **shared, "model": f"hf/{values['model']}"}
-        model = {"distill": {}, "sft": {"model": values["model"]}, "grpo": {"model": values["model"]}}
+        model = {"distill": {}, "sft": {"model": values["model"]}, "rl": {"model": values["model"]}}
         filled = {name: {**stages[name], **shared, **model[name]} for name in names if isinstance(stages[name], dict)}
         return {**values, **filled, "evaluation": {**stages["evaluation"], "judge": judge}}
 
     @model_validator(mode="after")
     def _stages_fit(self) -> TrainRecipe:
-        if self.sft is None and self.grpo is None:
+        if self.sft is None and self.rl is None:
             raise ValueError("a recipe trains something: give it sft (with distill), grpo, or both")
         if (self.sft is None) != (self.distill is None):
             raise ValueError("sft learns the traces that distill writes: give both, or neither")
         splits = {"evaluation.split": self.evaluation.split}
         if self.distill is not None:
             splits["distill_split"] = self.distill_split
-        if self.grpo is not None:
-            splits["grpo_split"] = self.grpo_split
+        if self.rl is not None:
+            splits["rl_split"] = self.rl_split
         for key, split in splits.items():
             if split not in self.data.splits:
                 raise ValueError(f'{key}: the data has no split "{split}"; it has {", ".join(self.data.splits)}')

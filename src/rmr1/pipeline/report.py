@@ -35,7 +35,7 @@ def training_report(
     Args:
         title: Heading.
         recipe: What the recipe says, of which the short values are shown.
-        metrics: ``metrics.jsonl`` of each stage, "sft" and "grpo".
+        metrics: ``metrics.jsonl`` of each stage, "sft" and "rl".
         evaluations: The same pairs judged at each point, in the order of the training; before it, perhaps the first of them only.
     """
     return TrainingReport(
@@ -59,7 +59,7 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> Table:
     results = [evaluation.result.results for evaluation in evaluations]
     rows = [
         ("Accuracy, both orders", *(interval(result["accuracy"]) for result in results)),
-        ("Accuracy of single judgements", *(share(result["vote_accuracy"]) for result in results)),
+        ("Accuracy of single completions", *(share(result["vote_accuracy"]) for result in results)),
         ("Position consistency", *(interval(result["position_consistency"]) for result in results)),
         ("Invalid verdicts", *(share(result["invalid"]["share"]) for result in results)),
     ]
@@ -88,7 +88,7 @@ def _curves(metrics: Mapping[str, Path]) -> Iterator[Curve]:
             records = list(journal)
         steps = [record for record in records if record["kind"] == "step"]
         held = [record for record in records if record["kind"] == "held_out"]
-        yield from (_sft_curves if stage == "sft" else _grpo_curves)(steps, held)
+        yield from (_sft_curves if stage == "sft" else _rl_curves)(steps, held)
 
 
 def _sft_curves(steps: list[dict[str, Any]], held: list[dict[str, Any]]) -> Iterator[Curve]:
@@ -106,7 +106,7 @@ def _sft_curves(steps: list[dict[str, Any]], held: list[dict[str, Any]]) -> Iter
     )
 
 
-def _grpo_curves(steps: list[dict[str, Any]], held: list[dict[str, Any]]) -> Iterator[Curve]:
+def _rl_curves(steps: list[dict[str, Any]], held: list[dict[str, Any]]) -> Iterator[Curve]:
     shares = ("accuracy", "position_consistency", "invalid", "zero_variance")
     yield Curve("Stage 2: reward", "mean of the rollouts", _STEP, (_line("training", steps, "reward"),))
     yield Curve(

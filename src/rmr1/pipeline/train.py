@@ -13,22 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from rmr1.config import DistillConfig, GrpoConfig, SftConfig
+from rmr1.config import DistillConfig, RlConfig, SftConfig
 from rmr1.curation import curate
-from rmr1.distill import Listener as DistillListener
-from rmr1.distill import distill_source
-from rmr1.judging import JobResult, PairTask, judge_source
-from rmr1.judging import Listener as JudgeListener
+from rmr1.distill import DistillCallbacks, distill_source
+from rmr1.judging import JobResult, JudgeCallbacks, PairTask, judge_source
 from rmr1.pipeline.launch import launch
 from rmr1.pipeline.recipe import TrainRecipe
 from rmr1.pipeline.report import Evaluation, training_report
 from rmr1.report.html import write_training_report
 from rmr1.runs import RunDirectory, default_run_name
-from rmr1.training import GrpoListener, SftListener, TrainingResult, TrainingTask, train_grpo, train_sft
+from rmr1.training import RlCallbacks, SftCallbacks, TrainingResult, TrainingTask, train_rl, train_sft
 
 
-class TrainListener(Protocol):
-    """Told which stage begins; gives each stage a listener of its own, for as long as the stage takes."""
+class TrainCallbacks(Protocol):
+    """Told which stage begins; gives each stage a callbacks of its own, for as long as the stage takes."""
 
     def say(self, message: str) -> None:
         """A sentence for the user."""
@@ -36,19 +34,19 @@ class TrainListener(Protocol):
     def stage(self, name: str) -> None:
         """A stage begins."""
 
-    def distilling(self) -> AbstractContextManager[DistillListener]:
+    def distilling(self) -> AbstractContextManager[DistillCallbacks]:
         """For the writing of traces."""
         ...
 
-    def judging(self) -> AbstractContextManager[JudgeListener]:
+    def judging(self) -> AbstractContextManager[JudgeCallbacks]:
         """For an evaluation."""
         ...
 
-    def fine_tuning(self) -> AbstractContextManager[SftListener]:
+    def fine_tuning(self) -> AbstractContextManager[SftCallbacks]:
         """For stage 1."""
         ...
 
-    def optimising(self) -> AbstractContextManager[GrpoListener]:
+    def optimising(self) -> AbstractContextManager[RlCallbacks]:
         """For stage 2."""
         ...
 
@@ -63,12 +61,12 @@ class TrainResult:
     results: Mapping[str, Any]
 
 
-def train(recipe: TrainRecipe, listener: TrainListener, *, name: str, run: Path | None = None) -> TrainResult:
+def train(recipe: TrainRecipe, callbacks: TrainCallbacks, *, name: str, run: Path | None = None) -> TrainResult:
     """Do what is left to do of a training.
 
     Args:
         recipe: What to do.
-        listener: Told of progress.
+        callbacks: Told of progress.
         name: What the run is called.
         run: Its directory; one that belongs to exactly this recipe where not given.
 
@@ -77,20 +75,20 @@ def train(recipe: TrainRecipe, listener: TrainListener, *, name: str, run: Path 
     """
     identity = {"job": "train", **recipe.model_dump(mode="json")}
     with RunDirectory(run or Path("runs") / default_run_name("train", name, identity), identity) as directory:
-        return _Training(recipe, directory, listener).run(name)
+        return _Training(recipe, directory, callbacks).run(name)
 
 
 class _Training:
-    def __init__(self, recipe: TrainRecipe, directory: RunDirectory, listener: TrainListener) -> None:
+    def __init__(self, recipe: TrainRecipe, directory: RunDirectory, callbacks: TrainCallbacks) -> None:
         self._recipe = recipe
         self._directory = directory
         self._path = directory.path
-        self._listener = listener
+        self._callbacks = callbacks
 
     def run(self, name: str) -> TrainResult:
         recipe = self._recipe
-        self._listener.stage("data")
-        data = curate(recipe.data, self._listener, out=self._path / "data")
+        self._callbacks.stage("data")
+        data = curate(recipe.data, self._callbacks, out=self._path / "data")
         pairs = data.run / f"{recipe.evaluation.split}.jsonl"
         before = recipe.evaluation.limit_before
         evaluations = [self._evaluate("before training", pairs, "before", recipe.evaluation.judge.model, before)]
@@ -101,45 +99,45 @@ class _Training:
             tuned = self._fine_tune(traces, recipe.sft)
             model, stages["sft"] = str(tuned.model), tuned.results
             evaluations.append(self._evaluate("after SFT", pairs, "after-sft", f"hf/{model}"))
-        if recipe.grpo is not None:
-            optimised = self._optimise(data.run / f"{recipe.grpo_split}.jsonl", recipe.grpo, model)
-            model, stages["grpo"] = str(optimised.model), optimised.results
-            evaluations.append(self._evaluate("after GRPO", pairs, "after-grpo", f"hf/{model}"))
+        if recipe.rl is not None:
+            optimised = self._optimise(data.run / f"{recipe.rl_split}.jsonl", recipe.rl, model)
+            model, stages["rl"] = str(optimised.model), optimised.results
+            evaluations.append(self._evaluate("after RL", pairs, "after-rl", f"hf/{model}"))
         return self._conclude(name, data.results, stages, Path(model), tuple(evaluations))
 
     def _distill(self, pairs: Path, config: DistillConfig) -> Path:
-        self._listener.stage("traces")
+        self._callbacks.stage("traces")
         task = PairTask(str(pairs), run=self._path / "traces")
-        with self._listener.distilling() as listener:
-            return asyncio.run(distill_source(task, config, listener)).traces
+        with self._callbacks.distilling() as callbacks:
+            return asyncio.run(distill_source(task, config, callbacks)).traces
 
     def _fine_tune(self, traces: Path, config: SftConfig) -> TrainingResult:
-        self._listener.stage("stage 1, supervised fine-tuning")
+        self._callbacks.stage("stage 1, supervised fine-tuning")
         self._launch("sft", config, traces)
-        with self._listener.fine_tuning() as listener:
-            return train_sft(TrainingTask(traces, run=self._path / "sft"), config, listener)
+        with self._callbacks.fine_tuning() as callbacks:
+            return train_sft(TrainingTask(traces, run=self._path / "sft"), config, callbacks)
 
-    def _optimise(self, pairs: Path, config: GrpoConfig, model: str) -> TrainingResult:
-        self._listener.stage("stage 2, reinforcement learning")
+    def _optimise(self, pairs: Path, config: RlConfig, model: str) -> TrainingResult:
+        self._callbacks.stage("stage 2, reinforcement learning")
         config = config.model_copy(update={"model": model})
-        self._launch("grpo", config, pairs)
-        with self._listener.optimising() as listener:
-            return train_grpo(TrainingTask(pairs, run=self._path / "grpo"), config, listener)
+        self._launch("rl", config, pairs)
+        with self._callbacks.optimising() as callbacks:
+            return train_rl(TrainingTask(pairs, run=self._path / "rl"), config, callbacks)
 
-    def _launch(self, stage: str, config: SftConfig | GrpoConfig, data: Path) -> None:
+    def _launch(self, stage: str, config: SftConfig | RlConfig, data: Path) -> None:
         """Train under the recipe's launcher, if it has one; the run is then complete, and this process only reads its results."""
         if self._recipe.launch:
             settings = config.model_dump(mode="json", exclude_unset=True)
             launch(self._recipe.launch, stage, {**settings, "model": config.model}, data, self._path / stage)
 
     def _evaluate(self, name: str, pairs: Path, folder: str, model: str, most: int | None = None) -> Evaluation:
-        self._listener.stage(f"evaluation {name}")
+        self._callbacks.stage(f"evaluation {name}")
         evaluation = self._recipe.evaluation
         config = evaluation.judge.model_copy(update={"model": model})
         limit = min((given for given in (evaluation.limit, most) if given is not None), default=None)
         task = PairTask(str(pairs), limit=limit, run=self._path / folder)
-        with self._listener.judging() as listener:
-            result: JobResult = asyncio.run(judge_source(task, config, listener))
+        with self._callbacks.judging() as callbacks:
+            result: JobResult = asyncio.run(judge_source(task, config, callbacks))
         return Evaluation(name, result)
 
     def _conclude(

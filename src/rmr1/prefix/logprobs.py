@@ -51,8 +51,8 @@ def sequence_logprobs(
     """Log-probabilities of completions, given their prompts.
 
     Args:
-        model: A causal language model that ``supports`` accepts, as it is called in training: with what wraps it. It can run over
-            trees from then on, see ``enable_prefix_attention``.
+        model: A causal language model that ``unsupported_reason`` accepts, as it is called in training: with what wraps it. It can
+            run over trees from then on, see ``enable_prefix_attention``.
         prompt_ids: Tokens of each prompt, at least one each.
         completion_ids: Tokens of each completion; may be none.
         temperature: Divides the logits.

@@ -26,7 +26,7 @@ def core_model(model: Any) -> PreTrainedModel:
     return model
 
 
-def supports(model: Any) -> str | None:
+def unsupported_reason(model: Any) -> str | None:
     """Why a model cannot run over a tree, or None where it can.
 
     It goes by what configuration and class say. ``logprobs.disagreement`` tries it.
@@ -37,10 +37,10 @@ def supports(model: Any) -> str | None:
     if any(getattr(config, "is_prompt_learning", False) for config in _adapters(model)):
         return "its adapters put learnt tokens before the prompt"
     core = core_model(model)
-    return cannot_write(core) or _dropout(core) or _other_output(core)
+    return decoding_unsupported_reason(core) or _dropout(core) or _other_output(core)
 
 
-def cannot_write(model: Any) -> str | None:
+def decoding_unsupported_reason(model: Any) -> str | None:
     """Why the sequences that a model writes cannot share what they begin with, or None where they can.
 
     Args:

@@ -1,7 +1,7 @@
 """GBNF grammars that force the format of a template, so that also a weak model ends in a verdict.
 
 Free text in them is bounded in characters, by shares of what the token limit allows, one token for each character: a model
-that writes nonsense needs as many, and its verdict still has to come before the limit. A grammar defines ``judgement``; the
+that writes nonsense needs as many, and its verdict still has to come before the limit. A grammar defines ``completion``; the
 root is added here.
 """
 
@@ -15,7 +15,7 @@ from rmr1.errors import TemplateError
 from rmr1.prompts.templates import Template
 
 _TAG_TOKENS = 128
-"""Tokens of the tags of a whole Chain-of-Rubrics judgement, even where a model spells them out in pieces."""
+"""Tokens of the tags of a whole Chain-of-Rubrics completion, even where a model spells them out in pieces."""
 _SHARES = {"item": 0.08, "justify": 0.16, "solution": 0.4, "note": 0.1, "cited": 0.15, "free": 1.0}
 _THINK_SHARE = 0.5
 _LONGEST = 2000
@@ -27,7 +27,7 @@ def load_grammar(template: Template, *, max_tokens: int, think_open: bool = Fals
 
     Args:
         template: The template, which names its grammar.
-        max_tokens: The longest judgement; free text is bounded to fit.
+        max_tokens: The longest completion; free text is bounded to fit.
         think_open: Whether the output starts inside a think block, which it then has to close.
 
     Raises:
@@ -43,7 +43,7 @@ def load_grammar(template: Template, *, max_tokens: int, think_open: bool = Fals
     if think_open:
         characters = int(characters * (1 - _THINK_SHARE))
     bounds = {name: _bound(characters * share) for name, share in _SHARES.items()}
-    root = f'root ::= [^<]{{1,{thought}}} "</think>\\n\\n" judgement' if think_open else "root ::= judgement"
+    root = f'root ::= [^<]{{1,{thought}}} "</think>\\n\\n" completion' if think_open else "root ::= completion"
     return f"{root}\n{Placeholders(path.read_text(encoding='utf-8')).substitute(bounds)}"
 
 

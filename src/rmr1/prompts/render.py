@@ -21,7 +21,7 @@ class Prompt:
     fenced: int
 
 
-def render(
+def render_prompt(
     comparison: Comparison, template: Template, *, fenced: bool = True, system_role: SystemRole = "system"
 ) -> Prompt:
     """Write the judge's prompt (paper section 3.1 and its prompt tables).

@@ -36,7 +36,7 @@ _NO_JUDGES = frozenset({_STANDARD, _REPAIR})
 
 @dataclass(frozen=True, slots=True)
 class RepairTemplate:
-    """The prompt of a repairer, which corrects a judgement that failed. ``sha256`` covers its whole text."""
+    """The prompt of a repairer, which corrects a completion that failed. ``sha256`` covers its whole text."""
 
     system: str
     user: str

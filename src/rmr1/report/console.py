@@ -61,10 +61,10 @@ def summary_rows(
     results: Mapping[str, Any], seconds: float, answered: int, completion_tokens: int
 ) -> Iterator[tuple[str, str]]:
     """The lines of a summary: name and value. Time and speed are of this process alone."""
-    yield "pairs", f"{results['pairs']} ({results['judgements']} judgements)"
+    yield "pairs", f"{results['pairs']} ({results['completions']} completions)"
     if results["labelled_pairs"]:
         yield "accuracy (ties and no winner count as wrong)", interval(results["accuracy"])
-        yield "accuracy of single judgements (invalid counts as wrong)", share(results["vote_accuracy"])
+        yield "accuracy of single completions (invalid counts as wrong)", share(results["vote_accuracy"])
         counts = f"{results['right']} / {results['wrong']} / {results['ties']} / {results['no_winner']}"
         yield "right / wrong / tie / no winner", counts
     yield "position consistency (both orders valid)", interval(results["position_consistency"])
@@ -76,7 +76,7 @@ def summary_rows(
     cached = f", {tokens['cached_tokens']} of the prompt from the cache" if tokens["cached_tokens"] else ""
     yield "tokens", f"{tokens['prompt_tokens']} prompt, {tokens['completion_tokens']} written{cached}"
     if answered:
-        speed = f"{seconds:.1f} s, {answered / seconds:.2f} judgements/s, {completion_tokens / seconds:.0f} tokens written/s"
+        speed = f"{seconds:.1f} s, {answered / seconds:.2f} completions/s, {completion_tokens / seconds:.0f} tokens written/s"
         yield "this process", speed
 
 
@@ -115,7 +115,7 @@ def _vote_title(vote: Vote) -> str:
     shown = "A shown first" if vote.order == "ab" else "B shown first, as A"
     verdict = f"for {vote.side}" if vote.side else f"invalid: {vote.verdict.invalid}"
     probability = "" if vote.p_a is None else f", p(A) = {vote.p_a:.2f}"
-    return f"judgement, {shown}: {verdict}{probability}"
+    return f"completion, {shown}: {verdict}{probability}"
 
 
 def _text(messages: tuple[Message, ...]) -> str:

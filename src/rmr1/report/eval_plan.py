@@ -9,7 +9,7 @@ from rmr1.report.judge_report import Table
 from rmr1.report.terminal import duration
 
 COUNTED = ("items", "pairs", "generations", "prompt_tokens", "most_written_tokens", "cost", "seconds")
-_COLUMNS = ("items", "comparisons", "judgements", "prompt tokens", "written tokens", "cost", "time")
+_COLUMNS = ("items", "comparisons", "completions", "prompt tokens", "written tokens", "cost", "time")
 
 
 def plan_table(plans: Sequence[Mapping[str, Any]], basis: str = "") -> Table:
@@ -33,7 +33,7 @@ def plan_line(plans: Sequence[Mapping[str, Any]], basis: str = "") -> str:
     said = ", ".join(
         f"{texts[name]} {word}"
         for name, word in zip(
-            COUNTED[1:5], ("comparisons", "judgements", "prompt tokens", "written tokens"), strict=True
+            COUNTED[1:5], ("comparisons", "completions", "prompt tokens", "written tokens"), strict=True
         )
     )
     estimates = [f"{word} {texts[name]}" for name, word in (("cost", "cost"), ("seconds", "time")) if name in texts]

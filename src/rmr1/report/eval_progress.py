@@ -14,4 +14,4 @@ class EvalProgress(JudgingProgress):
         self.say(f"{name} ({number} of {of})")
 
     def judged(self, judgment: Judgment) -> None:
-        """One more comparison has all its judgements."""
+        """One more comparison has all its completions."""

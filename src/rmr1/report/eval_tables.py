@@ -17,7 +17,7 @@ from rmr1.stats import FEWEST_CLUSTERS
 
 Figure = Mapping[str, Any]
 NUMBERS = frozenset(
-    {"value", "95 %", "n", "difference", "p", "first", "second", "items", "comparisons", "judgements"}
+    {"value", "95 %", "n", "difference", "p", "first", "second", "items", "comparisons", "completions"}
     | {"rewardbench", "rm-bench", "rmb", "mean", "votes", "max tokens", "invalid", "tokens written"}
 )
 """Columns whose cells are set to the right."""
@@ -52,7 +52,7 @@ def result_tables(results: Mapping[str, Any], protocol: str, *, cells: bool = Fa
         yield from published_tables(results["published"])
     bias = tuple(_bias(results))
     if bias:
-        yield Table("Single judgements by what should not matter; invalid is not right", BIAS, bias)
+        yield Table("Single completions by what should not matter; invalid is not right", BIAS, bias)
     qualifying = tuple(_qualifying(results))
     if qualifying:
         yield Table("What qualifies these figures", ("benchmark", "what"), qualifying)
@@ -194,14 +194,14 @@ def _qualifying(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             logged = found["logged"]
             yield (
                 name,
-                f"{logged['result_as_logged']} of {logged['judgements']} logged judgements have the logged result",
+                f"{logged['result_as_logged']} of {logged['completions']} logged completions have the logged result",
             )
         yield from ((name, note) for note in found.get("notes", ()))
 
 
 def _judged(judged: Mapping[str, Any], orders: Mapping[str, Any], items: int) -> Iterator[str]:
     of = "" if judged["items"] == items else f" of {items}"
-    yield f"{judged['items']}{of} items, {judged['pairs']} comparisons, {judged['judgements']} judgements"
+    yield f"{judged['items']}{of} items, {judged['pairs']} comparisons, {judged['completions']} completions"
     if judged["unjudged_pairs"]:
         yield f"{judged['unjudged_pairs']} comparisons are not judged; run the same command again"
     invalid = judged["invalid"]

@@ -54,7 +54,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class SampleVote:
-    """One judgement of a sample.
+    """One completion of a sample.
 
     Args:
         order: The order in which the responses were shown.
@@ -90,7 +90,7 @@ class Sample:
         prompt: The conversation up to the responses.
         response_a: The pair's response A.
         response_b: The pair's response B.
-        votes: Every judgement of the pair.
+        votes: Every completion of the pair.
     """
 
     id: str
@@ -107,7 +107,7 @@ class Sample:
 
     @property
     def has_invalid(self) -> bool:
-        """Whether a judgement of it has no valid verdict."""
+        """Whether a completion of it has no valid verdict."""
         return any(vote.side not in ("A", "B") for vote in self.votes)
 
 

@@ -32,7 +32,7 @@ class Filtered(Protocol):
 
     @property
     def has_invalid(self) -> bool:
-        """Whether a judgement of it has no valid verdict."""
+        """Whether a completion of it has no valid verdict."""
 
 
 @dataclass(frozen=True, slots=True)

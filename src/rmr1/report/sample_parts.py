@@ -36,7 +36,7 @@ def is_tall(messages: tuple[Message, ...]) -> bool:
 
 
 def is_long(vote: SampleVote) -> bool:
-    """Whether a judgement needs a box that scrolls where it stands beside others."""
+    """Whether a completion needs a box that scrolls where it stands beside others."""
     return _height(vote.text) > _LONG
 
 

@@ -1,4 +1,4 @@
-"""The stages of a training side by side: each metric over all stages, each judgement of a pair over all stages."""
+"""The stages of a training side by side: each metric over all stages, each completion of a pair over all stages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class StageCard:
 
 @dataclass(frozen=True, slots=True)
 class VoteRow:
-    """One judgement of a pair over its stages; None where a stage did not ask for it."""
+    """One completion of a pair over its stages; None where a stage did not ask for it."""
 
     order: Order
     vote: int
@@ -48,7 +48,7 @@ def stage_cards(stages: Sequence[Stage]) -> tuple[StageCard, ...]:
 
 
 def vote_rows(sample: StagedSample) -> tuple[VoteRow, ...]:
-    """The judgements of a pair, so that those of one order and number stand beside each other."""
+    """The completions of a pair, so that those of one order and number stand beside each other."""
     votes = [(stage, {(vote.order, vote.vote): vote for vote in judged.votes}) for stage, judged in sample.stages]
     keys = dict.fromkeys(key for _, by_key in votes for key in by_key)
     return tuple(VoteRow(*key, tuple((stage, by_key.get(key)) for stage, by_key in votes)) for key in keys)

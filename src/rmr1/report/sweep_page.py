@@ -12,7 +12,7 @@ from rmr1.report.page import render_page, write_page
 from rmr1.report.sweep_tables import AXES, Score, scores, sweep_tables
 from rmr1.report.training_report import Curve, Series
 
-_NUMBERS = {"votes": "votes of each order", "max_tokens": "most tokens of a judgement"}
+_NUMBERS = {"votes": "votes of each order", "max_tokens": "most tokens of a completion"}
 _WRITTEN = "mean tokens written for a comparison"
 
 
@@ -110,7 +110,7 @@ def _notes(results: Mapping[str, Any]) -> Iterator[str]:
     yield "Intervals are of single points. For the difference of two points, compare their runs with rmr1 report."
     if "votes" in results["axes"]:
         yield (
-            "Points that differ in votes alone count the first votes of the same judgements, all sampled at temperature "
+            "Points that differ in votes alone count the first votes of the same completions, all sampled at temperature "
             f"{results['judge']['temperature']:g}, also where one vote counts."
         )
         yield "An even number of votes can be divided evenly, which most benchmarks count as not right."

@@ -115,7 +115,7 @@ def _figures(score: Score, point: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _qualifying(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "all", "tokens written: the mean over comparisons, of all judgements of one"
+    yield "all", "tokens written: the mean over comparisons, of all completions of one"
     for point in results["points"]:
         if not point["benchmarks"]:
             yield "all", f"{place_text(results, point)}: not judged yet; run the same command again"

@@ -6,66 +6,11 @@ import time
 from typing import Protocol, TextIO
 
 from rmr1.report.terminal import TerminalProgress, duration
+from rmr1.results import RlEvalMetrics, RlStepMetrics, SftEvalMetrics, SftStepMetrics
 
 _LINE_EVERY_S = 15.0
 _EARLY_LINES = 3
 _SMOOTHING = 0.9
-
-
-class TrainingStep(Protocol):
-    """What is shown of an optimiser step."""
-
-    @property
-    def step(self) -> int: ...  # noqa: D102
-    @property
-    def loss(self) -> float: ...  # noqa: D102
-    @property
-    def learning_rate(self) -> float: ...  # noqa: D102
-    @property
-    def tokens(self) -> int: ...  # noqa: D102
-    @property
-    def seconds(self) -> float: ...  # noqa: D102
-
-
-class HeldOut(Protocol):
-    """What is shown of an evaluation on held-out traces."""
-
-    @property
-    def step(self) -> int: ...  # noqa: D102
-    @property
-    def loss(self) -> float: ...  # noqa: D102
-    @property
-    def accuracy(self) -> float | None: ...  # noqa: D102
-
-
-class JudgedStep(Protocol):
-    """What is shown of an optimiser step of RL."""
-
-    @property
-    def step(self) -> int: ...  # noqa: D102
-    @property
-    def reward(self) -> float: ...  # noqa: D102
-    @property
-    def accuracy(self) -> float: ...  # noqa: D102
-    @property
-    def invalid(self) -> float: ...  # noqa: D102
-    @property
-    def computed(self) -> float: ...  # noqa: D102
-    @property
-    def seconds(self) -> float: ...  # noqa: D102
-
-
-class JudgedHeldOut(Protocol):
-    """What is shown of an evaluation on held-out pairs."""
-
-    @property
-    def step(self) -> int: ...  # noqa: D102
-    @property
-    def accuracy(self) -> float: ...  # noqa: D102
-    @property
-    def position_consistency(self) -> float | None: ...  # noqa: D102
-    @property
-    def invalid(self) -> float: ...  # noqa: D102
 
 
 class _Numbered(Protocol):
@@ -125,17 +70,19 @@ class TrainingProgress(_StepProgress):
         self._loss: float | None = None
         self._tokens = 0
 
-    def stepped(self, step: TrainingStep) -> None:
+    def stepped(self, step: SftStepMetrics) -> None:
         """One more optimiser step is done."""
         self._loss = _smoothed(self._loss, step.loss)
         self._tokens += step.tokens
         speed = self._tokens / max(self._seconds + step.seconds, 1e-9)
         self._tell(step, f"loss {self._loss:.3f}, lr {step.learning_rate:.1e}, {speed:.0f} tokens/s")
 
-    def evaluated(self, held: HeldOut) -> None:
+    def evaluated(self, metrics: SftEvalMetrics) -> None:
         """The held-out traces were evaluated."""
-        verdicts = "" if held.accuracy is None else f", right verdict letter likelier in {100 * held.accuracy:.0f} %"
-        self.say(f"{self._stage} step {held.step}, held out: loss {held.loss:.3f}{verdicts}")
+        verdicts = (
+            "" if metrics.accuracy is None else f", right verdict letter likelier in {100 * metrics.accuracy:.0f} %"
+        )
+        self.say(f"{self._stage} step {metrics.step}, held out: loss {metrics.loss:.3f}{verdicts}")
 
 
 class RewardProgress(_StepProgress):
@@ -151,20 +98,20 @@ class RewardProgress(_StepProgress):
         self._reward: float | None = None
         self._accuracy: float | None = None
 
-    def stepped(self, step: JudgedStep) -> None:
+    def stepped(self, step: RlStepMetrics) -> None:
         """One more optimiser step is done."""
         self._reward = _smoothed(self._reward, step.reward)
         self._accuracy = _smoothed(self._accuracy, step.accuracy)
         figures = f"reward {self._reward:+.2f}, right {100 * self._accuracy:.0f} %, invalid {100 * step.invalid:.0f} %"
         self._tell(step, f"{figures}, {100 * step.computed:.0f} % of rollouts computed, {step.seconds:.0f} s a step")
 
-    def evaluated(self, held: JudgedHeldOut) -> None:
+    def evaluated(self, metrics: RlEvalMetrics) -> None:
         """The held-out pairs were judged."""
-        consistency = held.position_consistency
+        consistency = metrics.position_consistency
         same = "" if consistency is None else f", {100 * consistency:.0f} % consistent"
         self.say(
-            f"{self._stage} step {held.step}, held out: {100 * held.accuracy:.0f} % right in both orders{same}, "
-            f"{100 * held.invalid:.0f} % invalid"
+            f"{self._stage} step {metrics.step}, held out: {100 * metrics.accuracy:.0f} % right in both orders{same}, "
+            f"{100 * metrics.invalid:.0f} % invalid"
         )
 
 

@@ -2,16 +2,14 @@
 
 from rmr1.stats.agreement import cohen_kappa
 from rmr1.stats.averages import Average, Observations
-from rmr1.stats.paired import FEWEST_CLUSTERS, Difference, paired_bootstrap
-from rmr1.stats.shares import ClusteredShare, Estimate, wilson
+from rmr1.stats.paired import FEWEST_CLUSTERS, paired_bootstrap
+from rmr1.stats.shares import ClusteredShare, wilson
 from rmr1.stats.unpaired import unpaired_difference
 
 __all__ = [
     "FEWEST_CLUSTERS",
     "Average",
     "ClusteredShare",
-    "Difference",
-    "Estimate",
     "Observations",
     "cohen_kappa",
     "paired_bootstrap",

@@ -13,7 +13,8 @@ from typing import TypeAlias
 import numpy
 from numpy.typing import NDArray
 
-from rmr1.stats.shares import Estimate, wilson
+from rmr1.results import Estimate
+from rmr1.stats.shares import wilson
 
 Array: TypeAlias = NDArray[numpy.float64]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy
 
+from rmr1.results import Difference
 from rmr1.stats.averages import Array, Average, Observations
 
 RESAMPLES = 2000
@@ -14,20 +14,6 @@ FEWEST_CLUSTERS = 10
 """With fewer in a cell, what is resampled varies far less than the truth does: two clusters that agree would leave no doubt."""
 _CELLS_AT_ONCE = 1 << 22
 """Resampling takes so many numbers into memory at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """The second value less the first, with its interval, and how often chance alone would give as much.
-
-    ``p`` is two-sided: twice the share of resamples on the other side of 0, itself included, so that it is never 0. All but the
-    value are None where a cell of the figure has fewer than ``FEWEST_CLUSTERS``.
-    """
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    p: float | None = None
 
 
 def paired_bootstrap(

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from scipy.special import ndtri
 
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A share with its confidence interval, all between 0 and 1, from ``n`` observations in ``clusters`` clusters."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-    clusters: int
+from rmr1.results import Estimate
 
 
 class ClusteredShare:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rmr1.stats.shares import Estimate
+from rmr1.results import Estimate
 
 
 def unpaired_difference(first: Estimate, second: Estimate) -> tuple[float, float, float]:

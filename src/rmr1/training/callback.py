@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from transformers import TrainerCallback
 
-from rmr1.training.metrics import TrainingListener
+from rmr1.training.callbacks import StepCallbacks
 
 if TYPE_CHECKING:
     from rmr1.config import TrainerConfig
@@ -28,7 +28,7 @@ class Followed(Protocol):
         ...
 
 
-class Course(TrainerCallback, Generic[StepT, HeldT]):
+class TrainingCallback(TrainerCallback, Generic[StepT, HeldT]):
     """Follows a training from step to step.
 
     Attributes:
@@ -40,7 +40,7 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
         budget_s: Seconds of steps that are left; the training ends after the step that uses them up. None for no limit.
 
     Args:
-        listener: Told of each step.
+        callbacks: Told of each step.
         record: Writes a line of ``metrics.jsonl``.
         evaluate_after: After which steps to evaluate.
         config: When to save.
@@ -49,13 +49,13 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
 
     def __init__(
         self,
-        listener: TrainingListener[StepT, HeldT],
+        callbacks: StepCallbacks[StepT, HeldT],
         record: Callable[[Mapping[str, Any]], object],
         evaluate_after: frozenset[int],
         config: TrainerConfig,
         describe: Callable[[int, Mapping[str, Any], float], StepT],
     ) -> None:
-        self._listener = listener
+        self._callbacks = callbacks
         self._record = record
         self._evaluate_after = evaluate_after
         self._save_every_s = config.checkpoint_minutes * 60
@@ -73,7 +73,7 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Tell where the training stands, and evaluate the model as it was."""
-        self._listener.started(state.max_steps, state.global_step, self.budget_s)
+        self._callbacks.started(state.max_steps, state.global_step, self.budget_s)
         if state.global_step == 0:
             self._evaluate_now(0)
         self._saved = time.monotonic()
@@ -113,7 +113,7 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
             return
         step = self._describe(state.global_step, logs, self._seconds)
         self._record({"kind": "step", **fields(step), "seconds": round(self._seconds, 3)})
-        self._listener.stepped(step)
+        self._callbacks.stepped(step)
         if state.global_step in self._evaluate_after or self.over:
             self._evaluate_now(state.global_step)
 
@@ -127,7 +127,7 @@ class Course(TrainerCallback, Generic[StepT, HeldT]):
             return
         held = self.evaluate(step)
         self._record({"kind": "held_out", **fields(held)})
-        self._listener.evaluated(held)
+        self._callbacks.evaluated(held)
         self.trainer.report({f"eval_{name}": value for name, value in fields(held).items() if name != "step"})
 
 

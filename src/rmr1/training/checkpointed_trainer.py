@@ -16,16 +16,16 @@ from transformers import PrinterCallback, Trainer
 
 from rmr1.config import TrainerConfig
 from rmr1.errors import ConfigError
-from rmr1.models.hardware import Machine
+from rmr1.models.hardware import Hardware
 from rmr1.models.loading import DType, load_causal_lm
 from rmr1.training.checkpoints import commit, remove_old, staging_folder
 from rmr1.training.schedule import rate_factor
 
 if TYPE_CHECKING:
-    from rmr1.training.callback import Course
+    from rmr1.training.callback import TrainingCallback
 
 
-class KeepingTrainer(Trainer):
+class CheckpointedTrainer(Trainer):
     """Mixed into a trainer of TRL, in front of it.
 
     ``_save_checkpoint``, ``_get_output_dir`` and ``_created_lr_scheduler`` belong to transformers; a contract test guards them.
@@ -37,7 +37,7 @@ class KeepingTrainer(Trainer):
         self._checkpoints = checkpoints
         self._staging: Path | None = None
 
-    def follow(self, course: Course[Any, Any]) -> None:
+    def follow(self, course: TrainingCallback[Any, Any]) -> None:
         """After TRL's own beginning: who is told, and nobody prints to stdout, which is for data."""
         self.course = course
         course.trainer = self
@@ -137,7 +137,7 @@ def known_warnings() -> Iterator[None]:
         yield
 
 
-def shared_arguments(config: TrainerConfig, machine: Machine, run: Path) -> dict[str, Any]:
+def shared_arguments(config: TrainerConfig, hardware: Hardware, run: Path) -> dict[str, Any]:
     """What TRL's trainers of both stages are told alike."""
     return {
         "output_dir": str(run),
@@ -148,13 +148,13 @@ def shared_arguments(config: TrainerConfig, machine: Machine, run: Path) -> dict
         "adam_beta2": config.betas[1],
         "max_grad_norm": config.max_grad_norm,
         "optim": "adamw_torch_fused",
-        "bf16": machine.precision == "bfloat16",
-        "use_cpu": machine.device == "cpu",
-        "activation_checkpointing": machine.gradient_checkpointing,
+        "bf16": hardware.precision == "bfloat16",
+        "use_cpu": hardware.device == "cpu",
+        "activation_checkpointing": hardware.gradient_checkpointing,
         "seed": config.seed,
         "data_seed": config.seed,
         "ddp_find_unused_parameters": False,
-        "dataloader_pin_memory": machine.device == "cuda",
+        "dataloader_pin_memory": hardware.device == "cuda",
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
         "save_strategy": "no",

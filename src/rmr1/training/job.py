@@ -12,14 +12,14 @@ from typing import Any
 import torch
 
 from rmr1.config import TrainerConfig
-from rmr1.models.hardware import Machine
+from rmr1.models.hardware import Hardware
 from rmr1.models.loading import DType, ModelCard
 from rmr1.runs import RunDirectory
-from rmr1.training.callback import Course
-from rmr1.training.checkpointed_trainer import KeepingTrainer, known_warnings
+from rmr1.training.callback import TrainingCallback
+from rmr1.training.callbacks import StepCallbacks
+from rmr1.training.checkpointed_trainer import CheckpointedTrainer, known_warnings
 from rmr1.training.checkpoints import checkpoint_step, latest_whole
 from rmr1.training.interruption import gentle_interruption
-from rmr1.training.metrics import TrainingListener
 
 METRICS = "metrics.jsonl"
 
@@ -30,30 +30,30 @@ class TrainingJob:
 
     Args:
         config: How.
-        machine: On what.
+        hardware: On what.
         path: The run's directory.
         run: The same, opened; None in all processes but the first.
-        listener: Told of progress.
+        callbacks: Told of progress.
     """
 
     config: TrainerConfig
-    machine: Machine
+    hardware: Hardware
     path: Path
     run: RunDirectory | None
-    listener: TrainingListener[Any, Any]
+    callbacks: StepCallbacks[Any, Any]
 
     def weights(self, published: DType) -> DType:
         """The type of the weights: a step of 5e-6 is lost in a bfloat16 weight; weights under adapters take no steps."""
-        frozen = self.config.method == "lora" and self.machine.precision == "bfloat16"
+        frozen = self.config.method == "lora" and self.hardware.precision == "bfloat16"
         return published if frozen else "float32"
 
-    def tell_machine(self) -> None:
+    def tell_hardware(self) -> None:
         """Say what is trained on what."""
-        machine = self.machine
-        where = f"{machine.processes} x {machine.device}" if machine.processes > 1 else machine.device
-        self.listener.say(f"{self.config.method} fine-tune on {where} in {machine.precision}")
+        hardware = self.hardware
+        where = f"{hardware.processes} x {hardware.device}" if hardware.processes > 1 else hardware.device
+        self.callbacks.say(f"{self.config.method} fine-tune on {where} in {hardware.precision}")
 
-    def train(self, trainer: KeepingTrainer, checkpoint: Path | None) -> None:
+    def train(self, trainer: CheckpointedTrainer, checkpoint: Path | None) -> None:
         """Train from a checkpoint, or from the beginning.
 
         Raises:
@@ -68,9 +68,9 @@ class TrainingJob:
         """The newest whole checkpoint with its step. Metrics of later steps are dropped: they are done again."""
         checkpoint, damaged = latest_whole(self.path / "checkpoints")
         for broken in damaged:
-            self.listener.say(f"{broken} is damaged and passed over")
+            self.callbacks.say(f"{broken} is damaged and passed over")
         if checkpoint is not None:
-            self.listener.say(f"resuming from {checkpoint}")
+            self.callbacks.say(f"resuming from {checkpoint}")
         done = checkpoint_step(checkpoint) if checkpoint is not None else 0
         if self.run is not None:
             kept = [line for line in self.lines() if 0 < done >= line["step"]]
@@ -93,16 +93,16 @@ class TrainingJob:
             return [line for line in metrics if kind in (None, line["kind"])]
 
     def save_model(
-        self, trainer: KeepingTrainer, tokenizer: Any, card: ModelCard, published: DType, *, best: bool = False
+        self, trainer: CheckpointedTrainer, tokenizer: Any, card: ModelCard, published: DType, *, best: bool = False
     ) -> None:
         """Write the model's folder aside and give it its name when it is whole: ``model``, or ``best`` while training goes on."""
         name = "best" if best else "model"
         target, staging = self.path / name, self.path / f".{name}"
-        if self.machine.rank == 0:
+        if self.hardware.rank == 0:
             shutil.rmtree(staging, ignore_errors=True)
         write = trainer.write_copy if best else trainer.write_model
         write(staging, getattr(torch, published))
-        if self.machine.rank:
+        if self.hardware.rank:
             return
         tokenizer.save_pretrained(staging)
         card.write(staging)
@@ -117,10 +117,10 @@ class TrainingJob:
         if not self.config.keep_checkpoints:
             shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
 
-    def _interruptible(self, course: Course[Any, Any]) -> AbstractContextManager[None]:
+    def _interruptible(self, course: TrainingCallback[Any, Any]) -> AbstractContextManager[None]:
         def stop() -> None:
             course.interrupted = True
-            self.listener.say("ending after this step, with a checkpoint; once more ends at once")
+            self.callbacks.say("ending after this step, with a checkpoint; once more ends at once")
 
         # Several processes would not stop after the same step.
-        return gentle_interruption(stop) if self.machine.processes == 1 else nullcontext()
+        return gentle_interruption(stop) if self.hardware.processes == 1 else nullcontext()

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from rmr1.config import TrainerConfig
 from rmr1.models import find_model
 from rmr1.models.fingerprint import folder_fingerprint
-from rmr1.models.hardware import Machine, check_launch
+from rmr1.models.hardware import Hardware, check_launch
 from rmr1.models.loading import ModelCard, quiet_transformers, read_card
-from rmr1.runs import RunDirectory, default_run_name
-from rmr1.training.metrics import Silence, TrainingListener
+from rmr1.runs import NullCallbacks, RunDirectory, default_run_name
+from rmr1.training.callbacks import StepCallbacks
 
 if TYPE_CHECKING:
     from rmr1.training.job import TrainingJob
@@ -29,7 +29,7 @@ class TrainingTask:
     """What to train on and where to keep it.
 
     Args:
-        data: Stage 1: traces, see ``rmr1.training.sft.traces``. Stage 2: labelled pairs, see ``rmr1.data.open_source``.
+        data: Stage 1: traces, see ``rmr1.training.sft.traces``. Stage 2: labelled pairs, see ``rmr1.data.load_pairs``.
         held_out: The same to evaluate on; a share of ``data`` where not given, see ``held_out_share``.
         run: The run's directory; one that belongs to exactly this task where not given.
     """
@@ -54,35 +54,35 @@ def run_once(
     stage: str,
     task: TrainingTask,
     config: TrainerConfig,
-    machine: Machine,
+    hardware: Hardware,
     identity: Mapping[str, Any],
-    listener: TrainingListener[Any, Any],
+    callbacks: StepCallbacks[Any, Any],
     train: Callable[[TrainingJob], tuple[Mapping[str, Any], int]],
 ) -> TrainingResult:
     """Train in a run, unless it is complete.
 
     Args:
-        stage: "sft" or "grpo".
+        stage: "sft" or "rl".
         task: The task.
         config: How to train.
-        machine: On what.
+        hardware: On what.
         identity: What decides the weights.
-        listener: Told of progress, by the first process.
+        callbacks: Told of progress, by the first process.
         train: Does what is left to do; gives the results, and the optimiser steps that this process did.
     """
     began = time.monotonic()
-    listener = Silence() if machine.rank else listener
+    callbacks = NullCallbacks() if hardware.rank else callbacks
     path = task.run or Path("runs") / default_run_name(stage, task.data.name.partition(".")[0], identity)
-    with _open(path, identity, machine) as run:
+    with _open(path, identity, hardware) as run:
         results, steps = _read_results(path), 0
         if results is not None:
-            listener.say(f"{path} is complete")
+            callbacks.say(f"{path} is complete")
         else:
-            check_launch(machine)
+            check_launch(hardware)
             with quiet_transformers():
                 from rmr1.training.job import TrainingJob
 
-                results, steps = train(TrainingJob(config, machine, path, run, listener))
+                results, steps = train(TrainingJob(config, hardware, path, run, callbacks))
             # A trainer is part of reference cycles; its optimiser and gradients are three times the model's size, and the next
             # stage loads a model of its own.
             gc.collect()
@@ -102,7 +102,7 @@ def card_of(config: TrainerConfig, folder: Path, template: str | None) -> ModelC
 
 
 def identity_of(
-    stage: str, task: TrainingTask, config: TrainerConfig, machine: Machine, folder: Path, card: ModelCard
+    stage: str, task: TrainingTask, config: TrainerConfig, hardware: Hardware, folder: Path, card: ModelCard
 ) -> dict[str, Any]:
     """What decides the weights of either stage."""
     return {
@@ -114,7 +114,7 @@ def identity_of(
         **config.identity(),
         "template": card.template,
         "think": card.think,
-        "precision": machine.precision,
+        "precision": hardware.precision,
     }
 
 
@@ -133,9 +133,9 @@ def _sha256(path: Path) -> str:
 
 
 @contextmanager
-def _open(path: Path, identity: Mapping[str, Any], machine: Machine) -> Iterator[RunDirectory | None]:
+def _open(path: Path, identity: Mapping[str, Any], hardware: Hardware) -> Iterator[RunDirectory | None]:
     """Open the run; of several processes that train together, only the first one holds it."""
-    if machine.rank:
+    if hardware.rank:
         yield None
         return
     with RunDirectory(path, identity) as run:

@@ -8,17 +8,17 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from rmr1.prefix.logprobs import sequence_logprobs
-from rmr1.prefix.support import supports
+from rmr1.prefix.support import unsupported_reason
 
 
-def why_not_shared(model: Any, wanted: str) -> str | None:
+def sharing_unsupported_reason(model: Any, wanted: str) -> str | None:
     """Why rows are computed one by one, or None where they are computed over their tree.
 
     Args:
         model: The model, wrapped or not.
         wanted: The setting ``prefix_sharing``.
     """
-    return "prefix_sharing is off" if wanted == "off" else supports(model)
+    return "prefix_sharing is off" if wanted == "off" else unsupported_reason(model)
 
 
 def row_logprobs(

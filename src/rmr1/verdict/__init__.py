@@ -1,13 +1,21 @@
-"""The one parser of judgements: text in, ``Verdict`` out, never an exception.
+"""The one parser of completions: text in, ``Verdict`` out, never an exception.
 
 >>> from rmr1.records import Generation
->>> from rmr1.verdict import parse
->>> parse(Generation("r1", "<eval>A is right.</eval><answer>[[A]]</answer>")).side
+>>> from rmr1.verdict import parse_verdict
+>>> parse_verdict(Generation("r1", "<eval>A is right.</eval><answer>[[A]]</answer>")).side
 'A'
 """
 
 from rmr1.verdict.compose import compose_chat, compose_reasoning, compose_reference
-from rmr1.verdict.parse import parse, verdict_probability
+from rmr1.verdict.parse import parse_verdict, verdict_probability
 from rmr1.verdict.rules import RULES, Rule
 
-__all__ = ["RULES", "Rule", "compose_chat", "compose_reasoning", "compose_reference", "parse", "verdict_probability"]
+__all__ = [
+    "RULES",
+    "Rule",
+    "compose_chat",
+    "compose_reasoning",
+    "compose_reference",
+    "parse_verdict",
+    "verdict_probability",
+]

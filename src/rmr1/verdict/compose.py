@@ -1,4 +1,4 @@
-"""A judgement from its parts: the inverse of parsing, for teachers that are programs."""
+"""A completion from its parts: the inverse of parsing, for teachers that are programs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from rmr1.records import Side
 
 
 def compose_reasoning(solution: str, evaluation: str, side: Side) -> str:
-    """A Reasoning judgement (paper section 3.1): own solution, evaluation, verdict."""
+    """A Reasoning completion (paper section 3.1): own solution, evaluation, verdict."""
     return f"<type>Reasoning</type>\n<solution>{solution}</solution>\n{_end(evaluation, side)}"
 
 
 def compose_chat(rubric: str, justify: str, evaluation: str, side: Side) -> str:
-    """A Chat judgement (paper section 3.1): rubric with its justification, evaluation, verdict."""
+    """A Chat completion (paper section 3.1): rubric with its justification, evaluation, verdict."""
     return f"<type>Chat</type>\n<rubric>{rubric}<justify>{justify}</justify></rubric>\n{_end(evaluation, side)}"
 
 

@@ -1,4 +1,4 @@
-"""The tags of a judgement, found in one pass: linear in the length of the text, whatever the text is."""
+"""The tags of a completion, found in one pass: linear in the length of the text, whatever the text is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``parse``: one generation to one verdict."""
+"""``parse_verdict``: one generation to one verdict."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _WEIGHT_WITHIN = 400
 _TASK_TYPES: dict[str, TaskType] = {"Chat": "Chat", "Reasoning": "Reasoning"}
 
 
-def parse(generation: Generation, rule: str = "default") -> Verdict:
-    """Read a judgement: its verdict by ``rule``, its sections, and what is wrong with its format.
+def parse_verdict(generation: Generation, rule: str = "default") -> Verdict:
+    """Read a completion: its verdict by ``rule``, its sections, and what is wrong with its format.
 
     Args:
         generation: What the engine wrote. Its ``think_open`` and ``finish_reason`` matter.

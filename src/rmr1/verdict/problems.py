@@ -1,8 +1,8 @@
-"""What is wrong with the format of a judgement, by name.
+"""What is wrong with the format of a completion, by name.
 
 The grammar is the Chain-of-Rubrics (paper section 3.1 and its prompt): ``<type>``, then a ``<rubric>`` that holds a ``<justify>``
 (Chat) or a ``<solution>`` (Reasoning), then an ``<eval>`` that quotes or summarises both sides, then ``<answer>`` and nothing
-more. A text without any of these sections (a reasoning-native or verdict-only judgement) is held to the answer's rules alone.
+more. A text without any of these sections (a reasoning-native or verdict-only completion) is held to the answer's rules alone.
 
 Names: ``missing_type``, ``unknown_type``, ``missing_rubric``, ``missing_justify``, ``justify_outside_rubric``,
 ``missing_solution``, ``rubric_in_reasoning``, ``solution_in_chat``, ``missing_eval``, ``empty_eval``, ``no_reference_to_A``,

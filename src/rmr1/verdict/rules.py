@@ -34,7 +34,7 @@ Rule = Callable[[str, Outline], Finding]
 def default(text: str, outline: Outline) -> Finding:
     """The only ``<answer>`` value outside the think block; equal ones count once, anything else beside them is a conflict.
 
-    A text with too many tags to be a judgement has no verdict, because what was not read could contradict what was.
+    A text with too many tags to be a completion has no verdict, because what was not read could contradict what was.
     """
     if "too_many_tags" in outline.problems:
         return Finding({})

@@ -17,7 +17,7 @@ from typing import Any
 
 from rmr1.benchmarks.benchmark import PROTOCOLS, Policy, Protocol
 from rmr1.benchmarks.entries import Entry
-from rmr1.benchmarks.exports.inspect_samples import Shown, inspect_sample
+from rmr1.benchmarks.exports.inspect_samples import JudgePrompt, inspect_sample
 from rmr1.benchmarks.results import JudgedBenchmark, read_run
 from rmr1.benchmarks.scoring import score
 from rmr1.benchmarks.texts import read_texts
@@ -46,8 +46,8 @@ class _Source:
         return block
 
     @property
-    def shown(self) -> Shown:
-        return Shown(str(self.judge.get("engine", "unknown")), self.protocol, self.policy)
+    def shown(self) -> JudgePrompt:
+        return JudgePrompt(str(self.judge.get("engine", "unknown")), self.protocol, self.policy)
 
 
 def write_inspect_logs(run: Path, out: Path, protocol: Protocol) -> list[Path]:
@@ -91,7 +91,7 @@ def _sources(run: Path, protocol: Protocol) -> Iterator[_Source]:
     judge, benchmarks = read_run(run)
     created = json.loads((run / "run.json").read_text(encoding="utf-8"))["created"]
     for judged in benchmarks:
-        found = score(judged.benchmark, judged.judgements, judged.asked)
+        found = score(judged.benchmark, judged.completions, judged.asked)
         shown = [name for name in (protocol, *PROTOCOLS) if name in found["protocols"]]
         if shown:
             policy = judged.benchmark.policies[shown[0]]
@@ -102,15 +102,15 @@ def _log(source: _Source) -> Any:
     from inspect_ai.log import EvalLog, EvalResults, EvalStats
     from inspect_ai.model import ModelUsage
 
-    judgements = source.judged.judgements
-    tokens = judgements.tokens()
+    completions = source.judged.completions
+    tokens = completions.tokens()
     usage = ModelUsage(input_tokens=tokens["prompt_tokens"], output_tokens=tokens["completion_tokens"])
     return EvalLog(
-        status="started" if judgements.unjudged else "success",
+        status="started" if completions.unjudged else "success",
         eval=_spec(source),
         results=EvalResults(
-            total_samples=len(judgements.entries),
-            completed_samples=len(judgements.judged),
+            total_samples=len(completions.entries),
+            completed_samples=len(completions.judged),
             scores=[_figures(source)],
         ),
         stats=EvalStats(model_usage={source.shown.model: usage}),
@@ -138,8 +138,8 @@ def _spec(source: _Source) -> Any:
         dataset=EvalDataset(
             name=benchmark.title,
             location=benchmark.source,
-            samples=len(source.judged.judgements.entries),
-            sample_ids=[entry.id for entry in source.judged.judgements.entries],
+            samples=len(source.judged.completions.entries),
+            sample_ids=[entry.id for entry in source.judged.completions.entries],
         ),
         model=source.shown.model,
         model_generate_config=GenerateConfig(
@@ -158,12 +158,12 @@ def _figures(source: _Source) -> Any:
         name: EvalMetric(name=name, value=figure["value"], metadata={k: v for k, v in figure.items() if k != "value"})
         for name, figure in source.block["metrics"].items()
     }
-    judgements = source.judged.judgements
+    completions = source.judged.completions
     return EvalScore(
         name=source.protocol,
         scorer=source.protocol,
         scored_samples=len(_values(source)),
-        unscored_samples=len(judgements.judged) - len(_values(source)),
+        unscored_samples=len(completions.judged) - len(_values(source)),
         metrics=metrics,
         metadata={"policy": source.block["policy"], "interval": "low and high of a metric's metadata, 95 %"},
     )
@@ -171,12 +171,12 @@ def _figures(source: _Source) -> Any:
 
 def _values(source: _Source) -> dict[Entry, float]:
     judged = source.judged
-    return dict(judged.judgements.values(source.policy, judged.asked, whole_items=judged.benchmark.whole_items))
+    return dict(judged.completions.values(source.policy, judged.asked, whole_items=judged.benchmark.whole_items))
 
 
 def _samples(source: _Source) -> Iterator[Any]:
-    judgements, values = source.judged.judgements, _values(source)
-    for judged in judgements.read(source.policy.rule or source.judged.asked.rule):
+    completions, values = source.judged.completions, _values(source)
+    for judged in completions.read(source.policy.rule or source.judged.asked.rule):
         entry = judged.entry
-        written = judgements.samples(entry)
+        written = completions.samples(entry)
         yield inspect_sample(judged, written, values.get(entry), source.shown, source.texts.get(entry.id))

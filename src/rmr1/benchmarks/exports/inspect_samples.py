@@ -1,6 +1,6 @@
-"""A comparison with its judgements as a sample of inspect_ai.
+"""A comparison with its completions as a sample of inspect_ai.
 
-Messages are the judgements of all orders and votes, each after a message that says how it was asked; the same judgements are
+Messages are the completions of all orders and votes, each after a message that says how it was asked; the same completions are
 the choices of the sample's output. Target and answers are in the frame of the pair. The score is the comparison's value under
 a protocol.
 """
@@ -15,12 +15,12 @@ from typing import Any
 from rmr1.benchmarks.benchmark import Policy, Protocol
 from rmr1.benchmarks.entries import Entry
 from rmr1.benchmarks.judged import Judged
-from rmr1.judging import Sample, pair_side
+from rmr1.judging import Completion, pair_side
 from rmr1.records import Message, PreferencePair, Side, Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class JudgePrompt:
     """The judge's name, and the protocol that gives values."""
 
     model: str
@@ -29,13 +29,13 @@ class Shown:
 
 
 def inspect_sample(
-    judged: Judged, written: Sequence[Sample], value: float | None, shown: Shown, pair: PreferencePair | None
+    judged: Judged, written: Sequence[Completion], value: float | None, shown: JudgePrompt, pair: PreferencePair | None
 ) -> Any:
     """Make an ``inspect_ai.log.EvalSample``.
 
     Args:
-        judged: The comparison, its judgements read by the rule of the protocol.
-        written: The same judgements as texts, in the same order.
+        judged: The comparison, its completions read by the rule of the protocol.
+        written: The same completions as texts, in the same order.
         value: The comparison's value under the protocol; None where it has none.
         shown: The judge and the protocol.
         pair: The texts of the comparison, where there are any.
@@ -66,7 +66,7 @@ def inspect_sample(
     )  # fmt: skip
 
 
-def _asked(sample: Sample, pair: PreferencePair | None) -> Any:
+def _asked(sample: Completion, pair: PreferencePair | None) -> Any:
     from inspect_ai.model import ChatMessageUser
 
     first, second = ("A", "B") if sample.order == "ab" else ("B", "A")
@@ -78,14 +78,14 @@ def _asked(sample: Sample, pair: PreferencePair | None) -> Any:
     return ChatMessageUser(id=f"{sample.request}/asked", content=text)
 
 
-def _answer(sample: Sample, model: str) -> Any:
+def _answer(sample: Completion, model: str) -> Any:
     from inspect_ai.model import ChatMessageAssistant
 
     about = {"order": sample.order, "vote": sample.vote, "prompt_sha256": sample.prompt_sha256}
     return ChatMessageAssistant(id=f"{sample.request}/answered", content=sample.text, model=model, metadata=about)
 
 
-def _output(written: Sequence[Sample], answers: Sequence[Any], usage: Any, model: str) -> Any:
+def _output(written: Sequence[Completion], answers: Sequence[Any], usage: Any, model: str) -> Any:
     from inspect_ai.model import ChatCompletionChoice, ModelOutput
 
     choices = [
@@ -95,7 +95,7 @@ def _output(written: Sequence[Sample], answers: Sequence[Any], usage: Any, model
     return ModelOutput(model=model, choices=choices, usage=usage)
 
 
-def _score(judged: Judged, written: Sequence[Sample], value: float | None, shown: Shown) -> Any:
+def _score(judged: Judged, written: Sequence[Completion], value: float | None, shown: JudgePrompt) -> Any:
     from inspect_ai.scorer import Score
 
     read = [(sample, verdict) for sample, (_, verdict) in zip(written, judged.verdicts, strict=True)]

@@ -4,7 +4,7 @@ Data: the folder ``Dataset/LLMBar`` of the authors' repository (``princeton-nlp/
 
     {"input": "...", "output_1": "...", "output_2": "...", "label": 1}
 
-The score is the share of judgements that are right, over both orders where both were asked; an invalid verdict is not right.
+The score is the share of completions that are right, over both orders where both were asked; an invalid verdict is not right.
 """
 
 from __future__ import annotations

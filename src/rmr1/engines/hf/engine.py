@@ -27,8 +27,8 @@ try:
     from rmr1.models.hardware import is_fast_in_bfloat16
     from rmr1.prefix.decoding.batch import Batch, rows_for
     from rmr1.prefix.decoding.packed_linears import PackedLinears
-    from rmr1.prefix.decoding.rows import Writing
-    from rmr1.prefix.decoding.trial import why_not_run
+    from rmr1.prefix.decoding.rows import DecodingSequence
+    from rmr1.prefix.decoding.trial import trial_unsupported_reason
 except ImportError as error:
     raise MissingExtraError("the hf engine", "train") from error
 
@@ -70,7 +70,7 @@ class HfEngine:
         weights: DType = "float32" if self._dtype == "mixed" else self._dtype
         model, tokenizer = load_causal_lm(str(self._folder), dtype=weights, device=device)
         self._model: Any = model.eval()  # type: ignore[no-untyped-call]
-        reason = why_not_run(model)
+        reason = trial_unsupported_reason(model)
         if reason is not None:
             raise EngineError(f"{name}: the hf engine cannot run it: {reason}; serve it with vLLM")
         self._context = min(config.context or context_of(model), context_of(model))
@@ -107,7 +107,7 @@ class HfEngine:
             for refused in prepared:
                 if isinstance(refused, Generation):
                     yield refused
-            arriving = [writing for writing in prepared if isinstance(writing, Writing)]
+            arriving = [writing for writing in prepared if isinstance(writing, DecodingSequence)]
             for finished in self._guarded(batch.work(arriving)):
                 if finished is not None:
                     yield self._generation(finished)
@@ -118,7 +118,7 @@ class HfEngine:
         """Free the model."""
         self._model = self._packed = None
 
-    def _prepare(self, request: GenerationRequest) -> Writing | Generation:
+    def _prepare(self, request: GenerationRequest) -> DecodingSequence | Generation:
         if request.grammar is not None:
             return Generation(request.id, "", "error", error="the hf engine takes no grammar")
         try:
@@ -130,9 +130,9 @@ class HfEngine:
             message = f"the prompt has {len(prompt)} tokens, the context only {self._context}"
             return Generation(request.id, "", "error", error=message)
         shared = self._text.instructions(request.messages, prompt)
-        return Writing(request, prompt, shared, min(request.sampling.max_tokens, room))
+        return DecodingSequence(request, prompt, shared, min(request.sampling.max_tokens, room))
 
-    def _guarded(self, work: Iterator[Writing | None]) -> Iterator[Writing | None]:
+    def _guarded(self, work: Iterator[DecodingSequence | None]) -> Iterator[DecodingSequence | None]:
         try:
             yield from work
         except RuntimeError as error:  # torch raises it and its kin for want of memory, and for kernels that fail
@@ -140,7 +140,7 @@ class HfEngine:
                 f"{self.name} cannot be run: {error}; if memory is short, take fewer slots, such as --set engine.slots=8"
             ) from error
 
-    def _generation(self, writing: Writing) -> Generation:
+    def _generation(self, writing: DecodingSequence) -> Generation:
         choices = writing.choices
         spoken = choices[:-1] if writing.finish == "stop" else choices
         tokens = self._text.written(spoken)

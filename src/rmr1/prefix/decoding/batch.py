@@ -16,8 +16,8 @@ import torch
 from rmr1.prefix.attention import PrefixAttention, attention_inputs, enable_prefix_attention
 from rmr1.prefix.decoding.cache import RowCache
 from rmr1.prefix.decoding.packed_linears import PackedLinears
-from rmr1.prefix.decoding.prompts import Asked, Prompt, Prompts
-from rmr1.prefix.decoding.rows import Row, Writing
+from rmr1.prefix.decoding.prompts import Prompt, Prompts, PromptTokens
+from rmr1.prefix.decoding.rows import DecodingSequence, Row
 from rmr1.prefix.decoding.sampling import choose
 from rmr1.prefix.segments import Piece, PieceAttention, Segment, StepAttention
 from rmr1.prefix.support import core_model
@@ -69,7 +69,7 @@ class Batch:
         return bool(self._rows)
 
     @torch.inference_mode()
-    def work(self, arriving: Sequence[Writing]) -> Iterator[Writing | None]:
+    def work(self, arriving: Sequence[DecodingSequence]) -> Iterator[DecodingSequence | None]:
         """Take in what arrives, then write until at least one sequence is finished.
 
         Yields:
@@ -85,10 +85,10 @@ class Batch:
             yield None
         yield from finished
 
-    def _enter(self, groups: Sequence[list[Writing]]) -> Iterator[None]:
+    def _enter(self, groups: Sequence[list[DecodingSequence]]) -> Iterator[None]:
         """Compute the prompts of groups of sequences that share one, and choose their first tokens."""
         waiting, before = iter(groups), len(self._rows)
-        asked = [Asked(writings[0].prompt, writings[0].instructions) for writings in groups]
+        asked = [PromptTokens(writings[0].prompt, writings[0].instructions) for writings in groups]
         first: list[torch.Tensor] = []
         for prompt in self._prompts.read(asked, self._compute):
             if prompt is None:
@@ -99,7 +99,7 @@ class Batch:
         if first:
             self._choose(torch.stack(first), self._rows[before:])
 
-    def _add(self, writings: list[Writing], prompt: Prompt) -> None:
+    def _add(self, writings: list[DecodingSequence], prompt: Prompt) -> None:
         first, *others = writings
         first.cached = prompt.cached
         for other in others:
@@ -140,8 +140,8 @@ class Batch:
     def _choose(self, logits: torch.Tensor, rows: Sequence[Row]) -> None:
         """Every sequence takes its next token, from the logits of its row."""
         sequences = [(place, writing) for place, row in enumerate(rows) for writing in row.writings]
-        choosers = [writing.chooser for _, writing in sequences]
-        choices = choose(logits, choosers, [place for place, _ in sequences])
+        samplers = [writing.sampler for _, writing in sequences]
+        choices = choose(logits, samplers, [place for place, _ in sequences])
         for (_, writing), choice in zip(sequences, choices, strict=True):
             writing.take(choice, self._stops)
 
@@ -174,7 +174,7 @@ class Batch:
         logits: torch.Tensor = output.logits
         return logits
 
-    def _settle(self) -> list[Writing]:
+    def _settle(self) -> list[DecodingSequence]:
         """Take finished sequences out, and divide the rows whose sequences differ now."""
         finished = [writing for row in self._rows for writing in row.writings if writing.finish]
         for place in reversed(range(len(self._rows))):

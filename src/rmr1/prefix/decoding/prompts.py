@@ -23,7 +23,7 @@ _MIN_SHARED = 16
 Compute = Callable[[Sequence[Piece]], torch.Tensor]
 
 
-class Asked(NamedTuple):
+class PromptTokens(NamedTuple):
     """A prompt that is to be computed.
 
     Args:
@@ -64,7 +64,7 @@ class Head(NamedTuple):
 class Begun(NamedTuple):
     """A prompt whose instructions are computed, and the rest of it: of several pieces only where a row would not hold it."""
 
-    asked: Asked
+    asked: PromptTokens
     head: Head
     rest: list[Piece]
 
@@ -81,7 +81,7 @@ class Prompts:
         self._latest: Prompt | None = None
         self._instructions: tuple[Segment, ...] = ()
 
-    def read(self, asked: Iterable[Asked], compute: Compute) -> Iterator[Prompt | None]:
+    def read(self, asked: Iterable[PromptTokens], compute: Compute) -> Iterator[Prompt | None]:
         """Compute prompts.
 
         Args:
@@ -107,7 +107,7 @@ class Prompts:
         if begun:
             yield from self._finish(begun, compute)
 
-    def _head(self, asked: Asked, compute: Compute) -> Generator[None, None, Head]:
+    def _head(self, asked: PromptTokens, compute: Compute) -> Generator[None, None, Head]:
         if asked.instructions < _MIN_SHARED:
             return Head((), 0)
         tokens = asked.tokens[: asked.instructions]

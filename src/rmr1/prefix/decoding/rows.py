@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from rmr1.prefix.decoding.sampling import Choice, Chooser
+from rmr1.prefix.decoding.sampling import Choice, Sampler
 from rmr1.prefix.segments import Segment
 from rmr1.records import FinishReason, GenerationRequest
 
 
 @dataclass(slots=True)
-class Writing:
+class DecodingSequence:
     """A sequence under way.
 
     Args:
@@ -32,13 +32,13 @@ class Writing:
     instructions: int
     limit: int
     repeated: bool = False
-    chooser: Chooser = field(init=False)
+    sampler: Sampler = field(init=False)
     choices: list[Choice] = field(default_factory=list)
     cached: int = 0
     finish: FinishReason | None = None
 
     def __post_init__(self) -> None:
-        self.chooser = Chooser(self.request.sampling, self.request.logprobs)
+        self.sampler = Sampler(self.request.sampling, self.request.logprobs)
 
     def take(self, choice: Choice, stops: frozenset[int]) -> None:
         """Add a token, and see whether it is the last."""
@@ -58,7 +58,7 @@ class Row:
         shared: Segments at their beginning that are not copied into the row.
     """
 
-    writings: list[Writing]
+    writings: list[DecodingSequence]
     shared: tuple[Segment, ...]
 
     @property
@@ -78,7 +78,7 @@ class Row:
 
     def divide(self) -> Iterator[Row]:
         """Keep the sequences that took the token of the first one; the others are rows of their own."""
-        by_token: dict[int, list[Writing]] = {}
+        by_token: dict[int, list[DecodingSequence]] = {}
         for writing in self.writings:
             by_token.setdefault(writing.choices[-1].token, []).append(writing)
         self.writings, *others = by_token.values()

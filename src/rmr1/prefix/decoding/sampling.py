@@ -22,7 +22,7 @@ TOP_LOGPROBS = 20
 
 
 @dataclass(slots=True)
-class Chooser:
+class Sampler:
     """How one sequence chooses.
 
     Args:
@@ -47,39 +47,39 @@ class Choice:
     top: tuple[tuple[int, float], ...] = ()
 
 
-def choose(logits: torch.Tensor, choosers: Sequence[Chooser], rows: Sequence[int] | None = None) -> list[Choice]:
+def choose(logits: torch.Tensor, samplers: Sequence[Sampler], rows: Sequence[int] | None = None) -> list[Choice]:
     """Choose a token for each sequence.
 
     Args:
         logits: Of the next token, ``rows x vocabulary``.
-        choosers: One for each sequence.
+        samplers: One for each sequence.
         rows: The row that each sequence chooses from; a row each where None.
     """
     logits = logits.float()
-    rows = range(len(choosers)) if rows is None else rows
-    likeliest = logits.argmax(-1).tolist() if any(_is_greedy(chooser) for chooser in choosers) else ()
-    tokens = [likeliest[row] if _is_greedy(chooser) else -1 for row, chooser in zip(rows, choosers, strict=True)]
-    for number, token in _draw(logits, choosers, rows):
+    rows = range(len(samplers)) if rows is None else rows
+    likeliest = logits.argmax(-1).tolist() if any(_is_greedy(sampler) for sampler in samplers) else ()
+    tokens = [likeliest[row] if _is_greedy(sampler) else -1 for row, sampler in zip(rows, samplers, strict=True)]
+    for number, token in _draw(logits, samplers, rows):
         tokens[number] = token
-    if not any(chooser.wants_logprobs for chooser in choosers):
+    if not any(sampler.wants_logprobs for sampler in samplers):
         return [Choice(token) for token in tokens]
-    return _with_logprobs(logits, tokens, choosers, rows)
+    return _with_logprobs(logits, tokens, samplers, rows)
 
 
-def _is_greedy(chooser: Chooser) -> bool:
-    return chooser.sampling.temperature <= 0
+def _is_greedy(sampler: Sampler) -> bool:
+    return sampler.sampling.temperature <= 0
 
 
-def _draw(logits: torch.Tensor, choosers: Sequence[Chooser], rows: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _draw(logits: torch.Tensor, samplers: Sequence[Sampler], rows: Sequence[int]) -> Iterator[tuple[int, int]]:
     """The numbers of the choosers that draw, each with its token; those with one distribution draw from it together."""
     together: dict[tuple[int, float, float], list[int]] = {}
-    for number, (row, chooser) in enumerate(zip(rows, choosers, strict=True)):
-        if not _is_greedy(chooser):
-            together.setdefault((row, chooser.sampling.temperature, chooser.sampling.top_p), []).append(number)
+    for number, (row, sampler) in enumerate(zip(rows, samplers, strict=True)):
+        if not _is_greedy(sampler):
+            together.setdefault((row, sampler.sampling.temperature, sampler.sampling.top_p), []).append(number)
     if not together:
         return
     probabilities = _probabilities(logits, list(together))
-    chances = [[choosers[number].chance.random() for number in numbers] for numbers in together.values()]
+    chances = [[samplers[number].chance.random() for number in numbers] for numbers in together.values()]
     most = max(map(len, chances))
     drawn = torch.tensor([some + [0.0] * (most - len(some)) for some in chances], dtype=torch.float64)
     tokens = _at_shares(probabilities, drawn.to(logits.device)).tolist()
@@ -133,14 +133,14 @@ def _nucleus(probabilities: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
 
 
 def _with_logprobs(
-    logits: torch.Tensor, tokens: Sequence[int], choosers: Sequence[Chooser], rows: Sequence[int]
+    logits: torch.Tensor, tokens: Sequence[int], samplers: Sequence[Sampler], rows: Sequence[int]
 ) -> list[Choice]:
     logprobs = logits.log_softmax(-1)  # logsumexp divides a single row among threads, and its sum rounds otherwise
     of_chosen = logprobs[list(rows), list(tokens)].tolist()
     tops, ids = (found.tolist() for found in logprobs.topk(min(TOP_LOGPROBS, logits.shape[-1]), -1))
     return [
         Choice(token, logprob, tuple(zip(ids[row], tops[row], strict=True)))
-        if chooser.wants_logprobs
+        if sampler.wants_logprobs
         else Choice(token)
-        for token, logprob, chooser, row in zip(tokens, of_chosen, choosers, rows, strict=True)
+        for token, logprob, sampler, row in zip(tokens, of_chosen, samplers, rows, strict=True)
     ]

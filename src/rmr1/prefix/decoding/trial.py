@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from rmr1.prefix.decoding.batch import Batch
-from rmr1.prefix.decoding.rows import Writing
-from rmr1.prefix.support import cannot_write, core_model
+from rmr1.prefix.decoding.rows import DecodingSequence
+from rmr1.prefix.support import core_model, decoding_unsupported_reason
 from rmr1.records import GenerationRequest, Sampling
 
 TESTED = frozenset({"llama", "qwen2", "qwen3", "gemma"})
@@ -17,7 +17,7 @@ _COMMON, _OWN, _WRITTEN = 20, 3, 4
 _TOLERANCE, _HALF_TOLERANCE = 0.01, 0.5
 
 
-def why_not_run(model: Any) -> str | None:
+def trial_unsupported_reason(model: Any) -> str | None:
     """Why our batches cannot write with a model, or None where they can.
 
     Some models keep something else than keys and values, or do not hand arguments down to attention. Neither their class nor their
@@ -26,7 +26,7 @@ def why_not_run(model: Any) -> str | None:
     Args:
         model: A causal language model of transformers, wrapped or not.
     """
-    reason = cannot_write(model)
+    reason = decoding_unsupported_reason(model)
     core = core_model(model)
     if reason is not None or core.config.model_type in TESTED:
         return reason
@@ -55,12 +55,12 @@ def disagreement(model: Any) -> float:
         model.train(training)
 
 
-def _written(model: Any) -> list[Writing]:
+def _written(model: Any) -> list[DecodingSequence]:
     size = core_model(model).config.vocab_size
     common = [(7 * place + 11) % size for place in range(_COMMON)]
     prompts = [tuple(common + [(number + 5 * place) % size for place in range(_OWN)]) for number in (1, 2, 2)]
     writings = [
-        Writing(
+        DecodingSequence(
             GenerationRequest(str(number), (), Sampling(max_tokens=_WRITTEN), logprobs=True),
             prompt,
             _COMMON,
@@ -76,7 +76,7 @@ def _written(model: Any) -> list[Writing]:
     return writings
 
 
-def _difference(model: Any, writing: Writing) -> float:
+def _difference(model: Any, writing: DecodingSequence) -> float:
     written = [choice.token for choice in writing.choices]
     ids = torch.tensor([[*writing.prompt, *written]], device=model.device)
     logits = model(input_ids=ids, use_cache=False).logits[0, len(writing.prompt) - 1 : -1].float()

@@ -1,5 +1,5 @@
 """Stage 2: reinforcement learning with a correctness reward (GRPO)."""
 
-from rmr1.training.rl.train import train_grpo
+from rmr1.training.rl.train import train_rl
 
-__all__ = ["train_grpo"]
+__all__ = ["train_rl"]

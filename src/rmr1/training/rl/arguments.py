@@ -7,23 +7,23 @@ from typing import Any
 
 from trl import GRPOConfig as TrlConfig
 
-from rmr1.config import GrpoConfig
-from rmr1.models.hardware import Machine
+from rmr1.config import RlConfig
+from rmr1.models.hardware import Hardware
 from rmr1.training.checkpointed_trainer import shared_arguments
 
 _LOSSES = {"token-mean": "dapo", "sequence-mean": "grpo"}
 """TRL's names. Its "dapo" divides the sum over all tokens by their number in the global batch: micro-batches do not matter."""
 
 
-def trl_arguments(config: GrpoConfig, machine: Machine, steps: int, run: Path) -> TrlConfig:
+def trl_arguments(config: RlConfig, hardware: Hardware, steps: int, run: Path) -> TrlConfig:
     """Everything that TRL's trainer is told.
 
     TRL leaves the advantages centred; dividing them by the standard deviation is ours, because TRL adds another epsilon.
     """
-    micro = min(config.micro_batch_size, config.rows_per_step // machine.processes)
-    accumulation = config.rows_per_step // (micro * machine.processes)
+    micro = min(config.micro_batch_size, config.rows_per_step // hardware.processes)
+    accumulation = config.rows_per_step // (micro * hardware.processes)
     return TrlConfig(
-        **shared_arguments(config, machine, run),
+        **shared_arguments(config, hardware, run),
         per_device_train_batch_size=micro,
         gradient_accumulation_steps=accumulation,
         steps_per_generation=accumulation * config.steps_per_rollout,
@@ -46,8 +46,8 @@ def trl_arguments(config: GrpoConfig, machine: Machine, steps: int, run: Path) -
     )
 
 
-def _vllm(config: GrpoConfig) -> dict[str, Any]:
-    if config.writer != "vllm":
+def _vllm(config: RlConfig) -> dict[str, Any]:
+    if config.rollout_backend != "vllm":
         return {}
     vllm = config.vllm
     return {

@@ -7,21 +7,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rmr1.records import Sampling, Side
-from rmr1.training.metrics import HeldJudged
-from rmr1.training.rl.groups import Shown
+from rmr1.results import RlEvalMetrics
+from rmr1.training.rl.groups import JudgePrompt
 from rmr1.training.rl.outcomes import Outcome
 
 Write = Callable[[Sequence[Sequence[int]], Sequence[Sampling]], list[list[int]]]
 
 
 def judge_held_out(
-    shown: Sequence[Shown],
+    shown: Sequence[JudgePrompt],
     prompts: Sequence[Sequence[int]],
     write: Write,
-    score: Callable[[Shown, list[int]], Outcome],
+    score: Callable[[JudgePrompt, list[int]], Outcome],
     max_tokens: int,
     step: int,
-) -> HeldJudged:
+) -> RlEvalMetrics:
     """Judge comparisons and see how many pairs are right.
 
     Args:
@@ -29,7 +29,7 @@ def judge_held_out(
         prompts: Their tokens.
         write: Writes completions.
         score: Parses a completion.
-        max_tokens: Longest judgement.
+        max_tokens: Longest completion.
         step: Optimiser steps so far.
     """
     completions = write(prompts, [Sampling(max_tokens=max_tokens)] * len(prompts))
@@ -38,7 +38,7 @@ def judge_held_out(
     for outcome in outcomes:
         by_pair[outcome.pair_id].append(outcome)
     valid = [_preferences(pair) for pair in by_pair.values() if all(outcome.prefers for outcome in pair)]
-    return HeldJudged(
+    return RlEvalMetrics(
         step=step,
         accuracy=_mean([all(outcome.reward > 0 for outcome in pair) for pair in by_pair.values()]) or 0.0,
         vote_accuracy=_mean([outcome.reward > 0 for outcome in outcomes]) or 0.0,

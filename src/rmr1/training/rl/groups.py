@@ -11,15 +11,15 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rmr1.config import GrpoConfig
-from rmr1.data import compare, shown_orders
+from rmr1.config import RlConfig
+from rmr1.data import show, shown_orders
 from rmr1.errors import DataError
-from rmr1.prompts import Template, render
+from rmr1.prompts import Template, render_prompt
 from rmr1.records import Message, Order, PreferencePair, Side
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class JudgePrompt:
     """A comparison as the judge reads it. ``gold`` is the better shown side."""
 
     pair_id: str
@@ -32,19 +32,19 @@ class Shown:
 class Group:
     """Comparisons whose rollouts share a baseline: one, or both orders of a pair."""
 
-    comparisons: tuple[Shown, ...]
+    comparisons: tuple[JudgePrompt, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """One completion of a comparison: the number of its group in the training, and its own among the comparison's."""
 
-    shown: Shown
+    shown: JudgePrompt
     group: int
     number: int
 
 
-def show(pair: PreferencePair, template: Template, config: GrpoConfig) -> tuple[Shown, ...]:
+def judge_prompts(pair: PreferencePair, template: Template, config: RlConfig) -> tuple[JudgePrompt, ...]:
     """The comparisons of a pair.
 
     Raises:
@@ -52,22 +52,22 @@ def show(pair: PreferencePair, template: Template, config: GrpoConfig) -> tuple[
     """
     shown = []
     for order in shown_orders(config.orders, pair.id, config.seed):
-        comparison = compare(pair, order)
+        comparison = show(pair, order)
         if comparison.gold is None:
             raise DataError(f"pair {pair.id} has no label; a correctness reward needs one")
-        prompt = render(comparison, template, fenced=config.fence, system_role=config.system_role)
-        shown.append(Shown(pair.id, order, comparison.gold, prompt.messages))
+        prompt = render_prompt(comparison, template, fenced=config.fence, system_role=config.system_role)
+        shown.append(JudgePrompt(pair.id, order, comparison.gold, prompt.messages))
     return tuple(shown)
 
 
-def groups_of(comparisons: tuple[Shown, ...], config: GrpoConfig) -> tuple[Group, ...]:
+def groups_of(comparisons: tuple[JudgePrompt, ...], config: RlConfig) -> tuple[Group, ...]:
     """One group for all orders of a pair, or one for each."""
     if config.group == "pair":
         return (Group(comparisons),)
     return tuple(Group((shown,)) for shown in comparisons)
 
 
-def steps_of(pairs: int, config: GrpoConfig) -> int:
+def steps_of(pairs: int, config: RlConfig) -> int:
     """Optimiser steps of a training.
 
     A step takes ``pairs_per_step`` pairs; the rest of the last one is left out. The rollouts of one policy serve all of their
@@ -90,7 +90,7 @@ def steps_of(pairs: int, config: GrpoConfig) -> int:
     return steps
 
 
-def training_order(pairs: int, steps: int, config: GrpoConfig) -> list[int]:
+def training_order(pairs: int, steps: int, config: RlConfig) -> list[int]:
     """Which pair comes when: each epoch is shuffled by a seed of its own, so that a resumed training needs no state for it."""
     wanted = steps * config.pairs_per_step
     order: list[int] = []
@@ -103,6 +103,6 @@ def training_order(pairs: int, steps: int, config: GrpoConfig) -> list[int]:
     return order[:wanted]
 
 
-def flatten(pairs: Sequence[tuple[Shown, ...]], order: Iterable[int], config: GrpoConfig) -> list[Group]:
+def flatten(pairs: Sequence[tuple[JudgePrompt, ...]], order: Iterable[int], config: RlConfig) -> list[Group]:
     """The groups of a whole training, in their order."""
     return [group for index in order for group in groups_of(pairs[index], config)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rmr1.records import Generation, InvalidReason, Order, Side
 from rmr1.reward import verdict_reward
-from rmr1.verdict import parse
+from rmr1.verdict import parse_verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def score(
         cut: Whether it reached the longest length allowed without an end.
         think_open: Whether the chat template had opened a think block.
     """
-    verdict = parse(Generation(pair_id, text, "length" if cut else "stop", think_open=think_open))
+    verdict = parse_verdict(Generation(pair_id, text, "length" if cut else "stop", think_open=think_open))
     reward = verdict_reward(verdict, gold)
     assert reward is not None  # only an engine's fault earns none
     prefers = verdict.side
@@ -57,7 +57,7 @@ def score(
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """What is reported of a step's rollouts, see ``GrpoStep``."""
+    """What is reported of a step's rollouts, see ``RlStepMetrics``."""
 
     reward: float
     accuracy: float

@@ -9,35 +9,35 @@ from typing import Any
 
 from datasets import Dataset
 
-from rmr1.config import GrpoConfig
+from rmr1.config import RlConfig
 from rmr1.errors import ConfigError, DataError
 from rmr1.models.loading import ModelCard, context_of, load_causal_lm, published_type
-from rmr1.prefix.decoding.trial import why_not_run
+from rmr1.prefix.decoding.trial import trial_unsupported_reason
 from rmr1.prompts import Template
 from rmr1.records import PreferencePair
-from rmr1.training.callback import Course
+from rmr1.results import RlEvalMetrics, RlStepMetrics
+from rmr1.training.callback import TrainingCallback
 from rmr1.training.chat_tokens import prompt_tokens, settle_think
 from rmr1.training.checkpointed_trainer import adapters, known_warnings, merge_adapters
 from rmr1.training.job import TrainingJob
-from rmr1.training.metrics import GrpoStep, HeldJudged
 from rmr1.training.rl.arguments import trl_arguments
 from rmr1.training.rl.evaluation import judge_held_out
-from rmr1.training.rl.groups import Shown, flatten, show, steps_of, training_order
+from rmr1.training.rl.groups import JudgePrompt, flatten, judge_prompts, steps_of, training_order
 from rmr1.training.rl.outcomes import summarise
 from rmr1.training.rl.trainer import VerdictTrainer
 from rmr1.training.schedule import evaluation_steps
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EncodedPairs:
     """Comparisons with the tokens of their prompts, pair by pair, and how many pairs were dropped because theirs are too long."""
 
-    pairs: list[tuple[Shown, ...]]
+    pairs: list[tuple[JudgePrompt, ...]]
     prompts: list[list[list[int]]]
     too_long: int
 
 
-class Optimisation:
+class RlRun:
     """Trains, resumes, saves.
 
     Args:
@@ -48,7 +48,7 @@ class Optimisation:
         card: The card of the trained model.
     """
 
-    def __init__(self, job: TrainingJob, config: GrpoConfig, template: Template, folder: Path, card: ModelCard) -> None:
+    def __init__(self, job: TrainingJob, config: RlConfig, template: Template, folder: Path, card: ModelCard) -> None:
         self._job = job
         self._config = config
         self._template = template
@@ -71,35 +71,35 @@ class Optimisation:
         checkpoint, done = job.find_checkpoint()
         self._best = max([line["accuracy"] for line in job.lines("held_out") if line["step"]], default=-1.0)
         trainer = self._trainer(learnt, unseen, steps)
-        if trainer.not_shared:
-            job.listener.say(f"rows are computed one by one: {trainer.not_shared}")
+        if trainer.sharing_unsupported:
+            job.callbacks.say(f"rows are computed one by one: {trainer.not_shared}")
         # What is left of a policy's rollouts is not saved, so a training goes on only where the next ones are written.
         trainer.course.whole = config.steps_per_rollout
         if config.max_minutes is not None:
             trainer.course.budget_s = config.max_minutes * 60 - sum(line["seconds"] for line in job.lines("step"))
         job.train(trainer, checkpoint)
         job.save_model(trainer, self._tokenizer, self._card, self._published)
-        if job.machine.rank == 0:
+        if job.hardware.rank == 0:
             merge_adapters(job.path / "best", self._folder, self._published)
         results = self._results(learnt, unseen)
         job.conclude(results)
         return results, trainer.state.global_step - done
 
-    def _ask(self, pairs: Sequence[PreferencePair], config: GrpoConfig) -> Asked:
-        shown = [show(pair, self._template, config) for pair in pairs]
+    def _ask(self, pairs: Sequence[PreferencePair], config: RlConfig) -> EncodedPairs:
+        shown = [judge_prompts(pair, self._template, config) for pair in pairs]
         prompts = [
             [prompt_tokens(each.messages, self._tokenizer, f"pair {each.pair_id}") for each in orders]
             for orders in shown
         ]
         fits = [max(map(len, orders)) <= self._longest for orders in prompts]
-        return Asked(
+        return EncodedPairs(
             [orders for orders, fit in zip(shown, fits, strict=True) if fit],
             [orders for orders, fit in zip(prompts, fits, strict=True) if fit],
             fits.count(False),
         )
 
-    def _tell(self, learnt: Asked, unseen: Asked, steps: int) -> None:
-        config, say = self._config, self._job.listener.say
+    def _tell(self, learnt: EncodedPairs, unseen: EncodedPairs, steps: int) -> None:
+        config, say = self._config, self._job.callbacks.say
         say(
             f"{len(learnt.pairs)} pairs; {steps} steps of {config.rows_per_step} rollouts in groups of {config.group_size}; "
             f"{len(unseen.pairs)} pairs held out"
@@ -107,17 +107,17 @@ class Optimisation:
         dropped = learnt.too_long + unseen.too_long
         if dropped:
             say(f"{dropped} pairs have prompts longer than {self._limit()} and are left out")
-        self._job.tell_machine()
+        self._job.tell_hardware()
 
     def _limit(self) -> str:
         if self._longest == self._config.max_prompt_tokens:
             return f"max_prompt_tokens {self._longest}"
         return f"the {self._longest} tokens that the model's context leaves"
 
-    def _trainer(self, learnt: Asked, unseen: Asked, steps: int) -> VerdictTrainer:
+    def _trainer(self, learnt: EncodedPairs, unseen: EncodedPairs, steps: int) -> VerdictTrainer:
         job, config = self._job, self._config
-        course: Course[GrpoStep, HeldJudged] = Course(
-            job.listener,
+        course: TrainingCallback[RlStepMetrics, RlEvalMetrics] = TrainingCallback(
+            job.callbacks,
             job.record,
             evaluation_steps(steps, config.evaluations),
             config,
@@ -132,27 +132,32 @@ class Optimisation:
                 job.path / "checkpoints",
                 course,
                 model=self._model,
-                args=trl_arguments(config, job.machine, steps, job.path),
+                args=trl_arguments(config, job.hardware, steps, job.path),
                 train_dataset=Dataset.from_dict({"prompt": ["?"] * len(groups), "group": list(range(len(groups)))}),
                 processing_class=self._tokenizer,
                 peft_config=adapters(config),
             )
-        reason = "it is sharded, so that no process holds it whole" if trainer.sharded else why_not_run(trainer.model)
-        if reason and (config.writer == "batch" or unseen.pairs):
+        reason = (
+            "it is sharded, so that no process holds it whole"
+            if trainer.sharded
+            else trial_unsupported_reason(trainer.model)
+        )
+        if reason and (config.rollout_backend == "batch" or unseen.pairs):
             raise ConfigError(
-                f"our own batches cannot write with this model: {reason}; take writer generate or vllm, and held_out_share=0"
+                f"our own batches cannot write with this model: {reason}; "
+                f"set rollout_backend to generate or vllm, and held_out_share=0"
             )
         if unseen.pairs:
             course.evaluate = lambda step: self._evaluate(trainer, unseen, step)
         return trainer
 
     def _describe(
-        self, trainer: VerdictTrainer, learnt: Asked, number: int, logs: Mapping[str, Any], seconds: float
-    ) -> GrpoStep:
+        self, trainer: VerdictTrainer, learnt: EncodedPairs, number: int, logs: Mapping[str, Any], seconds: float
+    ) -> RlStepMetrics:
         outcomes, computed, rollout_s = trainer.take_outcomes()
         shares = summarise(outcomes, self._config.group_size)
         clipped = logs.get("clip_ratio/region_mean")
-        return GrpoStep(
+        return RlStepMetrics(
             step=number,
             loss=logs["loss"],
             learning_rate=logs["learning_rate"],
@@ -178,7 +183,7 @@ class Optimisation:
             seconds_update=round(max(0.0, seconds - rollout_s), 3),
         )
 
-    def _evaluate(self, trainer: VerdictTrainer, unseen: Asked, step: int) -> HeldJudged:
+    def _evaluate(self, trainer: VerdictTrainer, unseen: EncodedPairs, step: int) -> RlEvalMetrics:
         shown = [each for orders in unseen.pairs for each in orders]
         prompts = [tokens for orders in unseen.prompts for tokens in orders]
         held = judge_held_out(shown, prompts, trainer.write, trainer.outcome, self._config.max_tokens, step)
@@ -187,7 +192,7 @@ class Optimisation:
             self._job.save_model(trainer, self._tokenizer, self._card, self._published, best=True)
         return held
 
-    def _results(self, learnt: Asked, unseen: Asked) -> dict[str, Any]:
+    def _results(self, learnt: EncodedPairs, unseen: EncodedPairs) -> dict[str, Any]:
         lines, held = self._job.lines("step"), self._job.lines("held_out")
         if not lines:
             return {}
@@ -206,7 +211,7 @@ class Optimisation:
             "held_out_before": _without_kind(held[0]) if held else None,
             "held_out_after": _without_kind(held[-1]) if held else None,
             "held_out_best": _without_kind(best) if best else None,
-            "precision": self._job.machine.precision,
+            "precision": self._job.hardware.precision,
         }
 
 

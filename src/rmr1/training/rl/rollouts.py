@@ -1,4 +1,4 @@
-"""Rollouts and greedy judgements of the model that is being trained, written by the batches of the hf engine.
+"""Rollouts and greedy completions of the model that is being trained, written by the batches of the hf engine.
 
 A sequence draws from a seed of its own, so what is written depends on the weights and the seeds: up to rounding, not on how many
 sequences are written at once or how many processes share the work, and not at all on whether the training was interrupted before.
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from rmr1.prefix.decoding.batch import Batch, rows_for
-from rmr1.prefix.decoding.rows import Writing
+from rmr1.prefix.decoding.rows import DecodingSequence
 from rmr1.records import GenerationRequest, Sampling
 
 _WORTH_SHARING = 2048
@@ -46,7 +46,7 @@ def write(
     shared = _shared_length(prompts)
     copies = Counter(map(tuple, prompts))
     waiting = (
-        Writing(
+        DecodingSequence(
             GenerationRequest(str(number), (), sampling),
             prompt,
             shared,

@@ -12,21 +12,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rmr1.config import GrpoConfig
-from rmr1.data import open_source, split_of
+from rmr1.config import RlConfig
+from rmr1.data import load_pairs, split_of
 from rmr1.errors import ConfigError, DataError
-from rmr1.models.hardware import Machine, check_batch, look_at_machine
+from rmr1.models.hardware import Hardware, check_batch, detect_hardware
 from rmr1.models.loading import hf_folder
 from rmr1.prompts import load_template
 from rmr1.records import PreferencePair
-from rmr1.training.metrics import GrpoListener
+from rmr1.training.callbacks import RlCallbacks
 from rmr1.training.runs import TrainingResult, TrainingTask, card_of, identity_of, run_once
 
 if TYPE_CHECKING:
     from rmr1.training.job import TrainingJob
 
 
-def train_grpo(task: TrainingTask, config: GrpoConfig, listener: GrpoListener) -> TrainingResult:
+def train_rl(task: TrainingTask, config: RlConfig, callbacks: RlCallbacks) -> TrainingResult:
     """Train a judge on the correctness of its verdicts, as a run that the same task resumes after any interruption.
 
     Optimiser, schedule, order of pairs and random numbers go on where they were: on one thread the losses are the same to the last
@@ -42,23 +42,23 @@ def train_grpo(task: TrainingTask, config: GrpoConfig, listener: GrpoListener) -
         KeyboardInterrupt: The user interrupted; a checkpoint was written.
     """
     training, held = _read(task, config)
-    folder = hf_folder(config.model.removeprefix("hf/"), listener.say)
-    machine = look_at_machine(config)
-    _check_groups(config, machine)
+    folder = hf_folder(config.model.removeprefix("hf/"), callbacks.say)
+    hardware = detect_hardware(config)
+    _check_groups(config, hardware)
     card = card_of(config, folder, config.template)
     template = load_template(card.template or "cor")
     card = replace(card, template=card.template or "cor")
-    identity = {**identity_of("grpo", task, config, machine, folder, card), "template_sha256": template.sha256}
+    identity = {**identity_of("rl", task, config, hardware, folder, card), "template_sha256": template.sha256}
 
     def train(job: TrainingJob) -> tuple[Mapping[str, Any], int]:
-        from rmr1.training.rl.rl_run import Optimisation
+        from rmr1.training.rl.rl_run import RlRun
 
-        return Optimisation(job, config, template, folder, card).run(training, held)
+        return RlRun(job, config, template, folder, card).run(training, held)
 
-    return run_once("grpo", task, config, machine, identity, listener, train)
+    return run_once("rl", task, config, hardware, identity, callbacks, train)
 
 
-def _read(task: TrainingTask, config: GrpoConfig) -> tuple[list[PreferencePair], list[PreferencePair]]:
+def _read(task: TrainingTask, config: RlConfig) -> tuple[list[PreferencePair], list[PreferencePair]]:
     pairs = _pairs(task.data)
     if task.held_out is not None:
         return pairs, _pairs(task.held_out)[: config.held_out_most]
@@ -74,17 +74,17 @@ def _read(task: TrainingTask, config: GrpoConfig) -> tuple[list[PreferencePair],
 
 
 def _pairs(path: Path) -> list[PreferencePair]:
-    pairs = list(open_source(str(path)))
+    pairs = list(load_pairs(str(path)))
     if not pairs:
         raise DataError(f"{path}: holds no pairs")
     return pairs
 
 
-def _check_groups(config: GrpoConfig, machine: Machine) -> None:
+def _check_groups(config: RlConfig, hardware: Hardware) -> None:
     """A group's rollouts are written and compared on one process."""
-    check_batch(config.rows_per_step, config.micro_batch_size, machine, "the rollouts of a step,")
-    if config.rows_per_step // machine.processes % config.group_size:
+    check_batch(config.rows_per_step, config.micro_batch_size, hardware, "the rollouts of a step,")
+    if config.rows_per_step // hardware.processes % config.group_size:
         raise ConfigError(
-            f"pairs_per_step {config.pairs_per_step} cannot be shared by {machine.processes} processes in whole groups; "
-            f"make it a multiple of {machine.processes}"
+            f"pairs_per_step {config.pairs_per_step} cannot be shared by {hardware.processes} processes in whole groups; "
+            f"make it a multiple of {hardware.processes}"
         )

@@ -17,19 +17,19 @@ from accelerate.utils import gather_object  # type: ignore[import-untyped]
 from trl import GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
 
-from rmr1.config import GrpoConfig
+from rmr1.config import RlConfig
 from rmr1.records import Sampling
-from rmr1.training.callback import Course
-from rmr1.training.checkpointed_trainer import KeepingTrainer
-from rmr1.training.metrics import GrpoStep, HeldJudged
-from rmr1.training.rl.groups import Group, Rollout, Shown
+from rmr1.results import RlEvalMetrics, RlStepMetrics
+from rmr1.training.callback import TrainingCallback
+from rmr1.training.checkpointed_trainer import CheckpointedTrainer
+from rmr1.training.rl.groups import Group, JudgePrompt, Rollout
 from rmr1.training.rl.outcomes import Outcome, score
 from rmr1.training.rl.rollouts import rollout_seed, write
 from rmr1.training.rl.selection import keep_rows, live_rows, scaled_by_group
-from rmr1.training.shared_rows import row_logprobs, why_not_shared
+from rmr1.training.shared_rows import row_logprobs, sharing_unsupported_reason
 
 
-class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
+class VerdictTrainer(CheckpointedTrainer, GRPOTrainer):  # type: ignore[misc]
     """Trains a judge on the correctness of its verdicts.
 
     Args:
@@ -43,11 +43,11 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
 
     def __init__(
         self,
-        config: GrpoConfig,
+        config: RlConfig,
         groups: Sequence[Group],
         think_open: bool,
         checkpoints: Path,
-        course: Course[GrpoStep, HeldJudged],
+        course: TrainingCallback[RlStepMetrics, RlEvalMetrics],
         **arguments: Any,
     ) -> None:
         self.prepare(config, checkpoints)
@@ -62,7 +62,7 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
         self._buffered_inputs: list[dict[str, Any]] | None = None
         super().__init__(**{"callbacks": [course], "reward_funcs": [self.reward], **arguments})
         self.follow(course)
-        self.not_shared = why_not_shared(self.model, config.prefix_sharing)
+        self.sharing_unsupported = sharing_unsupported_reason(self.model, config.prefix_sharing)
 
     def take_outcomes(self) -> tuple[list[Outcome], float, float]:
         """What the latest rollouts were, the share of them that is computed, and the seconds of writing since the last call."""
@@ -77,7 +77,7 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
         ]
         return [outcome.reward for outcome in self._scored]
 
-    def outcome(self, shown: Shown, tokens: list[int]) -> Outcome:
+    def outcome(self, shown: JudgePrompt, tokens: list[int]) -> Outcome:
         """Parse a completion."""
         return score(
             self._tokenizer.decode(tokens, skip_special_tokens=True),
@@ -129,7 +129,7 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
         **more: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """Log-probabilities of the policy, of what it was, and of the reference: over the prefix tree where that is possible."""
-        if self.not_shared:
+        if self.sharing_unsupported:
             return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
                 model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, *rest, **more
             )
@@ -162,7 +162,7 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
         """Write the rollouts. vLLM is asked once for each comparison and not for each group, whose prompts may differ."""
         began = time.monotonic()
         try:
-            if self._config.writer != "batch":
+            if self._config.rollout_backend != "batch":
                 return super()._generate_single_turn(  # type: ignore[no-any-return]
                     prompt_ids, images, multimodal_fields, self._config.rollouts, *rest, **more
                 )
@@ -185,5 +185,5 @@ class VerdictTrainer(KeepingTrainer, GRPOTrainer):  # type: ignore[misc]
         return keep_rows(batch, live, count)
 
 
-def _turns(shown: Shown) -> list[dict[str, str]]:
+def _turns(shown: JudgePrompt) -> list[dict[str, str]]:
     return [{"role": message.role, "content": message.content} for message in shown.messages]

@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rmr1.training.metrics import Held
+from rmr1.results import SftEvalMetrics
 from rmr1.training.sft.examples import Example
 
 if TYPE_CHECKING:
     import torch
 
 
-def evaluate(model: Any, examples: Sequence[Example], step: int, device: torch.device | str) -> Held:
+def evaluate(model: Any, examples: Sequence[Example], step: int, device: torch.device | str) -> SftEvalMetrics:
     """Evaluate one example after the other; only the logits of the trace are computed.
 
     Args:
@@ -44,7 +44,7 @@ def evaluate(model: Any, examples: Sequence[Example], step: int, device: torch.d
                     p_gold.append(1 / (1 + math.exp(-max(min(margin, 700.0), -700.0))))
     finally:
         model.train(training)
-    return Held(
+    return SftEvalMetrics(
         step=step,
         loss=total / learnt,
         accuracy=right / len(p_gold) if p_gold else None,

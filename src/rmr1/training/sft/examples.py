@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rmr1.records import Generation
 from rmr1.training.chat_tokens import encode, end_of_turn, render_chat
 from rmr1.training.sft.traces import Trace
-from rmr1.verdict import parse
+from rmr1.verdict import parse_verdict
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -108,7 +108,7 @@ def tokenise(
 def _locate(
     trace: Trace, completion: list[int], offset: int, tokenizer: PreTrainedTokenizerBase, think_open: bool
 ) -> VerdictToken | None:
-    verdict = parse(Generation(trace.id, trace.completion, think_open=think_open))
+    verdict = parse_verdict(Generation(trace.id, trace.completion, think_open=think_open))
     if verdict.side is None or verdict.position is None:
         return None
     text, place = trace.completion, verdict.position

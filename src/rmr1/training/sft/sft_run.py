@@ -11,10 +11,10 @@ from rmr1.config import SftConfig
 from rmr1.errors import DataError
 from rmr1.models.hardware import has_flash_attention
 from rmr1.models.loading import ModelCard, context_of, load_causal_lm, published_type
-from rmr1.training.callback import Course
+from rmr1.results import SftEvalMetrics, SftStepMetrics
+from rmr1.training.callback import TrainingCallback
 from rmr1.training.chat_tokens import end_of_turn, settle_think
 from rmr1.training.job import TrainingJob
-from rmr1.training.metrics import Held, Step
 from rmr1.training.schedule import evaluation_steps
 from rmr1.training.sft.evaluation import evaluate
 from rmr1.training.sft.examples import Tokenised, tokenise
@@ -22,7 +22,7 @@ from rmr1.training.sft.traces import Trace
 from rmr1.training.sft.trainer import Rows, TraceTrainer, build_trainer
 
 
-class FineTuning:
+class SftRun:
     """Trains, resumes, saves.
 
     Args:
@@ -47,7 +47,7 @@ class FineTuning:
         learnt = tokenise(training, tokenizer, longest)
         unseen = tokenise(held, tokenizer, longest, verdicts=True, think_open=card.think == "open")
         self._tell(learnt, unseen, longest)
-        rows = Rows(learnt.examples, config, job.machine)
+        rows = Rows(learnt.examples, config, job.hardware)
         checkpoint, done = job.find_checkpoint()
         trainer = self._trainer(model, tokenizer, rows, unseen)
         job.train(trainer, checkpoint)
@@ -57,12 +57,12 @@ class FineTuning:
         return results, rows.steps - done
 
     def _attention(self) -> str:
-        machine = self._job.machine
-        flash = machine.packing and machine.device == "cuda" and has_flash_attention()
+        hardware = self._job.hardware
+        flash = hardware.packing and hardware.device == "cuda" and has_flash_attention()
         return "flash_attention_2" if flash else "sdpa"
 
     def _tell(self, learnt: Tokenised, unseen: Tokenised, longest: int) -> None:
-        say = self._job.listener.say
+        say = self._job.callbacks.say
         limit = f"max_length {longest}" if longest == self._config.max_length else f"the model's context of {longest}"
         if not learnt.examples:
             fix = "raise it" if longest == self._config.max_length else "take a model that can attend to more"
@@ -72,14 +72,14 @@ class FineTuning:
         dropped = len(learnt.too_long) + len(unseen.too_long)
         if dropped:
             say(f"{dropped} traces are longer than {limit} and are left out, not cut")
-        self._job.tell_machine()
+        self._job.tell_hardware()
 
     def _trainer(self, model: Any, tokenizer: Any, rows: Rows, unseen: Tokenised) -> TraceTrainer:
         job, config = self._job, self._config
 
-        def describe(number: int, logs: Mapping[str, Any], seconds: float) -> Step:
+        def describe(number: int, logs: Mapping[str, Any], seconds: float) -> SftStepMetrics:
             tokens, supervised = trainer.take_token_counts()
-            return Step(
+            return SftStepMetrics(
                 step=number,
                 loss=logs["loss"],
                 learning_rate=logs["learning_rate"],
@@ -90,10 +90,10 @@ class FineTuning:
                 seconds=seconds,
             )
 
-        course: Course[Step, Held] = Course(
-            job.listener, job.record, evaluation_steps(rows.steps, config.evaluations), config, describe
+        course: TrainingCallback[SftStepMetrics, SftEvalMetrics] = TrainingCallback(
+            job.callbacks, job.record, evaluation_steps(rows.steps, config.evaluations), config, describe
         )
-        trainer = build_trainer(config, job.machine, model, tokenizer, rows, job.path, course)
+        trainer = build_trainer(config, job.hardware, model, tokenizer, rows, job.path, course)
         if unseen.examples:
             course.evaluate = lambda step: evaluate(trainer.model_wrapped, unseen.examples, step, trainer.args.device)
         return trainer
@@ -116,7 +116,7 @@ class FineTuning:
             "last_loss": sum(line["loss"] for line in tail) / len(tail),
             "held_out_before": _evaluation(held[:1]),
             "held_out_after": _evaluation(held[-1:]),
-            "precision": self._job.machine.precision,
+            "precision": self._job.hardware.precision,
         }
 
 

@@ -46,7 +46,7 @@ class _Row(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A prompt, and the judgement to learn. ``label`` is the better shown side where it is known."""
+    """A prompt, and the completion to learn. ``label`` is the better shown side where it is known."""
 
     id: str
     prompt: tuple[Message, ...]

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from rmr1.config import SftConfig
 from rmr1.errors import ConfigError, DataError
-from rmr1.models.hardware import check_batch, look_at_machine
+from rmr1.models.hardware import check_batch, detect_hardware
 from rmr1.models.loading import hf_folder
 from rmr1.prompts import load_template
-from rmr1.training.metrics import SftListener
+from rmr1.training.callbacks import SftCallbacks
 from rmr1.training.runs import TrainingResult, TrainingTask, card_of, identity_of, run_once
 from rmr1.training.sft.traces import Trace, read_traces, split_held_out
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rmr1.training.job import TrainingJob
 
 
-def train_sft(task: TrainingTask, config: SftConfig, listener: SftListener) -> TrainingResult:
+def train_sft(task: TrainingTask, config: SftConfig, callbacks: SftCallbacks) -> TrainingResult:
     """Fine-tune a model on traces, as a run that the same task resumes after any interruption.
 
     Optimiser, schedule, order of examples and random numbers go on where they were: on one thread the weights are the same to the
@@ -40,18 +40,18 @@ def train_sft(task: TrainingTask, config: SftConfig, listener: SftListener) -> T
     """
     template = _template(task.data.parent / "run.json", config.template)
     training, held = _read(task, config)
-    folder = hf_folder(config.model.removeprefix("hf/"), listener.say)
-    machine = look_at_machine(config, packing=config.packing)
-    check_batch(config.batch_size, config.micro_batch_size, machine)
+    folder = hf_folder(config.model.removeprefix("hf/"), callbacks.say)
+    hardware = detect_hardware(config, packing=config.packing)
+    check_batch(config.batch_size, config.micro_batch_size, hardware)
     card = card_of(config, folder, template)
-    identity = {**identity_of("sft", task, config, machine, folder, card), "packing": machine.packing}
+    identity = {**identity_of("sft", task, config, hardware, folder, card), "packing": hardware.packing}
 
     def train(job: TrainingJob) -> tuple[Mapping[str, Any], int]:
-        from rmr1.training.sft.sft_run import FineTuning
+        from rmr1.training.sft.sft_run import SftRun
 
-        return FineTuning(job, config).run(training, held, folder, card)
+        return SftRun(job, config).run(training, held, folder, card)
 
-    return run_once("sft", task, config, machine, identity, listener, train)
+    return run_once("sft", task, config, hardware, identity, callbacks, train)
 
 
 def _read(task: TrainingTask, config: SftConfig) -> tuple[list[Trace], list[Trace]]:

@@ -14,13 +14,13 @@ from trl import SFTConfig as TrlConfig
 from trl import SFTTrainer, pack_dataset
 
 from rmr1.config import SftConfig
-from rmr1.models.hardware import Machine
-from rmr1.training.callback import Course
-from rmr1.training.checkpointed_trainer import KeepingTrainer, adapters, known_warnings, shared_arguments
-from rmr1.training.metrics import Held, Step
+from rmr1.models.hardware import Hardware
+from rmr1.results import SftEvalMetrics, SftStepMetrics
+from rmr1.training.callback import TrainingCallback
+from rmr1.training.checkpointed_trainer import CheckpointedTrainer, adapters, known_warnings, shared_arguments
 from rmr1.training.sft.examples import IGNORED, Example
 from rmr1.training.sft.order import training_order
-from rmr1.training.shared_rows import summed_nll, why_not_shared
+from rmr1.training.shared_rows import sharing_unsupported_reason, summed_nll
 
 
 class _Fixed(Sampler[int]):
@@ -36,7 +36,7 @@ class _Fixed(Sampler[int]):
         return len(self._order)
 
 
-class TraceTrainer(KeepingTrainer, SFTTrainer):  # type: ignore[misc]
+class TraceTrainer(CheckpointedTrainer, SFTTrainer):  # type: ignore[misc]
     """Trains on tokenised traces.
 
     Args:
@@ -48,17 +48,22 @@ class TraceTrainer(KeepingTrainer, SFTTrainer):  # type: ignore[misc]
     """
 
     def __init__(
-        self, config: SftConfig, order: Sequence[int], checkpoints: Path, course: Course[Step, Held], **arguments: Any
+        self,
+        config: SftConfig,
+        order: Sequence[int],
+        checkpoints: Path,
+        course: TrainingCallback[SftStepMetrics, SftEvalMetrics],
+        **arguments: Any,
     ) -> None:
         self.prepare(config, checkpoints)
         self._order = order
         self._tokens = self._supervised = 0
         super().__init__(callbacks=[course], **arguments)
         self.follow(course)
-        self.not_shared = (
+        self.sharing_unsupported = (
             "rows are packed"
             if getattr(self.args, "padding_free", False)
-            else why_not_shared(self.model, config.prefix_sharing)
+            else sharing_unsupported_reason(self.model, config.prefix_sharing)
         )
 
     def take_token_counts(self) -> tuple[int, int]:
@@ -72,7 +77,7 @@ class TraceTrainer(KeepingTrainer, SFTTrainer):  # type: ignore[misc]
     ) -> Any:
         """Mean loss of a supervised token of the optimiser step; its sum over the micro-batches is the step's loss."""
         self._count(inputs)
-        if self.not_shared or return_outputs:
+        if self.sharing_unsupported or return_outputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         with self.compute_loss_context_manager():
             loss = summed_nll(model, inputs, IGNORED)
@@ -91,7 +96,13 @@ class TraceTrainer(KeepingTrainer, SFTTrainer):  # type: ignore[misc]
 
 
 def build_trainer(
-    config: SftConfig, machine: Machine, model: Any, tokenizer: Any, rows: Rows, run: Path, course: Course[Step, Held]
+    config: SftConfig,
+    hardware: Hardware,
+    model: Any,
+    tokenizer: Any,
+    rows: Rows,
+    run: Path,
+    course: TrainingCallback[SftStepMetrics, SftEvalMetrics],
 ) -> TraceTrainer:
     """Put a trainer together; adapters are added to the model where the configuration asks for them."""
     with known_warnings():
@@ -101,7 +112,7 @@ def build_trainer(
             run / "checkpoints",
             course,
             model=model,
-            args=trl_arguments(config, machine, run),
+            args=trl_arguments(config, hardware, run),
             train_dataset=rows.data,
             processing_class=tokenizer,
             peft_config=adapters(config),
@@ -119,11 +130,11 @@ class Rows:
         epochs: Passes of the whole training.
     """
 
-    def __init__(self, examples: Sequence[Example], config: SftConfig, machine: Machine) -> None:
+    def __init__(self, examples: Sequence[Example], config: SftConfig, hardware: Hardware) -> None:
         data = Dataset.from_dict(
             {"input_ids": [list(e.tokens) for e in examples], "labels": [e.labels for e in examples]}
         )
-        if machine.packing:
+        if hardware.packing:
             data = pack_dataset(data, config.max_length, "bfd")
         self.data = data
         order = training_order(
@@ -132,7 +143,7 @@ class Rows:
             epochs=config.epochs,
             batch_size=config.batch_size,
             micro_batch_size=min(config.micro_batch_size, config.batch_size),
-            group=not machine.packing,
+            group=not hardware.packing,
         )
         if config.max_steps is not None:
             order = order[: config.max_steps * config.batch_size]
@@ -142,15 +153,15 @@ class Rows:
         self.epochs = len(order) / len(data)
 
 
-def trl_arguments(config: SftConfig, machine: Machine, run: Path) -> TrlConfig:
+def trl_arguments(config: SftConfig, hardware: Hardware, run: Path) -> TrlConfig:
     """The configuration in TRL's terms. Lengths were seen to before, so that nothing is left for TRL to cut."""
     micro = min(config.micro_batch_size, config.batch_size)
     return TrlConfig(
-        **shared_arguments(config, machine, run),
+        **shared_arguments(config, hardware, run),
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=config.batch_size // (micro * machine.processes),
+        gradient_accumulation_steps=config.batch_size // (micro * hardware.processes),
         num_train_epochs=1,
         max_length=None,
         packing=False,
-        padding_free=machine.packing,
+        padding_free=hardware.packing,
     )

@@ -1,0 +1,117 @@
+"""What runs conclude: frozen values, one type for each verb, that go to ``results.json`` and come back.
+
+``to_json`` gives what a results file holds, with its ``kind`` and ``schema``; ``from_json`` reads it back and refuses what is of
+another kind or version. Reports, tables and pages are made of these types and of nothing else.
+
+Shares and scores are parts of 1. ``n`` counts observations, ``clusters`` the prompts that they come from. Losses
+and divergences are in nats, times in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
+from typing import Any, ClassVar, Self, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from rmr1.errors import ResultsError
+
+SCHEMA = 2
+"""Version of every results file. Files without a version are of 0.1.0 development versions, in other words and other shapes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A share with its 95 % confidence interval, from ``n`` observations in ``clusters`` clusters."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    clusters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The second value less the first, with its 95 % interval, and how often chance alone would give as much.
+
+    Args:
+        value: The difference.
+        low: Lower end of its interval; None where too few clusters are in a cell of the figure.
+        high: Upper end.
+        p: Two-sided; None where it is not computed.
+        first: The first value, where the comparison is not paired.
+        second: The second one.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    first: float | None = None
+    second: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidVerdicts:
+    """Completions without a verdict: their share among all, and how many by reason."""
+
+    share: float = 0.0
+    by_reason: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a results file holds. Each subclass has a ``kind`` of its own."""
+
+    kind: ClassVar[str] = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of a results file."""
+        return {"kind": self.kind, "schema": SCHEMA, **_plain(self)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], where: str = "results") -> Self:
+        """Read the content of a results file.
+
+        Args:
+            content: As ``to_json`` gives it.
+            where: How an error calls it, such as its path.
+
+        Raises:
+            ResultsError: It is of another kind or of another version, or a value is not what it should be.
+        """
+        kind, schema = content.get("kind"), content.get("schema")
+        if schema != SCHEMA:
+            found = "without a schema version" if schema is None else f"with schema version {schema}"
+            raise ResultsError(
+                f"{where}: results {found}, made by another version of rmr1; this one reads version {SCHEMA}. "
+                f"Run the command that made it again in a new --run"
+            )
+        if kind != cls.kind:
+            raise ResultsError(f"{where}: results of rmr1 {kind}, expected those of rmr1 {cls.kind}")
+        try:
+            inner = {name: value for name, value in content.items() if name not in ("kind", "schema")}
+            read: Self = _adapter(cast(Any, cls)).validate_python(inner)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            place = ".".join(str(part) for part in problem["loc"])
+            raise ResultsError(f"{where}: {place}: {problem['msg']}; the file is damaged") from error
+        return read
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value

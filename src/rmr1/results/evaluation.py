@@ -1,0 +1,318 @@
+"""What evaluations on benchmarks, sweeps over settings and comparisons of runs conclude."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from rmr1.records import Usage
+from rmr1.results.base import Difference, Estimate, InvalidVerdicts, Results
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A score of a benchmark.
+
+    Args:
+        value: The score.
+        low: Lower end of its 95 % interval; None where there is none, as for published figures.
+        high: Upper end.
+        n: Observations; None where they are not known.
+        clusters: Clusters that they come from.
+        missing: Cells that the score is about and that nothing was observed in.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    clusters: int | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolScores:
+    """The scores of a benchmark under one protocol; the first of ``metrics`` is its headline.
+
+    Args:
+        policy: What the protocol counts, in words.
+        metrics: Scores by name.
+        cells: The same for every subset, or pair of styles.
+    """
+
+    policy: str
+    metrics: Mapping[str, Figure]
+    cells: Mapping[str, Figure] = field(default_factory=dict)
+
+    @property
+    def headline(self) -> tuple[str, Figure] | None:
+        """Name and value of the score; None where nothing is scored."""
+        return next(iter(self.metrics.items()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAgreement:
+    """How the two orders of a pair agree.
+
+    Args:
+        position_consistency: Share of the comparisons whose orders agree.
+        kappa: Cohen's kappa of the two orders; None where it has no meaning.
+        first_shown: Share of the valid verdicts that prefer the response shown first.
+    """
+
+    position_consistency: Estimate | None = None
+    kappa: float | None = None
+    first_shown: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BiasAudit:
+    """Accuracy of single completions, invalid ones not right, by what should not matter."""
+
+    better_is_longer: Estimate | None = None
+    better_is_shorter: Estimate | None = None
+    better_shown_first: Estimate | None = None
+    better_shown_second: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LengthBin:
+    """Accuracy of single completions in a bin of length.
+
+    Args:
+        low: Lower edge, as log2 of the better response's characters over the other's; None where the bin is open.
+        high: Upper edge.
+        accuracy: Share that is right.
+    """
+
+    low: float | None
+    high: float | None
+    accuracy: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceBin:
+    """Accuracy of comparisons in a bin of confidence: its edges, the mean confidence, the share that is right."""
+
+    low: float
+    high: float
+    confidence: float
+    accuracy: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Whether the judge is as often right as it is sure.
+
+    Args:
+        by: Where confidence comes from: the probability at the verdict's letter, or the share of the votes.
+        undecided: Comparisons without a preference.
+        expected_error: Mean distance of confidence and accuracy, weighted by size (Guo et al. 2017).
+        bins: The bins that hold any.
+    """
+
+    by: Literal["probability", "votes"]
+    undecided: int
+    expected_error: float
+    bins: tuple[ConfidenceBin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedCounts:
+    """What of a benchmark was judged."""
+
+    items: int
+    pairs: int
+    unjudged_pairs: int
+    completions: int
+    invalid: InvalidVerdicts
+    tokens: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkData:
+    """What is recorded about the data of a benchmark.
+
+    Args:
+        benchmark: Its name, as in ``--bench``.
+        title: Its name as its authors write it.
+        items: Items (prompts) by subset.
+        expected: Items that the whole benchmark has, by subset.
+        problems: How the data differ from the whole benchmark, in words.
+        data_sha256: Over all its files.
+    """
+
+    benchmark: str
+    title: str = ""
+    items: Mapping[str, int] = field(default_factory=dict)
+    expected: Mapping[str, int] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    data_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCounts:
+    """Released logs: how many completions they hold, and how many have the logged result under the released rule."""
+
+    completions: int
+    result_as_logged: int
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkResults:
+    """What one benchmark of an evaluation concludes; parts that released figures cannot tell are None."""
+
+    data: BenchmarkData
+    protocols: Mapping[str, ProtocolScores]
+    not_computed: Mapping[str, str]
+    judged: JudgedCounts | None = None
+    orders: OrderAgreement | None = None
+    bias: BiasAudit | None = None
+    length: tuple[LengthBin, ...] = ()
+    calibration: Calibration | None = None
+    notes: tuple[str, ...] = ()
+    logged: LoggedCounts | None = None
+
+    def shown(self, protocol: str) -> str | None:
+        """The protocol to show: the wanted one, else the first that there is; None where nothing is scored."""
+        return protocol if protocol in self.protocols else next(iter(self.protocols), None)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSettings:
+    """Which judge it was and how it was asked; None where that is not known."""
+
+    engine: str
+    template: str | None = None
+    template_sha256: str | None = None
+    orders: str | None = None
+    votes: int | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    rule: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRow:
+    """A model's published scores.
+
+    Args:
+        model: As its source names it.
+        source: The paper that prints the figures.
+        protocol: The protocol that they are of, or None where it is the source's own.
+        scores: Scores by name of the benchmark.
+        mean: The plain mean over RewardBench, RM-Bench and RMB as printed; it may be known where the three are not.
+    """
+
+    model: str
+    source: str
+    protocol: str | None
+    scores: Mapping[str, float]
+    mean: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTable:
+    """Published rows beside a run's own, and what a reader has to know to read them rightly."""
+
+    benchmarks: tuple[str, ...]
+    own: tuple[PublishedRow, ...]
+    rows: tuple[PublishedRow, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvalResults(Results):
+    """What an evaluation concludes: the judge, each benchmark by name, and published rows beside them."""
+
+    kind: ClassVar[str] = "eval"
+
+    judge: JudgeSettings
+    benchmarks: Mapping[str, BenchmarkResults]
+    published: PublishedTable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPoint:
+    """One point of a sweep.
+
+    Args:
+        template: The prompt template.
+        max_tokens: Longest completion.
+        votes: Completions of each order that count.
+        run: Directory of its completions inside the sweep's.
+        benchmarks: Results without cells and audits.
+        written_per_pair: For each benchmark the mean number of tokens that all completions of a comparison took.
+    """
+
+    template: str
+    max_tokens: int
+    votes: int
+    run: str
+    benchmarks: Mapping[str, BenchmarkResults]
+    written_per_pair: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResults(Results):
+    """What a sweep concludes: what all points share, the values of each setting that varies, and the points."""
+
+    kind: ClassVar[str] = "sweep"
+
+    judge: JudgeSettings
+    axes: Mapping[str, tuple[int | str, ...]]
+    points: tuple[SweepPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DifferingItem:
+    """A comparison on which two runs differ, with what it is worth in each."""
+
+    id: str
+    subset: str
+    first: float
+    second: float
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkDifference:
+    """How two runs differ on one benchmark; ``problem`` says why nothing can be compared."""
+
+    metrics: Mapping[str, Difference] = field(default_factory=dict)
+    cells: Mapping[str, Difference] = field(default_factory=dict)
+    pairs: int = 0
+    left_out: int = 0
+    differing: tuple[DifferingItem, ...] = ()
+    notes: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonResults(Results):
+    """What the comparison of two runs concludes; ``paired`` is false where only figures could be compared."""
+
+    kind: ClassVar[str] = "compare"
+
+    runs: tuple[str, str]
+    protocol: str
+    paired: bool
+    benchmarks: Mapping[str, BenchmarkDifference]
+    notes: tuple[str, ...] = ()
+    not_compared: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkPlan:
+    """What judging a benchmark will ask; ``cost`` and ``seconds`` are upper bounds, where their rates are known."""
+
+    benchmark: str
+    items: int
+    pairs: int
+    completions: int
+    prompt_characters: int
+    prompt_tokens: int
+    max_completion_tokens: int
+    cost: float | None = None
+    seconds: float | None = None

@@ -1,0 +1,484 @@
+"""How each benchmark reads its files and makes figures of completions, on small data in the raw formats."""
+
+import io
+import json
+
+import pytest
+
+from rmr1.benchmarks import (
+    BENCHMARKS,
+    PROTOCOLS,
+    compare_runs,
+    find_benchmarks,
+    is_released,
+    load,
+    score_released,
+    score_run,
+)
+from rmr1.benchmarks.suite.ppe import conflict_pairs
+from rmr1.benchmarks.suite.rewardbench import SIZES
+from rmr1.errors import ConfigError, DataError, RunError, RunMismatchError
+from rmr1.records import Generation, Usage
+from rmr1.report.eval_progress import EvalProgress
+from rmr1.report.eval_tables import difference_tables, differences_csv
+from rmr1.verdict import parse_verdict
+from tests.support.benchmarks import by_gold, figures, run_eval, write_json, write_rm_bench
+from tests.support.engines import FunctionEngine, answer
+
+DOMAINS = ("chat", "math", "code", "safety-refuse")
+NINE = {(i, j): (3 * i + 2 * j) / 10 for i in range(3) for j in range(3)}
+"""A different accuracy in each cell, in tenths."""
+
+
+def place(pair_id):
+    item, _, cell = pair_id.rpartition("#")
+    return int(item.rpartition("/")[2]), tuple(int(style) for style in cell.split("-"))
+
+
+def nine_cells(pair_id, order):
+    number, cell = place(pair_id)
+    return number < round(10 * NINE[cell])
+
+
+@pytest.fixture(scope="module")
+def nine(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("nine")
+    data = write_rm_bench(folder / "RM-Bench", DOMAINS)
+    return run_eval("rm-bench", data, by_gold(nine_cells), folder / "run")
+
+
+def mean(*cells):
+    return pytest.approx(sum(NINE[cell] for cell in cells) / len(cells), abs=1e-12)
+
+
+DIAGONAL = ((0, 0), (1, 1), (2, 2))
+
+
+@pytest.mark.parametrize("protocol", ["official", "strict"])
+def test_nine_known_cells_give_hard_normal_and_easy(nine, protocol):
+    found = figures(nine, "rm-bench", protocol)
+    assert found["hard"] == mean((0, 1), (0, 2), (1, 2))
+    assert found["normal"] == mean(*DIAGONAL)
+    assert found["easy"] == mean((1, 0), (2, 0), (2, 1))
+    assert found["total"] == mean(*NINE)
+    assert found["math"] == mean(*NINE)
+    assert found["safety easy"] == mean((1, 0), (2, 0), (2, 1))
+
+
+def test_nine_known_cells_under_the_slip_of_the_released_code(nine):
+    found = figures(nine, "rm-bench", "rm-r1")
+    hard, easy = ((0, 2), (0, 2), (1, 0)), ((1, 0), (2, 1), (2, 1))
+    assert found["hard"] == mean(*hard)
+    assert found["chat hard"] == mean(*hard)
+    assert found["normal"] == mean(*DIAGONAL)
+    assert found["easy"] == mean(*easy)
+    assert found["total"] == mean(*hard, *DIAGONAL, *easy)
+    assert found["hard"] != pytest.approx(figures(nine, "rm-bench", "official")["hard"])
+
+
+def test_cells_and_sizes_are_in_the_results(nine):
+    found = nine.results["benchmarks"]["rm-bench"]
+    assert {cell: round(figure["value"], 9) for cell, figure in found["protocols"]["official"]["cells"].items()} == {
+        f"{domain.partition('-')[0]}/{i}{j}": rate for domain in DOMAINS for (i, j), rate in NINE.items()
+    }
+    assert "chat: 10 of 129 items" in found["data"]["problems"]
+    assert found["judged"]["items"] == 40
+    assert found["orders"]["position_consistency"]["value"] == 1.0
+    assert found["orders"]["kappa"] == 1.0
+    assert found["orders"]["first_shown"] == 0.5
+
+
+def test_a_domain_that_is_not_there_is_named_and_left_out(tmp_path, capsys):
+    data = write_rm_bench(tmp_path / "RM-Bench", ("chat", "code", "safety-refuse", "safety-response"), 4)
+    result = run_eval("rm-bench", tmp_path, by_gold(lambda pair, order: True), tmp_path / "run")
+    found = result.results["benchmarks"]["rm-bench"]
+    assert "math: none of 529 items" in found["data"]["problems"]
+    total = found["protocols"]["official"]["metrics"]["total"]
+    assert (total["value"], len(total["missing"]), total["missing"][0]) == (1.0, 9, "math/00")
+    assert "math" not in found["protocols"]["official"]["metrics"]
+    assert "RM-Bench: not the whole benchmark: math: none of 529 items" in capsys.readouterr().err
+    assert load(BENCHMARKS["rm-bench"], data).items == {"chat": 4, "code": 4, "safety": 8}
+
+
+def test_the_first_items_are_of_all_subsets_and_more_include_the_fewer(tmp_path):
+    write_rm_bench(tmp_path, DOMAINS, 5)
+    loaded = load(BENCHMARKS["rm-bench"], tmp_path)
+    assert (loaded.limited(4), loaded.limited(5), loaded.limited(None), loaded.limited(99)) == (36, 45, 180, 180)
+    assert {pair.category for pair in loaded.pairs[:36]} == {"chat", "math", "code", "safety"}
+    result = run_eval("rm-bench", tmp_path, by_gold(nine_cells), tmp_path / "run", limit=4)
+    assert result.results["benchmarks"]["rm-bench"]["judged"]["pairs"] == 36
+    engine = FunctionEngine(by_gold(nine_cells))
+    more = run_eval("rm-bench", tmp_path, None, tmp_path / "run", engine=engine, limit=6)
+    assert (more.results["benchmarks"]["rm-bench"]["judged"]["pairs"], len(engine.asked)) == (54, 36)
+    fewer = run_eval("rm-bench", tmp_path, None, tmp_path / "run", engine=FunctionEngine(None), limit=4)
+    assert fewer.results == result.results
+
+
+def rewardbench_rows(subset, count):
+    return [
+        {"id": number, "subset": subset, "prompt": f"{subset} {number}", "chosen": "yes", "rejected": "no"}
+        for number in range(count)
+    ]
+
+
+def test_rows_of_one_id_are_told_apart(tmp_path):
+    write_json(tmp_path / "filtered.json", rewardbench_rows("math-prm", 2) * 2)
+    ids = [pair.id for pair in load(BENCHMARKS["rewardbench"], tmp_path).pairs]
+    assert sorted(ids) == [f"filtered/math-prm/{name}" for name in ("0", "0~2", "1", "1~2")]
+
+
+def test_rewardbench_weighs_math_and_gives_half_a_point_without_a_verdict(tmp_path):
+    rows = [*rewardbench_rows("math-prm", 4), *rewardbench_rows("hep-cpp", 4), *rewardbench_rows("donotanswer", 2)]
+    write_json(tmp_path / "filtered.json", rows)
+
+    def judge(pair_id, order):
+        return None if "donotanswer" in pair_id else "math" in pair_id
+
+    result = run_eval("rewardbench", tmp_path, by_gold(judge), tmp_path / "run")
+    official, released = (figures(result, "rewardbench", name) for name in ("official", "rm-r1"))
+    assert official["Reasoning"] == pytest.approx(984 / (984 + 164))
+    assert (official["Safety"], released["Safety"], figures(result, "rewardbench", "strict")["Safety"]) == (
+        0.5,
+        0.0,
+        0.0,
+    )
+    assert official["score"] == pytest.approx((984 / 1148 + 0.5) / 2)
+    assert official["micro"] == pytest.approx(5 / 10)
+    invalid = result.results["benchmarks"]["rewardbench"]["judged"]["invalid"]
+    assert invalid == {"share": 0.2, "by_reason": {"missing": 4}}
+
+
+@pytest.mark.parametrize(
+    ("text", "side"), [("[[B]], no, [[A]]", "A"), ("so [[B]]", "B"), ("<answer>A</answer>", None), ("", None)]
+)
+def test_rewardbench_reads_the_first_mark_that_it_looks_for(text, side):
+    assert parse_verdict(Generation("g", text), "rewardbench").side == side
+
+
+def test_rewardbench2_is_best_of_four_and_shares_a_tie(tmp_path):
+    write_json(
+        tmp_path / "test.json",
+        [
+            {"id": str(number), "subset": "Math", "prompt": f"q{number}", "chosen": ["c"], "rejected": ["x", "y", "z"]}
+            for number in range(4)
+        ]
+        + [{"id": "t", "subset": "Ties", "prompt": "q", "chosen": ["c", "d"], "rejected": ["x", "y", "z"]}],
+    )
+    won = {"0": (True, True, True), "1": (True, None, True), "2": (None, None, None), "3": (True, None, False)}
+
+    def judge(pair_id, order):
+        number, cell = place(pair_id)
+        return won[str(number)][cell[1]]
+
+    result = run_eval("rewardbench2", tmp_path, by_gold(judge), tmp_path / "run")
+    assert figures(result, "rewardbench2", "official")["Math"] == pytest.approx((1 + 1 / 2 + 1 / 4 + 0) / 4)
+    assert figures(result, "rewardbench2", "strict")["Math"] == pytest.approx(1 / 4)
+    found = result.results["benchmarks"]["rewardbench2"]
+    assert "rm-r1" in found["not_computed"]
+    assert found["judged"]["items"] == 4
+
+
+def test_rmb_counts_a_best_response_only_if_it_beats_every_other(tmp_path):
+    talk = [{"role": "user", "content": "hello", "language": "English"}]
+    folder = tmp_path / "RMB_dataset"
+    pairs = [
+        {"pair_uid": str(n), "conversation_input": talk, "chosen": {"llm_name": "m", "answer": "good"},
+         "reject": {"llm_name": "n", "answer": "bad"}, "category_path": "Pairwise_set/Harmlessness/S1"}
+        for n in range(4)
+    ]  # fmt: skip
+    best = [
+        {"bon_uid": str(n), "conversation_input": talk, "bon_best": {"llm_name": "m", "answer": "good"},
+         "loser_list": [{"llm_name": "n", "answer": "bad"}, {"llm_name": "o", "answer": "worse"}],
+         "category_path": "BoN_set/Helpfulness/Code/Data Management"}
+        for n in range(4)
+    ]  # fmt: skip
+    write_json(folder / "Pairwise_set/Harmlessness/S1.json", pairs)
+    write_json(folder / "BoN_set/Helpfulness/Code/Data Management.json", best)
+
+    def judge(pair_id, order):
+        number = place(pair_id)[0] if "#" in pair_id else int(pair_id.rpartition("/")[2])
+        return number < 3 if "Pairwise" in pair_id else number == 0 or pair_id.endswith("#0-1")
+
+    result = run_eval("rmb", tmp_path, by_gold(judge), tmp_path / "run")
+    found = figures(result, "rmb", "official")
+    assert (found["pairwise harmlessness"], found["best-of-n helpfulness"], found["score"]) == (0.75, 0.25, 0.5)
+    metrics = result.results["benchmarks"]["rmb"]["protocols"]["official"]["metrics"]
+    assert metrics["score"]["missing"] == ["BoN_set/Harmlessness", "Pairwise_set/Helpfulness"]
+    assert metrics["pairwise harmlessness"]["clusters"] == 1
+
+
+def test_judgebench_adds_up_both_orders(tmp_path):
+    rows = [
+        {
+            "pair_id": name,
+            "source": "mmlu-pro-law",
+            "question": name,
+            "response_A": "a",
+            "response_B": "b",
+            "label": "B>A",
+        }
+        for name in ("both", "one", "half", "none")
+    ]
+    path = tmp_path / "data" / "dataset=judgebench,response_model=gpt-4o-2024-05-13.jsonl"
+    path.parent.mkdir()
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = {"both": (True, True), "one": (True, False), "half": (None, True), "none": (False, None)}
+    judge = by_gold(lambda pair_id, order: table[pair_id.rpartition("/")[2]][order == "ba"])
+    result = run_eval("judgebench", tmp_path, judge, tmp_path / "run")
+    assert figures(result, "judgebench", "official") == {"gpt": 0.5, "gpt/knowledge": 0.5}
+    assert figures(result, "judgebench", "strict")["gpt"] == 0.25
+    assert "claude: none of 270 items" in result.results["benchmarks"]["judgebench"]["data"]["problems"]
+
+
+def test_llmbar_is_the_mean_over_orders(tmp_path):
+    rows = [{"input": f"q{n}", "output_1": "a", "output_2": "b", "label": n % 2 + 1} for n in range(4)]
+    write_json(tmp_path / "Dataset/LLMBar/Natural/dataset.json", rows)
+    write_json(tmp_path / "Dataset/LLMBar/Adversarial/GPTOut/dataset.json", rows[:2])
+    write_json(tmp_path / "Dataset/CaseStudy/Base_9/dataset.json", rows)
+    loaded = load(BENCHMARKS["llmbar"], tmp_path)
+    assert (loaded.items, [pair.label for pair in load(BENCHMARKS["llmbar"], tmp_path).pairs].count("B")) == (
+        {"GPTOut": 2, "Natural": 4},
+        3,
+    )
+    judge = by_gold(lambda pair_id, order: order == "ab" or "GPTOut" in pair_id)
+    result = run_eval("llmbar", tmp_path, judge, tmp_path / "run")
+    found = figures(result, "llmbar", "official")
+    assert (found["Natural"], found["GPTOut"], found["adversarial"]) == (0.5, 1.0, 1.0)
+    assert found["accuracy"] == pytest.approx(4 / 6)
+    assert figures(result, "llmbar", "strict")["Natural"] == 0.0
+
+
+def test_ppe_takes_the_sampled_pairs_and_leaves_ties_out(tmp_path):
+    votes = [
+        {"question_id": str(n), "prompt": f"q{n}", "response_1": "a", "response_2": "b", "winner": winner}
+        for n, winner in enumerate(("model_a", "model_b", "tie", "tie (bothbad)"))
+    ]
+    answers = {
+        "question_id": "g", "prompt": "q", "scores": [True, False, True, False],
+        "sampled_conflict_pairs": [[3, 0], [2, 1]], **{f"response_{n}": f"r{n}" for n in range(1, 5)},
+    }  # fmt: skip
+    write_json(tmp_path / "PPE-Human-Preference-V1" / "test.json", votes)
+    other = {**answers, "model_name": "n", "sampled_conflict_pairs": [[0, 1]]}
+    write_json(tmp_path / "PPE-GPQA-Best-of-K" / "train.json", [{**answers, "model_name": "m"}, other])
+    loaded = load(BENCHMARKS["ppe"], tmp_path)
+    assert loaded.items == {"GPQA": 2, "preference": 2}
+    read = {pair.id.partition("/")[2]: pair for pair in loaded.pairs}
+    assert {name: pair.label for name, pair in read.items()} == {
+        "preference/0": "A",
+        "preference/1": "B",
+        "g/m#0-3": "A",
+        "g/m#1-2": "B",
+        "g/n#0-1": "A",
+    }
+    assert [turn.content for turn in read["g/m#0-3"].response_b] == ["r4"]
+    assert conflict_pairs(answers)["kept_pairs"] == "0-3 1-2"
+    result = run_eval("ppe", tmp_path, by_gold(lambda pair_id, order: "GPQA" in pair_id), tmp_path / "run")
+    found = figures(result, "ppe", "official")
+    assert (found["preference"], found["correctness"]) == (0.0, 1.0)
+
+
+def test_own_pairs_have_their_categories(tmp_path):
+    file = tmp_path / "mine.jsonl"
+    rows = [
+        {"id": f"p{n}", "prompt": f"q{n}", "chosen": "a", "rejected": "b", "category": "xy"[n % 3 > 0]}
+        for n in range(6)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = run_eval("custom", file, by_gold(lambda pair_id, order: pair_id[-1] in "0123"), tmp_path / "run")
+    found = figures(result, "custom", "official")
+    assert found == {"accuracy": pytest.approx(4 / 6), "mean of categories": pytest.approx((1 + 2 / 4) / 2)}
+    assert result.results["benchmarks"]["custom"]["protocols"]["official"]["metrics"]["accuracy"]["missing"] == []
+
+
+def test_one_order_allows_no_strict_protocol(tmp_path):
+    write_rm_bench(tmp_path, ("chat",), 2)
+    result = run_eval("rm-bench", tmp_path, by_gold(nine_cells), tmp_path / "run", orders="random")
+    found = result.results["benchmarks"]["rm-bench"]
+    assert (list(found["protocols"]), found["not_computed"]) == (["official", "rm-r1"], {"strict": "needs both orders"})
+
+
+def test_votes_decide_each_order(tmp_path):
+    write_rm_bench(tmp_path, ("chat",), 1)
+
+    def reply(request):
+        return answer(
+            request.comparison.gold if request.comparison.vote != 1 else {"A": "B", "B": "A"}[request.comparison.gold]
+        )
+
+    result = run_eval("rm-bench", tmp_path, reply, tmp_path / "run", votes=3)
+    assert figures(result, "rm-bench", "strict")["chat"] == 1.0
+    even = run_eval("rm-bench", tmp_path, reply, tmp_path / "even", votes=2)
+    assert figures(even, "rm-bench", "official")["chat"] == 0.0
+
+
+def test_faults_are_not_scored_and_are_tried_again(tmp_path):
+    write_rm_bench(tmp_path, ("chat",), 3)
+    good = by_gold(lambda pair_id, order: True)
+
+    def faulty(request):
+        return Generation(request.id, "", "error", error="boom") if "#1-1" in request.id else good(request)
+
+    result = run_eval("rm-bench", tmp_path, faulty, tmp_path / "run")
+    judged = result.results["benchmarks"]["rm-bench"]["judged"]
+    assert (result.engine_errors, judged["unjudged_pairs"], judged["pairs"]) == (6, 3, 24)
+    assert figures(result, "rm-bench", "official")["chat"] == 1.0
+    again = run_eval("rm-bench", tmp_path, good, tmp_path / "run")
+    assert again.results["benchmarks"]["rm-bench"]["judged"]["unjudged_pairs"] == 0
+
+
+def test_best_of_n_without_one_of_its_completions_is_not_scored(tmp_path):
+    write_json(
+        tmp_path / "test.json",
+        [
+            {"id": str(number), "subset": "Math", "prompt": f"q{number}", "chosen": ["c"], "rejected": ["x", "y", "z"]}
+            for number in range(2)
+        ],
+    )
+    judge = by_gold(lambda pair_id, order: "0#0-2" not in pair_id)
+
+    def faulty(request):
+        return Generation(request.id, "", "error", error="boom") if "0#0-2" in request.id else judge(request)
+
+    result = run_eval("rewardbench2", tmp_path, faulty, tmp_path / "run")
+    math = result.results["benchmarks"]["rewardbench2"]["protocols"]["official"]["metrics"]["Math"]
+    assert (math["value"], math["n"]) == (1.0, 1)
+    run_eval("rewardbench2", tmp_path, judge, tmp_path / "other")
+    found = compare_runs(tmp_path / "run", tmp_path / "other", "official")["benchmarks"]["rewardbench2"]
+    assert (found["pairs"], found["left_out"], found["differing"]) == (3, 3, [])
+
+
+def test_one_drawn_order_is_the_same_whether_or_not_the_other_was_asked(tmp_path):
+    write_rm_bench(tmp_path, ("chat", "code"), 6)
+    judge = by_gold(lambda pair_id, order: order == "ab" or place(pair_id)[0] % 2)
+    both = run_eval("rm-bench", tmp_path, judge, tmp_path / "both")
+    one = run_eval("rm-bench", tmp_path, judge, tmp_path / "one", orders="random")
+    for protocol in ("official", "rm-r1"):
+        assert figures(both, "rm-bench", protocol) == figures(one, "rm-bench", protocol)
+    assert 0.5 < figures(one, "rm-bench", "official")["chat"] < 1
+
+
+def test_a_report_is_the_result_again_without_data_or_engine(nine):
+    again = score_run(nine.run)
+    assert again == nine.results
+    assert json.loads((nine.run / "results.json").read_text()) == again
+
+
+def test_a_run_under_way_can_be_reported(tmp_path):
+    write_rm_bench(tmp_path, ("chat",), 3)
+    run_eval("rm-bench", tmp_path, by_gold(nine_cells), tmp_path / "run")
+    journal = tmp_path / "run" / "rm-bench" / "samples.jsonl"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[: len(whole) // 2])
+    judged = score_run(tmp_path / "run")["benchmarks"]["rm-bench"]["judged"]
+    assert 0 < judged["pairs"] < 27
+    assert judged["pairs"] + judged["unjudged_pairs"] == 27
+    assert journal.read_bytes() == whole[: len(whole) // 2]
+
+
+def test_two_runs_differ_where_their_completions_do(tmp_path):
+    write_rm_bench(tmp_path, DOMAINS, 16)
+    run_eval("rm-bench", tmp_path, by_gold(lambda pair, order: place(pair)[0] < 4), tmp_path / "one")
+    run_eval("rm-bench", tmp_path, by_gold(lambda pair, order: place(pair)[0] < 6), tmp_path / "other", limit=48)
+    found = compare_runs(tmp_path / "one", tmp_path / "other", "official")["benchmarks"]["rm-bench"]
+    assert (found["pairs"], found["left_out"]) == (48 * 9, 16 * 9)
+    total = found["metrics"]["total"]
+    assert total["low"] <= total["value"] <= total["high"]
+    assert total["value"] > 0
+    assert {place(item["id"])[0] for item in found["differing"]} <= {4, 5}
+    assert {(item["first"], item["second"]) for item in found["differing"]} == {(0.0, 1.0)}
+    assert set(found["cells"]) == {f"{domain}/{i}{j}" for domain in ("chat", "math", "code", "safety") for i, j in NINE}
+
+
+def test_of_a_handful_of_prompts_no_interval_of_a_difference_is_given(tmp_path):
+    write_rm_bench(tmp_path, DOMAINS, 2)
+    for name, right in (("one", 1), ("other", 2)):
+        run_eval(
+            "rm-bench", tmp_path, by_gold(lambda pair, order, right=right: place(pair)[0] < right), tmp_path / name
+        )
+    comparison = compare_runs(tmp_path / "one", tmp_path / "other", "official")
+    total = comparison["benchmarks"]["rm-bench"]["metrics"]["total"]
+    assert (total["value"], total["low"], total["high"], total["p"]) == (pytest.approx(0.5), None, None, None)
+    tables = list(difference_tables(comparison))
+    assert ("total", "+50.0", "n/a", "n/a") in tables[0].rows
+    assert "fewer than 10 prompts" in tables[1].rows[0][0]
+    assert "cell,chat/10,0.5,,,,\n" in differences_csv(comparison)
+
+
+def test_what_cannot_be_read_is_named(tmp_path, nine):
+    with pytest.raises(ConfigError, match="--bench rmbench: unknown; the benchmarks are rewardbench"):
+        find_benchmarks("rmbench")
+    with pytest.raises(DataError, match="nothing of LLMBar in it; fetch https://"):
+        load(BENCHMARKS["llmbar"], tmp_path)
+    with pytest.raises(DataError, match="no such file or folder"):
+        load(BENCHMARKS["llmbar"], tmp_path / "absent")
+    with pytest.raises(ConfigError, match=r"not on the hub; fetch .* and pass --data FOLDER"):
+        load(BENCHMARKS["rmb"], None)
+    with pytest.raises(RunError, match="not a run directory"):
+        score_run(tmp_path)
+    with pytest.raises(RunMismatchError, match="seed was 0, now 1"):
+        run_eval("rm-bench", nine.run.parent / "RM-Bench", by_gold(nine_cells), nine.run, seed=1)
+
+
+def test_a_changed_file_is_another_run(tmp_path):
+    write_rm_bench(tmp_path, ("chat",), 2)
+    run_eval("rm-bench", tmp_path, by_gold(nine_cells), tmp_path / "run")
+    write_rm_bench(tmp_path, ("chat",), 3)
+    with pytest.raises(RunMismatchError, match="data_sha256 was"):
+        run_eval("rm-bench", tmp_path, by_gold(nine_cells), tmp_path / "run")
+
+
+def test_a_file_of_all_domains_names_them_in_a_column_or_in_the_id(tmp_path):
+    row = {"prompt": "q", "chosen": ["a", "b", "c"], "rejected": ["d", "e", "f"]}
+    rows = [
+        {**row, "id": "2", "domain": "safety-refuse"},
+        {**row, "id": "chat/1"},
+        {**row, "id": "3", "domain": "poems"},
+    ]
+    write_json(tmp_path / "total_dataset.json", rows)
+    loaded = load(BENCHMARKS["rm-bench"], tmp_path)
+    assert loaded.items == {"chat": 1, "poems": 1, "safety": 1}
+    assert "poems: not a subset of the benchmark" in loaded.problems
+
+
+def test_progress_begins_anew_with_each_benchmark():
+    stream = io.StringIO()
+    with EvalProgress(stream) as progress:
+        for number, name in enumerate(("RM-Bench", "RMB"), 1):
+            progress.benchmark(name, number, 2)
+            progress.started(2, 0)
+            progress._last_line -= 100
+            progress.answered(Usage(1, 1))
+    lines = stream.getvalue().splitlines()
+    assert [line.partition(",")[0] for line in lines] == [
+        "RM-Bench (1 of 2)",
+        "1 of 2 comparisons",
+        "RMB (2 of 2)",
+        "1 of 2 comparisons",
+    ]
+
+
+def test_released_files_are_checked(tmp_path):
+    assert not is_released(tmp_path)
+    scores = tmp_path / "reward_bench" / "score_result" / "each_small_section_score.json"
+    write_json(
+        scores, dict.fromkeys(SIZES, 0.5) | {"mt-bench-hard": 1.0, "llmbar-adver-GPTOut": 1.0, "alpacaeval-length": 1.0}
+    )
+    assert is_released(tmp_path)
+    with pytest.raises(DataError, match=r"alpacaeval-hard is 0.5, which is no number of right ones among 95"):
+        score_released(tmp_path)
+    write_json(scores, {"alpacaeval-easy": 1.0})
+    with pytest.raises(DataError, match=r"each_small_section_score.json: no 'alpacaeval-length'"):
+        score_released(tmp_path)
+    scores.write_text("{,}")
+    with pytest.raises(DataError, match="not JSON"):
+        score_released(tmp_path)
+
+
+def test_every_benchmark_has_a_score_and_a_strict_protocol():
+    for name, benchmark in BENCHMARKS.items():
+        assert benchmark.name == name
+        assert {"official", "strict"} <= set(benchmark.policies) <= set(PROTOCOLS)
+        assert all(benchmark.metrics(protocol) and benchmark.policies[protocol].note for protocol in benchmark.policies)
+    sizes = {name: sum(benchmark.sizes.values()) for name, benchmark in BENCHMARKS.items()}
+    assert (sizes["rewardbench"], sizes["rewardbench2"], sizes["rm-bench"]) == (2985, 1865 - 102, 1327)
+    assert (sizes["judgebench"], sizes["llmbar"]) == (620, 419)

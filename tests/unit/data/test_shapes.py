@@ -1,0 +1,360 @@
+"""Every shape of a row that ``load_pairs`` recognises, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rmr1.data import PairSource, load_pairs
+from rmr1.errors import DataError
+from rmr1.records import Message, PreferencePair
+
+Write = Callable[..., Path]
+USER = {"role": "user", "content": "Hi"}
+GOOD = {"role": "assistant", "content": "Hello!"}
+BAD = {"role": "assistant", "content": "Go away."}
+PROMPT = (Message("user", "Hi"),)
+HELLO = (Message("assistant", "Hello!"),)
+AWAY = (Message("assistant", "Go away."),)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write_rows(*rows: Any) -> Path:
+        path = tmp_path / "pairs.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return path
+
+    return write_rows
+
+
+def only(source: PairSource) -> PreferencePair:
+    (pair,) = source
+    return pair
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        ({"prompt": "Hi", "chosen": "Hello!", "rejected": "Go away."}, "chosen_rejected"),
+        ({"prompt": [USER], "chosen": [GOOD], "rejected": [BAD]}, "chosen_rejected"),
+        ({"question": "Hi", "chosen": ["Hello!"], "rejected": ["Go away."]}, "chosen_rejected"),
+        (
+            {
+                "prompt": [{"from": "human", "value": "Hi"}],
+                "chosen": [{"from": "gpt", "value": "Hello!"}],
+                "rejected": {"from": "gpt", "value": "Go away."},
+            },
+            "chosen_rejected",
+        ),
+        (
+            {"conversation_input": [USER], "bon_best": {"answer": "Hello!"}, "loser_list": [{"answer": "Go away."}]},
+            None,
+        ),
+        ({"chosen": "\n\nHuman: Hi\n\nAssistant: Hello!", "rejected": "\n\nHuman: Hi\n\nAssistant: Go away."}, "hh"),
+        ({"chosen": [USER, GOOD], "rejected": [USER, BAD]}, "conversations"),
+        ({"prompt": "Hi", "chosen": [USER, GOOD], "rejected": [USER, BAD]}, "conversations"),
+        ({"prompt": [USER], "chosen": [USER, GOOD], "rejected": [USER, BAD]}, "conversations"),
+        ({"chosen": {"role": ["user", "assistant"], "content": ["Hi", "Hello!"]}, "rejected": [USER, BAD]}, None),
+        ({"prompt": "Hi", "response_a": "Hello!", "response_b": "Go away.", "label": "A"}, "ab"),
+        ({"input": "Hi", "output_1": "Hello!", "output_2": "Go away.", "winner": "model_a"}, "ab"),
+        ({"question": "Hi", "response_A": "Hello!", "response_B": "Go away.", "label": "A>B"}, "ab"),
+        ({"conversation_a": [USER, GOOD], "conversation_b": [USER, BAD], "winner": "model_a"}, "ab"),
+        ({"context_messages": [USER], "response_a": "Hello!", "response_b": "Go away.", "winner": "model_a"}, "ab"),
+        ({"prompt": "Hi", "responses": ["Hello!", "Go away."], "scores": [2, 1]}, "n_responses"),
+        ({"prompt": "Hi", "answers": [[GOOD], [BAD]], "ranks": [1, 2]}, "n_responses"),
+        (
+            {
+                "instruction": "Hi",
+                "completions": [
+                    {"response": "Hello!", "overall_score": "8.5"},
+                    {"response": "Go away.", "overall_score": 1.0},
+                ],
+            },
+            "n_responses",
+        ),
+    ],
+)
+def test_shapes_of_one_pair(write: Write, row: dict[str, Any], name: str | None) -> None:
+    source = load_pairs(write(row))
+    pair = only(source)
+    assert (pair.prompt, pair.response_a, pair.response_b, pair.label) == (PROMPT, HELLO, AWAY, "A")
+    assert name in (None, source.shape.name)
+    assert source.shape.describe().startswith("pairs.jsonl: ")
+
+
+def test_lists_of_responses_make_every_combination(write: Write) -> None:
+    row = {"id": "r", "prompt": "Hi", "chosen": ["c0", "c1"], "rejected": ["r0", "r1", "r2"], "subset": "chat"}
+    source = load_pairs(write(row))
+    pairs = list(source)
+    assert [pair.id for pair in pairs] == ["r#0-0", "r#0-1", "r#0-2", "r#1-0", "r#1-1", "r#1-2"]
+    assert {(pair.group, pair.category, pair.label) for pair in pairs} == {("r", "chat", "A")}
+    assert (pairs[5].response_a[0].content, pairs[5].response_b[0].content) == ("c1", "r2")
+    assert source.shape.describe() == (
+        "pairs.jsonl: prompt/chosen/rejected, chosen and rejected are lists (2 x 3 pairs in the first row)"
+    )
+    (responses,) = source.sets()
+    assert responses.scores == (1.0, 1.0, 0.0, 0.0, 0.0)
+
+
+def test_a_list_of_messages_is_one_response_and_a_list_of_those_is_several(write: Write) -> None:
+    turns = [GOOD, USER, GOOD]
+    path = write({"prompt": "Hi", "chosen": turns, "rejected": [[BAD], [GOOD]]})
+    pairs = list(load_pairs(path))
+    assert [pair.id for pair in pairs] == ["row-0#0-0", "row-0#0-1"]
+    assert len(pairs[0].response_a) == 3
+
+
+def test_hh_keeps_the_common_turns_as_the_prompt(write: Write) -> None:
+    start = "\n\nHuman: One?\n\nAssistant: Yes.\n\nHuman: Two?\n\nAssistant:"
+    pair = only(load_pairs(write({"chosen": f"{start} Good.", "rejected": f"{start} "})))
+    assert [turn.content for turn in pair.prompt] == ["One?", "Yes.", "Two?"]
+    assert (pair.response_a, pair.response_b) == ((Message("assistant", "Good."),), (Message("assistant", ""),))
+
+
+def test_conversations_that_part_at_a_user_turn_go_back_to_the_assistant(write: Write) -> None:
+    row = {"chosen": [USER, GOOD, USER, GOOD], "rejected": [USER, GOOD, {"role": "user", "content": "Other"}, BAD]}
+    pair = only(load_pairs(write(row)))
+    assert pair.prompt == PROMPT
+    assert [len(pair.response_a), len(pair.response_b)] == [3, 3]
+
+
+@pytest.mark.parametrize("turns", [[USER, GOOD], [USER, GOOD, USER, GOOD], [USER, GOOD, USER]])
+def test_identical_conversations_keep_a_response(write: Write, turns: list[dict[str, str]]) -> None:
+    pair = only(load_pairs(write({"chosen": turns, "rejected": turns})))
+    assert pair.response_a == pair.response_b
+    assert pair.response_a[0].role == "assistant"
+    assert len(pair.prompt) + len(pair.response_a) == len(turns)
+
+
+def test_beside_a_prompt_a_response_may_begin_like_a_dialogue(write: Write) -> None:
+    row = {"prompt": "Write a dialogue", "chosen": "\n\nHuman: Hi\n\nAssistant: x", "rejected": "No"}
+    assert only(load_pairs(write(row))).response_a[0].content == row["chosen"]
+
+
+def test_a_system_prompt_comes_first(write: Write) -> None:
+    row = {"system": "Be kind.", "question": "Hi", "chosen": "Hello!", "rejected": "Go away."}
+    assert only(load_pairs(write(row))).prompt == (Message("system", "Be kind."), *PROMPT)
+    row = {"prompt": [{"role": "system", "content": "S"}, USER], "chosen": [USER, GOOD], "rejected": [USER, BAD]}
+    assert [turn.role for turn in only(load_pairs(write(row))).prompt] == ["system", "user"]
+
+
+def test_a_prompt_that_the_conversations_do_not_hold_is_an_error(write: Write) -> None:
+    path = write({"prompt": "Other", "chosen": [USER, GOOD], "rejected": [USER, BAD]})
+    with pytest.raises(DataError, match='"prompt" is not what the conversations begin with'):
+        list(load_pairs(path))
+
+
+def test_scores_and_other_short_scalars_are_kept(write: Write) -> None:
+    row = {
+        "prompt": "Hi",
+        "prompt_id": "p1",
+        "chosen": [USER, GOOD],
+        "rejected": [USER, BAD],
+        "messages": [USER, GOOD],
+        "score_chosen": 8.5,
+        "note": "short",
+        "long": "x" * 1000,
+        "none": None,
+        "extra": {"error_key": "k", "list": [1]},
+    }
+    pair = only(load_pairs(write(row)))
+    assert pair.id == "p1"
+    assert pair.extra == {"score_chosen": 8.5, "note": "short", "error_key": "k"}
+
+
+@pytest.mark.parametrize(
+    ("row", "pair_id", "group", "category"),
+    [
+        ({}, "row-0", "row-0", ""),
+        ({"id": 0, "task": "maths"}, "0", "0", "maths"),
+        ({"uid": "u", "source": "s", "category": "c"}, "u", "u", "c"),
+        ({"id": "i", "prompt_id": "p"}, "i", "p", ""),
+        ({"id": None, "category": None}, "row-0", "row-0", ""),
+    ],
+)
+def test_id_group_and_category(write: Write, row: dict[str, Any], pair_id: str, group: str, category: str) -> None:
+    pair = only(load_pairs(write({"prompt": "Hi", "chosen": "a", "rejected": "b", **row})))
+    assert (pair.id, pair.group, pair.category) == (pair_id, group, category)
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [("A", "A"), ("b", "B"), (" model_b ", "B"), ("Response_A", "A"), ("B>A", "B"), (None, None), ("", None)],
+)
+def test_labels(write: Write, label: str | None, expected: str | None) -> None:
+    pair = only(load_pairs(write({"prompt": "Hi", "response_a": "a", "response_b": "b", "label": label})))
+    assert pair.label == expected
+    assert "tie" not in pair.extra
+
+
+@pytest.mark.parametrize("label", ["tie", "A=B", "tie (bothbad)"])
+def test_a_tie_has_no_label_and_says_so(write: Write, label: str) -> None:
+    source = load_pairs(write({"prompt": "Hi", "response_a": "a", "response_b": "b", "winner": label}))
+    assert (only(source).label, only(source).extra) == (None, {"tie": True})
+    assert next(source.sets()).scores is None
+
+
+def test_unlabelled_is_said(write: Write) -> None:
+    source = load_pairs(write({"prompt": "Hi", "answer_a": "a", "answer_b": "b"}))
+    assert only(source).label is None
+    assert source.shape.describe() == (
+        "pairs.jsonl: prompt/answer_a (response_a)/answer_b (response_b), answer_a and answer_b are texts, no label"
+    )
+
+
+def test_numbers_are_no_labels_unless_the_user_says_so(write: Write) -> None:
+    row = {"prompt": "Hi", "response_a": "a", "response_b": "b", "label": 1}
+    with pytest.raises(DataError, match=r'"label" is 1, which is not A, B or tie; say what .*label_a=1,label_b=2'):
+        list(load_pairs(write(row)))
+    assert only(load_pairs(write(row), columns={"label": "label"})).label == "B"
+    assert only(load_pairs(write(row), columns={"label": "label", "label_a": "1", "label_b": "2"})).label == "A"
+
+
+def test_columns_numbered_from_1_make_a_bare_number_ambiguous(write: Write) -> None:
+    row = {"input": "Hi", "output_1": "a", "output_2": "b", "label": 1}
+    with pytest.raises(DataError, match="label_a=1"):
+        list(load_pairs(write(row), columns={"label": "label"}))
+    assert only(load_pairs(write(row), columns={"label_a": "1", "label_b": "2"})).label == "A"
+
+
+def test_n_responses_pair_every_unequal_score(write: Write) -> None:
+    row = {"id": "n", "prompt": "Hi", "responses": ["a", "b", "c"], "scores": [1, 3, 1], "domain": "d"}
+    source = load_pairs(write(row))
+    assert [(pair.id, pair.label, pair.group) for pair in source] == [("n#0-1", "B", "n"), ("n#1-2", "A", "n")]
+    (responses,) = source.sets()
+    assert (responses.scores, responses.category, len(responses.responses)) == ((1.0, 3.0, 1.0), "d", 3)
+
+
+def test_n_responses_without_scores_are_sets_and_no_pairs(write: Write) -> None:
+    source = load_pairs(write({"prompt": "Hi", "responses": ["a", "b"]}))
+    assert next(source.sets()).scores is None
+    with pytest.raises(DataError, match="no scores, so there are no pairs"):
+        list(source)
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"responses": ["a"], "scores": [1]}, '"responses" holds 1 responses; at least 2 are needed'),
+        ({"responses": ["a", "b"], "scores": [1]}, '"scores" is not a list of 2 numbers, one for each response'),
+        ({"responses": ["a", "b"], "scores": [1, None]}, '"scores[1]" is not a number'),
+        ({"responses": ["a", "b"], "scores": [1, "N/A"]}, '"scores[1]" is not a number'),
+        ({"responses": ["a", None], "scores": [1, 2]}, '"responses[1]" is missing'),
+        ({"responses": "a"}, '"responses" is not a list of responses'),
+        ({"responses": [{"text": "a", "score": 1}, {"text": "b"}]}, '"score of response 1" is not a number'),
+    ],
+)
+def test_bad_response_lists(write: Write, row: dict[str, Any], problem: str) -> None:
+    path = write({"prompt": "Hi", **row})
+    with pytest.raises(DataError) as caught:
+        list(load_pairs(path))
+    assert str(caught.value) == f"{path}:1: {problem}; drop the row or pass --skip-invalid"
+
+
+SHAPES = r"""Shapes known:
+  prompt, chosen, rejected              texts, lists of messages, or lists of several responses
+  chosen, rejected                      whole conversations: lists of messages, or texts that begin with \n\nHuman:
+  prompt, response_a, response_b        with label: A, B, model_a, model_b or tie
+  prompt, responses                     a list, with a list of scores or ranks
+  context_messages, winner              the rendered judge prompts of RM-R1"""
+
+
+def test_unknown_columns_are_listed_with_the_shapes_and_an_example(write: Write) -> None:
+    path = write({"id": 1, "q": "Hi", "good": "a", "bad": "b"})
+    with pytest.raises(DataError) as caught:
+        load_pairs(path)
+    assert str(caught.value) == (
+        f"{path}: no known shape; columns found: id, q, good, bad\n{SHAPES}\n"
+        "Name the columns, for example: --columns prompt=q,chosen=good,rejected=bad"
+    )
+    columns = {"prompt": "q", "chosen": "good", "rejected": "bad"}
+    assert only(load_pairs(path, columns=columns)).response_a == (Message("assistant", "a"),)
+
+
+def test_two_candidates_for_a_field_are_an_error(write: Write) -> None:
+    path = write({"instruction": "Hi", "input": "x", "chosen": "a", "rejected": "b"})
+    with pytest.raises(DataError, match='"prompt" could be any of instruction, input'):
+        load_pairs(path)
+    assert only(load_pairs(path, columns={"prompt": "input"})).prompt[0].content == "x"
+
+
+def test_two_shapes_are_an_error_until_the_user_names_one(write: Write) -> None:
+    path = write({"prompt": "Hi", "chosen": "a", "rejected": "b", "response_a": "c", "response_b": "d"})
+    with pytest.raises(DataError, match="several shapes fit: chosen/rejected and response_a/response_b"):
+        load_pairs(path)
+    columns = {"response_a": "response_a", "response_b": "response_b"}
+    assert only(load_pairs(path, columns=columns)).response_a[0].content == "c"
+
+
+def test_columns_override_recognition(write: Write) -> None:
+    row = {"prompt": "no", "real": "Hi", "chosen": "a", "rejected": "b", "better": "c", "key": 7}
+    pair = only(load_pairs(write(row), columns={"prompt": "real", "chosen": "better", "id": "key"}))
+    assert (pair.prompt, pair.response_a[0].content, pair.id) == (PROMPT, "c", "7")
+
+
+def test_a_column_that_the_user_names_is_no_candidate_for_another_field(write: Write) -> None:
+    row = {"instruction": "Hi", "input": "Be kind.", "chosen": "a", "rejected": "b"}
+    pair = only(load_pairs(write(row), columns={"system": "input"}))
+    assert [turn.content for turn in pair.prompt] == ["Be kind.", "Hi"]
+
+
+def test_columns_that_are_not_there(write: Write) -> None:
+    path = write({"prompt": "Hi", "chosen": "a", "rejected": "b"})
+    with pytest.raises(DataError) as caught:
+        load_pairs(path, columns={"prompt": "question"})
+    assert str(caught.value) == (
+        f'{path}: --columns prompt=question, but there is no column "question"; columns found: prompt, chosen, rejected'
+    )
+    with pytest.raises(DataError, match='no field "promt"; the fields are: prompt, system, chosen'):
+        load_pairs(path, columns={"promt": "prompt"})
+
+
+def test_a_text_response_without_any_prompt_is_no_shape(write: Write) -> None:
+    with pytest.raises(DataError, match="no known shape; columns found: chosen, rejected"):
+        load_pairs(write({"chosen": "a", "rejected": "b"}))
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"prompt": ""}, '"prompt" is empty'),
+        ({"prompt": " \n"}, '"prompt" is empty'),
+        ({"prompt": []}, '"prompt" is empty'),
+        ({"prompt": None}, '"prompt" is missing'),
+        ({"prompt": 3}, '"prompt" is a number, not a text or a list of messages'),
+        ({"prompt": [{"role": "user", "content": " "}]}, '"prompt" is empty'),
+        ({"chosen": None}, '"chosen" is missing'),
+        ({"chosen": []}, '"chosen" is empty'),
+        ({"chosen": True}, '"chosen" is a boolean, not a text or a list of messages'),
+        ({"chosen": ["a", None]}, '"chosen[1]" is missing'),
+        ({"chosen": {"score": 1}}, '"chosen" is an object without a text in it, not a text or a list of messages'),
+        ({"chosen": [{"role": "narrator", "content": "x"}]}, '"chosen", message 1 has the unknown role "narrator"'),
+        ({"chosen": [{"role": "assistant", "content": None}]}, '"chosen", message 1 has no text'),
+        (
+            {"chosen": [{"role": "assistant", "content": [{"type": "image"}]}]},
+            '"chosen", message 1 holds something else than text',
+        ),
+    ],
+)
+def test_bad_fields(write: Write, row: dict[str, Any], problem: str) -> None:
+    good = {"prompt": "Hi", "chosen": "a", "rejected": "b"}
+    path = write(good, {**good, **row})
+    with pytest.raises(DataError) as caught:
+        list(load_pairs(path))
+    assert str(caught.value) == f"{path}:2: {problem}; drop the row or pass --skip-invalid"
+
+
+def test_empty_and_identical_responses_are_judged(write: Write) -> None:
+    pairs = list(load_pairs(write({"prompt": "Hi", "chosen": "", "rejected": ""})))
+    assert pairs[0].response_a == pairs[0].response_b == (Message("assistant", ""),)
+
+
+def test_content_in_parts_is_joined(write: Write) -> None:
+    parts = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo!"}]
+    row = {"prompt": "Hi", "chosen": [{"role": "assistant", "content": parts}], "rejected": "b"}
+    assert only(load_pairs(write(row))).response_a == HELLO

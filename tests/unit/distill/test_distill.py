@@ -1,0 +1,337 @@
+"""Two passes, k samples, budgets and counts, with engines that are functions."""
+
+import asyncio
+import json
+from collections import Counter
+
+import pytest
+
+from rmr1.config import DistillConfig, Prices, cost, load_config
+from rmr1.data import load_pairs
+from rmr1.distill import DistillJob, trim
+from rmr1.distill.budget import Budget
+from rmr1.distill.requests import shortened
+from rmr1.distill.written import Writer
+from rmr1.errors import ConfigError, DataError, EngineError
+from rmr1.judging import plan_judging
+from rmr1.records import Generation, Usage
+from rmr1.runs import RunDirectory
+from tests.support.engines import FunctionEngine, answer
+
+GOOD = "<type>Chat</type>\n<rubric>\n1. Help (100%)\n<justify>x</justify>\n</rubric>\n<eval>{}</eval>\n"
+CITED = "<quote_A>good</quote_A> and <quote_B>bad</quote_B>"
+
+
+class Silent:
+    def __init__(self):
+        self.said = []
+
+    def say(self, message):
+        self.said.append(message)
+
+    def started(self, total, done):
+        pass
+
+    def answered(self, usage):
+        pass
+
+
+def write_pairs(path, count):
+    with path.open("w") as rows:
+        for number in range(count):
+            row = {"id": f"p{number}", "prompt": f"q{number}", "chosen": f"good {number}", "rejected": "bad"}
+            rows.write(json.dumps(row | {"category": ("even", "odd")[number % 2]}) + "\n")
+    return path
+
+
+def gold(request):
+    return request.comparison.gold
+
+
+def wrong(request):
+    return "B" if gold(request) == "A" else "A"
+
+
+def judged(side, evaluation=CITED):
+    return GOOD.format(evaluation) + answer(side)
+
+
+def distil(folder, teacher, repairer=None, *, count=8, run="run", engine=FunctionEngine, **settings):
+    source = load_pairs(write_pairs(folder / "pairs.jsonl", count))
+    settings = {"teacher": "test/teacher", "repairer": "test/repairer" if repairer else None} | settings
+    config = DistillConfig(**settings)
+
+    def writer(reply, prices):
+        made = reply if isinstance(reply, FunctionEngine) else engine(reply)
+        return Writer(made, plan_judging(config.judging("test/x", config.teacher_engine), made), prices)
+
+    with RunDirectory(folder / run, {}) as directory:
+        job = DistillJob(
+            source,
+            writer(teacher, config.teacher_prices),
+            writer(repairer, config.effective_repairer_prices) if repairer else None,
+            config,
+            directory,
+            Silent(),
+        )
+        return asyncio.run(job.run())
+
+
+def rows(result, name="traces.jsonl"):
+    return [json.loads(line) for line in (result.run / name).read_text().splitlines()]
+
+
+def adds_up(results):
+    parts = sum(results[name] for name in ("kept", "repaired", "rejected", "faulted", "left"))
+    return parts == results["comparisons"] and sum(results["rejected_by_reason"].values()) == results["rejected"]
+
+
+def number_of(request):
+    return int(request.comparison.pair_id[1:])
+
+
+def test_right_traces_are_kept_and_wrong_ones_repaired(tmp_path):
+    repairs = FunctionEngine(lambda request: judged(gold(request)))
+    result = distil(
+        tmp_path, lambda request: judged((gold if number_of(request) % 2 else wrong)(request)), repairs, orders="both"
+    )
+    assert (result.results["kept"], result.results["repaired"], result.results["comparisons"]) == (8, 8, 16)
+    assert adds_up(result.results)
+    assert result.results["complete"]
+    traces = rows(result)
+    assert [row["id"] for row in traces] == [f"p{number}/{order}" for number in range(8) for order in ("ab", "ba")]
+    assert [row["origin"] for row in traces[:4]] == ["repairer", "repairer", "teacher", "teacher"]
+    assert [row["label"] for row in traces[:2]] == ["A", "B"]
+    for row in traces:
+        assert row["completion"] == [{"role": "assistant", "content": judged(row["label"])}]
+        assert [message["role"] for message in row["prompt"]] == ["system", "user"]
+        assert "Failed Judgement" not in row["prompt"][1]["content"]
+    shown = repairs.asked[0].messages[1].content
+    assert "[The Start of the Failed Judgement]\n(type)Chat(/type)" in shown
+    assert f"The better response of this item: {gold(repairs.asked[0])}." in shown
+    assert len(repairs.asked) == 8
+    assert [row["reason"] for row in rows(result, "rejected.jsonl")] == ["wrong_verdict"] * 8
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "reason"),
+    [
+        (lambda request: judged(wrong(request)), "stop", "wrong_verdict"),
+        (lambda request: "I cannot say.", "stop", "missing"),
+        (lambda request: "", "stop", "missing"),
+        (lambda request: "<think>" + judged(gold(request)), "stop", "missing"),
+        (lambda request: answer("A") + answer("B"), "stop", "conflicting"),
+        (lambda request: judged(gold(request)) + " and so on", "length", "truncated"),
+        (lambda request: judged(gold(request), "no reference"), "stop", "format"),
+        (lambda request: judged(gold(request), CITED + " The correct verdict is clear."), "stop", "leaks_hint"),
+    ],
+)
+def test_each_reason_in_either_pass(tmp_path, text, finish, reason):
+    def reply(request):
+        return Generation(request.id, text(request), finish)
+
+    alone = distil(tmp_path, reply, count=3, run="alone", require_format=True)
+    if reason == "leaks_hint":  # the teacher was told nothing
+        assert alone.results["kept"] == 3
+    else:
+        assert alone.results["rejected_by_reason"] == {reason: 3}
+    repaired = distil(
+        tmp_path, lambda request: judged(wrong(request)), reply, count=3, run="repaired", require_format=True
+    )
+    assert repaired.results["rejected_by_reason"] == {reason: 3}
+    assert repaired.results["passes"]["repairer"]["rejected"] == {reason: 3}
+    assert adds_up(repaired.results)
+    assert rows(repaired) == []
+    assert [(row["pass"], row["reason"]) for row in rows(repaired, "rejected.jsonl")][:2] == [
+        (1, "wrong_verdict"),
+        (2, reason),
+    ]
+
+
+def test_a_broken_format_is_kept_and_named_unless_forbidden(tmp_path):
+    result = distil(tmp_path, lambda request: judged(gold(request), "no reference"), count=2)
+    assert result.results["kept"] == 2
+    assert rows(result)[0]["problems"] == "no_reference_to_A, no_reference_to_B"
+    assert result.results["problems"] == {"no_reference_to_A": 2, "no_reference_to_B": 2}
+
+
+def test_samples_are_drawn_until_one_is_right(tmp_path):
+    def reply(request):
+        right = request.comparison.vote >= number_of(request)
+        return judged((gold if right else wrong)(request))
+
+    engine = FunctionEngine(reply, batch=3)
+    result = distil(tmp_path, engine, count=5, samples=3)
+    assert Counter(number_of(request) for request in engine.asked) == {0: 1, 1: 2, 2: 3, 3: 3, 4: 3}
+    assert all(request.sampling.temperature == 1.0 for request in engine.asked)
+    assert len({request.sampling.seed for request in engine.asked}) == 12
+    assert (result.results["kept"], result.results["rejected"]) == (3, 2)
+    assert [row["id"].partition("/")[0] for row in rows(result)] == ["p0", "p1", "p2"]
+    assert len(rows(result, "rejected.jsonl")) == 0 + 1 + 2 + 3 + 3
+
+
+def test_up_to_n_right_samples_are_kept(tmp_path):
+    def reply(request):
+        return judged((wrong if request.comparison.vote == 1 else gold)(request))
+
+    result = distil(tmp_path, reply, count=2, samples=4, keep=2)
+    assert [row["id"][-2:] for row in rows(result)] == ["/0", "/2", "/0", "/2"]
+    assert (result.results["kept"], result.results["traces"]) == (2, 4)
+
+
+def test_faults_are_never_wrong_traces_and_are_asked_again(tmp_path):
+    def failing(request):
+        if number_of(request) == 2:
+            return Generation(request.id, "", "error", error="boom")
+        return judged((wrong if number_of(request) == 3 else gold)(request))
+
+    def failing_repairs(request):
+        return Generation(request.id, "", "error", error="boom")
+
+    first = distil(tmp_path, failing, failing_repairs, count=5)
+    assert (first.results["kept"], first.results["faulted"], first.results["rejected"]) == (3, 2, 0)
+    assert not first.results["complete"]
+    assert adds_up(first.results)
+    teacher = FunctionEngine(lambda request: judged(gold(request)))
+    repairer = FunctionEngine(lambda request: judged(gold(request)))
+    second = distil(tmp_path, teacher, repairer, count=5)
+    assert [number_of(request) for request in teacher.asked] == [2]
+    assert [number_of(request) for request in repairer.asked] == [3]
+    assert (second.results["kept"], second.results["repaired"], second.results["faulted"]) == (4, 1, 0)
+    assert second.results["complete"]
+
+
+def test_a_fault_holds_later_samples_back(tmp_path):
+    def reply(request):
+        if number_of(request) == 1 and request.comparison.vote == 0:
+            return Generation(request.id, "", "error", error="boom")
+        return judged(wrong(request))
+
+    engine = FunctionEngine(reply)
+    result = distil(tmp_path, engine, count=2, samples=2)
+    assert [(number_of(request), request.comparison.vote) for request in engine.asked] == [(0, 0), (1, 0), (0, 1)]
+    assert (result.results["rejected"], result.results["faulted"]) == (1, 1)
+
+
+def test_an_engine_that_is_gone_ends_the_run(tmp_path):
+    with pytest.raises(EngineError, match="20 requests failed in a row"):
+        distil(tmp_path, lambda request: Generation(request.id, "", "error", error="boom"), count=30)
+
+
+def using(prompt, completion):
+    return lambda request: Generation(request.id, judged(gold(request)), usage=Usage(prompt, completion))
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_budget_of_tokens_is_never_overrun_and_can_be_raised(tmp_path, batch):
+    spent = []
+    for budget in (6_000, 8_000, 100_000):
+        engine = FunctionEngine(using(1000, 100), batch)
+        result = distil(tmp_path, engine, count=10, max_tokens=100, max_total_tokens=budget)
+        tokens = sum(result.results["tokens"][name] for name in ("prompt_tokens", "completion_tokens"))
+        assert tokens <= budget
+        assert adds_up(result.results)
+        spent.append((result.results["kept"], result.results["left"], result.out_of_budget))
+    # A prompt is taken for half its bytes (some 1300 tokens), so 4 or 5 requests of 1100 tokens fit into 6000.
+    assert spent[0][0] in (4, 5)
+    assert spent[0][0] < spent[1][0] < 10
+    assert [one[2] for one in spent] == [True, True, False]
+    assert spent[2] == (10, 0, False)
+    undisturbed = distil(tmp_path, using(1000, 100), count=10, max_tokens=100, run="undisturbed")
+    for name in ("traces.jsonl", "results.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (undisturbed.run / name).read_bytes()
+
+
+def test_a_budget_of_money(tmp_path):
+    prices = {"prompt": 1.0, "completion": 10.0}
+    result = distil(tmp_path, using(1000, 100), count=10, max_tokens=100, max_cost=0.0105, teacher_prices=prices)
+    assert result.out_of_budget
+    assert result.results["cost"] == pytest.approx(0.002 * result.results["kept"])
+    assert result.results["cost"] <= 0.0105
+    assert result.results["kept"] >= 4
+    assert json.loads((result.run / "metrics.jsonl").read_text())["spent_in_all"]["cost"] == result.results["cost"]
+
+
+def test_what_was_spent_on_faults_counts():
+    budget = Budget(max_tokens=100)
+    assert budget.promise((0, 0), Usage(40, 40), None)
+    assert not budget.promise((0, 1), Usage(20, 1), None)
+    budget.settle((0, 0), Usage(10, 0), None)
+    assert budget.tokens == 10
+    assert budget.promise((0, 1), Usage(45, 45), None)
+
+
+def test_cached_tokens_have_their_own_price():
+    prices = Prices(prompt=2, completion=10, cached=0.5)
+    assert cost(Usage(1_000_000, 100_000, 400_000), prices) == pytest.approx(0.6 * 2 + 0.4 * 0.5 + 0.1 * 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "think_open", "keep", "trace"),
+    [
+        (" <think>\nhm\n</think>\n\nx ", False, False, "x"),
+        ("hm</think>x", True, False, "x"),
+        ("hm</think>x", True, True, "<think>\nhm</think>x"),
+        ("<think>hm</think>x", False, True, "<think>hm</think>x"),
+        ("x\n", False, False, "x"),
+    ],
+)
+def test_think_blocks(text, think_open, keep, trace):
+    assert trim(text, think_open=think_open, keep_think=keep) == trace
+
+
+def test_the_verdict_is_read_from_what_is_left_of_the_text(tmp_path):
+    def reply(request):
+        return f"Maybe {answer(wrong(request))}</think>\n{judged(gold(request))}"
+
+    assert distil(tmp_path, reply, count=2, run="a").results["kept"] == 2
+    kept = distil(tmp_path, reply, count=2, run="b", keep_think=True)
+    assert kept.results["kept"] == 2
+    assert rows(kept)[0]["completion"][0]["content"].startswith("Maybe ")
+
+
+def test_long_failed_traces_lose_their_middle():
+    assert shortened("a" * 10, 10) == "a" * 10
+    short = shortened("a" * 200 + "b" * 800 + "c" * 100, 300)
+    assert short == "a" * 200 + "\n[... 800 characters left out ...]\n" + "c" * 100
+
+
+def test_pairs_without_a_label_are_refused_by_name(tmp_path):
+    path = tmp_path / "unlabelled.jsonl"
+    path.write_text(
+        '{"id":"u1","prompt":"q","response_a":"x","response_b":"y","label":"A"}\n'
+        '{"id":"u2","prompt":"q","response_a":"x","response_b":"y","label":null}\n'
+    )
+    from rmr1.distill.job import labelled
+
+    source = load_pairs(path)
+    with pytest.raises(DataError, match='"u2" has no label'):
+        list(labelled(source, None, skip=False))
+    assert [(number, pair.id) for number, pair in labelled(source, None, skip=True)] == [(0, "u1")]
+    assert len(list(labelled(source, 1, skip=False))) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "--teacher"),
+        ({"teacher": "x", "keep": 2}, "--samples"),
+        ({"teacher": "x", "samples": 2, "repairer": "y"}, "second pass"),
+        ({"teacher": "x", "samples": 2, "temperature": 0.0}, "temperature"),
+        ({"teacher": "x", "max_cost": 1.0}, "teacher_prices"),
+        (
+            {
+                "teacher": "x",
+                "repairer": "y",
+                "max_cost": 1.0,
+                "teacher_prices.prompt": 1,
+                "teacher_prices.completion": 1,
+            },
+            "repairer_prices",
+        ),
+        ({"teacher": "x", "repare": 1}, 'unknown key "repare"'),
+    ],
+)
+def test_settings_that_make_no_sense(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(DistillConfig, flags=settings, environment={})

@@ -1,0 +1,237 @@
+import asyncio
+import json
+
+import pytest
+
+from rmr1.config import EngineConfig
+from rmr1.engines import create_engine, prompt_sha256
+from rmr1.engines.dispatch import dispatch
+from rmr1.errors import ConfigError, EngineError, ModelNotFoundError
+from rmr1.records import Generation, GenerationRequest, Message, Sampling
+from rmr1.verdict import parse_verdict, verdict_probability
+from tests.support import openai_server
+
+
+def request(name, text="hello", **options):
+    return GenerationRequest(name, (Message("user", text),), **options)
+
+
+async def collect(stream):
+    return [generation async for generation in stream]
+
+
+# dispatch
+
+
+def test_results_come_as_they_finish():
+    async def call(asked):
+        await asyncio.sleep(0.05 if asked.id == "slow" else 0)
+        return Generation(asked.id, "")
+
+    done = asyncio.run(collect(dispatch([request("slow"), request("a"), request("b")], call, 2)))
+    assert [generation.request_id for generation in done] == ["a", "b", "slow"]
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_no_more_at_a_time_than_allowed_and_no_request_drawn_early(concurrency):
+    running = peak = drawn = 0
+
+    async def call(asked):
+        nonlocal running, peak
+        running += 1
+        peak = max(peak, running)
+        await asyncio.sleep(0.001)
+        running -= 1
+        return Generation(asked.id, "")
+
+    def source():
+        nonlocal drawn
+        for number in range(50):
+            drawn += 1
+            yield request(str(number))
+
+    async def take_two():
+        stream = dispatch(source(), call, concurrency)
+        await anext(stream)
+        await anext(stream)
+        await asyncio.sleep(0.05)
+        await stream.aclose()
+
+    asyncio.run(take_two())
+    assert peak == concurrency
+    assert drawn <= 2 + 2 * concurrency + concurrency
+
+
+def test_an_exception_ends_everything_and_cancels_the_rest():
+    cancelled = []
+
+    async def call(asked):
+        if asked.id == "bad":
+            raise EngineError("gone")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append(asked.id)
+            raise
+        return Generation(asked.id, "")
+
+    with pytest.raises(EngineError, match="gone"):
+        asyncio.run(collect(dispatch([request("slow"), request("bad")], call, 2)))
+    assert cancelled == ["slow"]
+
+
+# replay
+
+
+def recording(tmp_path, *records):
+    path = tmp_path / "samples.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return create_engine(f"replay/{path}")
+
+
+def test_replay_answers_in_the_order_of_the_requests(tmp_path):
+    engine = recording(
+        tmp_path,
+        {
+            "request": "b",
+            "text": "two\r\n\u2028",
+            "finish_reason": "length",
+            "think_open": True,
+            "usage": {"completion_tokens": 3},
+        },
+        {"request": "a", "text": "one"},
+    )
+    done = asyncio.run(collect(engine.generate([request("a"), request("b")])))
+    assert [(generation.request_id, generation.text) for generation in done] == [("a", "one"), ("b", "two\r\n\u2028")]
+    assert (done[1].finish_reason, done[1].think_open, done[1].usage.completion_tokens) == ("length", True, 3)
+
+
+def test_replay_refuses_what_was_not_recorded(tmp_path):
+    engine = recording(
+        tmp_path, {"request": "a", "text": "one", "prompt_sha256": prompt_sha256([Message("user", "hello")])}
+    )
+    assert len(asyncio.run(collect(engine.generate([request("a")])))) == 1
+    with pytest.raises(EngineError, match='nothing is recorded for the request "z"'):
+        asyncio.run(collect(engine.generate([request("z")])))
+    with pytest.raises(EngineError, match='"a" was recorded for another prompt'):
+        asyncio.run(collect(engine.generate([request("a", "hullo")])))
+
+
+def test_replay_names_what_is_wrong_with_a_recording(tmp_path):
+    with pytest.raises(ModelNotFoundError, match="no such recording"):
+        create_engine(f"replay/{tmp_path}/none.jsonl")
+    with pytest.raises(EngineError, match=r"samples\.jsonl:1: not a recording"):
+        recording(tmp_path, {"text": "one"})
+
+
+# names
+
+
+def test_unknown_models_are_named(tmp_path):
+    with pytest.raises(ConfigError, match="not a file, not a name in the catalogue"):
+        create_engine("no-such-model")
+    with pytest.raises(ConfigError, match="llamacpp, hf, openai, replay"):
+        create_engine("mistral/7b")
+
+
+def test_openai_wants_a_key(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(
+        ConfigError, match="set OPENAI_API_KEY to your API key, or name your own server with --base-url"
+    ):
+        create_engine("openai/some-model")
+
+
+# openai
+
+
+def ask(*asked, **config):
+    openai_server.keep_requests = True
+    openai_server.requests.clear()
+
+    async def run():
+        server = await asyncio.start_server(openai_server.serve_connection, "127.0.0.1", 0)
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        engine = create_engine(
+            "openai/m", EngineConfig(base_url=address, **{"max_retries": 2, **config}), concurrency=1
+        )
+        try:
+            return await collect(engine.generate(asked))
+        finally:
+            await engine.aclose()
+            server.close()
+            await asyncio.sleep(0.05)  # the server's side of each connection sees the end and closes
+
+    return asyncio.run(run())
+
+
+def test_openai_sends_what_was_asked():
+    sampling = Sampling(temperature=0.5, top_p=0.9, max_tokens=7, seed=3)
+    (done,) = ask(request("r", sampling=sampling))
+    assert done.request_id == "r"
+    assert done.text == openai_server.ANSWER
+    assert (done.usage.prompt_tokens, done.usage.completion_tokens, done.usage.cached_tokens) == (100, 20, 60)
+    assert openai_server.requests == [
+        {
+            "messages": [{"role": "user", "content": "hello"}],
+            "model": "m",
+            "temperature": 0.5,
+            "top_p": 0.9,
+            "max_tokens": 7,
+            "seed": 3,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("server", "sent"), [("llamacpp", {"grammar": "g"}), ("vllm", {"structured_outputs": {"grammar": "g"}})]
+)
+def test_grammar_is_sent_as_the_server_takes_it(server, sent):
+    ask(request("r", grammar="g"), server_grammar=server)
+    assert sent.items() <= openai_server.requests[0].items()
+
+
+def test_log_probabilities_of_the_verdict():
+    (done,) = ask(request("r", logprobs=True))
+    assert verdict_probability(done, parse_verdict(done)) == pytest.approx(0.5)
+
+
+def test_reasoning_that_the_server_cut_out_is_put_back_and_has_no_say():
+    (done,) = ask(request("r", "!think"), think="open")
+    assert done.text.startswith("<think>\nLet me see")
+    assert parse_verdict(done).side == "A"
+
+
+def test_length_and_think_mode_are_passed_on():
+    (done,) = ask(request("r", "!cut"), think="open")
+    assert (done.finish_reason, done.think_open) == ("length", True)
+
+
+def test_a_passing_fault_is_retried_by_the_client():
+    (done,) = ask(request("r", "!500"))
+    assert (done.finish_reason, len(openai_server.requests)) == ("stop", 2)
+
+
+def test_a_lasting_fault_is_a_generation_and_not_an_exception():
+    bad, good = ask(request("bad", "!always 500"), request("good"), max_retries=1)
+    assert (bad.finish_reason, bad.text) == ("error", "")
+    assert "asked for 500" in bad.error
+    assert good.finish_reason == "stop"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_that_no_request_can_pass_ends_the_run(status):
+    with pytest.raises(EngineError, match=f"refuses m: .*{status}"):
+        ask(request("r", f"!always {status}"))
+
+
+def test_a_server_that_is_not_there_is_a_fault():
+    async def run():
+        engine = create_engine("openai/m", EngineConfig(base_url="http://127.0.0.1:9/v1", max_retries=0))
+        try:
+            return await collect(engine.generate([request("r")]))
+        finally:
+            await engine.aclose()
+
+    (done,) = asyncio.run(run())
+    assert (done.finish_reason, done.error) == ("error", "APIConnectionError: Connection error.")

@@ -1,0 +1,316 @@
+"""The hf engine with a small random model."""
+
+import asyncio
+import math
+import random
+import time
+from contextlib import aclosing
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the train extra is not installed")
+pytest.importorskip("transformers", reason="the train extra is not installed")
+
+from rmr1.config import EngineConfig  # noqa: E402
+from rmr1.engines import create_engine  # noqa: E402
+from rmr1.engines.hf.chat_text import ChatText  # noqa: E402
+from rmr1.engines.hf.engine import HfEngine  # noqa: E402
+from rmr1.errors import ConfigError, EngineError, ModelNotFoundError  # noqa: E402
+from rmr1.models.fingerprint import folder_fingerprint  # noqa: E402
+from rmr1.prefix.decoding.batch import Batch  # noqa: E402
+from rmr1.prefix.decoding.packed_linears import PackedLinears  # noqa: E402
+from rmr1.prefix.decoding.sampling import Choice, Sampler, choose  # noqa: E402
+from rmr1.records import GenerationRequest, Message, Sampling  # noqa: E402
+from tests.support.tiny_model import tiny_tokenizer, write_tiny_model  # noqa: E402
+
+STOPS = [2, *range(40, 50)]
+INSTRUCTIONS = Message("system", "Judge the two answers, and say which is better.")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    # Large initial weights and many stop tokens, so that a random model has preferences and ends some of its answers.
+    return write_tiny_model(tmp_path_factory.mktemp("tiny"), initializer_range=0.4, eos_token_id=STOPS)
+
+
+@pytest.fixture
+def engine(folder):
+    made = HfEngine(str(folder), EngineConfig(slots=4, device="cpu"))
+    yield made
+    asyncio.run(made.aclose())
+
+
+def requests(count, *, temperature=0.0, max_tokens=24, logprobs=False, start=0):
+    return [
+        GenerationRequest(
+            str(number),
+            (INSTRUCTIONS, Message("user", f"Question {number}{'?' * (number % 5 * 17)}")),
+            Sampling(temperature, 1.0, max_tokens, number),
+            logprobs=logprobs,
+        )
+        for number in range(start, start + count)
+    ]
+
+
+def write(engine, asked):
+    async def collect():
+        return {generation.request_id: generation async for generation in engine.generate(asked)}
+
+    return asyncio.run(collect())
+
+
+def by_transformers(folder, asked):
+    """Greedy answers of ``model.generate``: the tokens after the prompt."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    answers = {}
+    for request in asked:
+        messages = [{"role": message.role, "content": message.content} for message in request.messages]
+        prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt")
+        written = model.generate(**prompt, do_sample=False, max_new_tokens=request.sampling.max_tokens)
+        answers[request.id] = written[0, prompt["input_ids"].shape[1] :].tolist()
+    return answers, tokenizer
+
+
+def text_of(tokens, tokenizer):
+    return tokenizer.decode(tokens[:-1] if tokens[-1] in STOPS else tokens, skip_special_tokens=True)
+
+
+def test_greedy_answers_are_those_of_transformers(engine, folder):
+    asked = requests(11)
+    expected, tokenizer = by_transformers(folder, asked)
+    done = write(engine, asked)
+    assert {name: one.text for name, one in done.items()} == {
+        name: text_of(tokens, tokenizer) for name, tokens in expected.items()
+    }
+    assert {name: one.usage.completion_tokens for name, one in done.items()} == {
+        name: len(tokens) for name, tokens in expected.items()
+    }
+    ends = {name: "stop" if tokens[-1] in STOPS else "length" for name, tokens in expected.items()}
+    assert {name: one.finish_reason for name, one in done.items()} == ends
+    assert set(ends.values()) == {"stop", "length"}, "the model should show both ends"
+
+
+def test_what_a_sequence_draws_does_not_depend_on_its_neighbours(engine):
+    together = write(engine, requests(9, temperature=1.0))
+    for number in (0, 3, 8):
+        alone = write(engine, requests(1, temperature=1.0, start=number))
+        assert alone[str(number)].text == together[str(number)].text
+    assert len({one.text for one in together.values()}) > 5
+
+
+def test_votes_on_one_prompt_differ_by_their_seeds_and_compute_it_once(engine):
+    prompt = (INSTRUCTIONS, Message("user", "the same"))
+    asked = [GenerationRequest(str(seed), prompt, Sampling(1.0, 1.0, 24, seed)) for seed in range(4)]
+    done = write(engine, asked)
+    assert len({one.text for one in done.values()}) == 4
+    assert [done[str(seed)].usage.cached_tokens == done["0"].usage.prompt_tokens for seed in range(4)] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
+def test_instructions_are_computed_once(engine):
+    done = write(engine, requests(3))
+    shared = len(INSTRUCTIONS.content)
+    assert done["0"].usage.cached_tokens == 0
+    assert all(shared < done[name].usage.cached_tokens < done[name].usage.prompt_tokens for name in ("1", "2"))
+
+
+def test_long_prompts_are_computed_in_parts(engine, folder):
+    prompt = (INSTRUCTIONS, Message("user", "word " * 300))
+    asked = [GenerationRequest("long", prompt, Sampling(0.0, 1.0, 8)), *requests(2, max_tokens=8)]
+    expected, tokenizer = by_transformers(folder, asked)
+    done = write(engine, asked)
+    assert {name: one.text for name, one in done.items()} == {
+        name: text_of(tokens, tokenizer) for name, tokens in expected.items()
+    }
+
+
+def test_log_probabilities_belong_to_their_tokens(engine, folder):
+    done = write(engine, requests(2, temperature=1.0, logprobs=True))
+    for one in done.values():
+        assert "".join(token.text for token in one.tokens) == one.text
+        for token in one.tokens:
+            assert len(token.top) == 20
+            assert math.fsum(math.exp(logprob) for _, logprob in token.top) < 1.0001
+            assert token.logprob <= token.top[0][1] + 1e-6
+
+
+def test_a_prompt_that_does_not_fit_is_a_fault_of_its_request_only(folder):
+    engine = HfEngine(str(folder), EngineConfig(slots=2, context=256, device="cpu"))
+    long = GenerationRequest("long", (Message("user", "x" * 400),))
+    edge = GenerationRequest("edge", (Message("user", "x" * 200),), Sampling(1.0, 1.0, 500, 1))
+    done = write(engine, [long, edge])
+    assert done["long"].finish_reason == "error"
+    assert "the context only 256" in done["long"].error
+    assert done["edge"].finish_reason in ("stop", "length")
+    assert done["edge"].usage.prompt_tokens + done["edge"].usage.completion_tokens <= 256
+
+
+def test_requests_are_drawn_as_there_is_room(engine):
+    drawn = 0
+
+    def endless():
+        nonlocal drawn
+        while True:
+            drawn += 1
+            yield from requests(1, start=drawn)
+
+    async def take(count):
+        async with aclosing(engine.generate(endless())) as generations:
+            for _ in range(count):
+                await anext(generations)
+
+    asyncio.run(take(3))
+    assert drawn <= 3 + 4 + 4
+
+
+def test_closing_stops_the_writing(folder, monkeypatch):
+    engine = HfEngine(str(folder), EngineConfig(slots=2, device="cpu"))
+    engine._stops = frozenset()
+    steps, step = [], Batch._step
+
+    def counted(self):
+        steps.append(1)
+        time.sleep(0.005)
+        step(self)
+
+    monkeypatch.setattr(Batch, "_step", counted)
+
+    async def leave_early():
+        stream = engine.generate(requests(2, max_tokens=1500))
+        task = asyncio.ensure_future(anext(stream))
+        while not steps:  # noqa: ASYNC110 - it is the other task that writes
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await engine.aclose()
+
+    asyncio.run(leave_early())
+    assert 0 < len(steps) < 300
+
+
+def test_a_request_with_a_grammar_is_refused(engine):
+    done = write(engine, [GenerationRequest("g", (Message("user", "x"),), grammar='root ::= "a"')])
+    assert done["g"].finish_reason == "error"
+
+
+def test_the_identity_knows_the_weights(folder, tmp_path, engine):
+    other = write_tiny_model(tmp_path / "other", seed=1)
+    assert folder_fingerprint(folder) != folder_fingerprint(other)
+    assert engine.identity()["model_fingerprint"] == folder_fingerprint(folder)
+    assert engine.identity()["dtype"] == "float32"
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_cpu_computes_in_bfloat16_where_it_has_instructions_for_it(tmp_path, monkeypatch, fast):
+    monkeypatch.setattr("rmr1.engines.hf.engine.is_fast_in_bfloat16", lambda: fast)
+    wide = write_tiny_model(tmp_path, hidden_size=256, intermediate_size=256, num_attention_heads=8)
+    made = HfEngine(str(wide), EngineConfig(device="cpu", slots=1))
+    mixed = fast and bool(PackedLinears(made._model, torch.bfloat16))
+    assert made.identity()["dtype"] == ("mixed" if mixed else "float32")
+    asked = requests(2, logprobs=True, max_tokens=4)
+    exact = write(HfEngine(str(wide), EngineConfig(device="cpu", slots=4, dtype="float32")), asked)
+    for number, generation in write(made, asked).items():
+        found, expected = (one.tokens[0].logprob for one in (generation, exact[number]))
+        assert abs(found - expected) < 0.05
+        assert (found != pytest.approx(expected, abs=1e-5)) == mixed
+
+
+def test_mixed_precision_that_is_not_to_be_had_is_refused(folder):
+    with pytest.raises(ConfigError, match="torch cannot pack the weights"):
+        HfEngine(str(folder), EngineConfig(device="cpu", dtype="mixed"))
+    with pytest.raises(ConfigError, match="mixed is for CPUs; on meta take bfloat16"):
+        HfEngine(str(folder), EngineConfig(device="meta", dtype="mixed"))
+
+
+def test_what_cannot_be_run_is_named(folder, tmp_path):
+    with pytest.raises(ModelNotFoundError):
+        create_engine("hf/no-such-model")
+    with pytest.raises(ConfigError, match=r"engine\.device nowhere"):
+        HfEngine(str(folder), EngineConfig(device="nowhere"))
+    silent = tiny_tokenizer()
+    silent.chat_template = None
+    with pytest.raises(EngineError, match="has no chat template"):
+        ChatText(silent, "base-model")
+    write_tiny_model(tmp_path, sliding_window=16, layer_types=["sliding_attention", "full_attention"])
+    with pytest.raises(EngineError, match="sliding_attention"):
+        HfEngine(str(tmp_path), EngineConfig(device="cpu"))
+
+
+def test_the_template_that_opens_a_think_block_is_seen(tmp_path):
+    tokenizer = tiny_tokenizer()
+    assert not ChatText(tokenizer, "tiny").opens_think()
+    tokenizer.chat_template += "{% if add_generation_prompt %}<think>\n{% endif %}"
+    assert ChatText(tokenizer, "tiny").opens_think()
+
+
+def test_a_character_of_several_tokens_is_written_with_the_last_of_them():
+    tokenizer = tiny_tokenizer()
+    text = ChatText(tokenizer, "tiny")
+    ids = tokenizer.encode("aé€😀b", add_special_tokens=False)
+    written = text.written(Choice(token, -1.0) for token in ids)
+    assert "".join(token.text for token in written) == "aé€😀b"
+    assert [token.text for token in written] == ["a", "", "é", "", "", "€", "", "", "", "😀", "b"]
+    cut = text.written(Choice(token, -1.0) for token in ids[:2])
+    assert [token.text for token in cut] == ["a", "\ufffd"]
+
+
+def test_it_can_be_closed_twice(engine):
+    asyncio.run(engine.aclose())  # the fixture closes it again
+
+
+# choosing
+
+
+def sampler(seed, temperature=1.0, top_p=1.0, logprobs=False):
+    return Sampler(Sampling(temperature, top_p, 8, seed), logprobs)
+
+
+def test_tokens_are_drawn_with_their_probabilities():
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.2]]))
+    one = sampler(7)
+    drawn = [choose(logits, [one])[0].token for _ in range(4000)]
+    for token, expected in enumerate((0.5, 0.3, 0.2)):
+        assert drawn.count(token) / 4000 == pytest.approx(expected, abs=0.03)
+
+
+def test_temperature_and_top_p():
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.2]]))
+    assert {choose(logits, [sampler(seed, top_p=0.6)])[0].token for seed in range(200)} == {0, 1}
+    assert {choose(logits, [sampler(seed, top_p=0.5)])[0].token for seed in range(200)} == {0}
+    assert {choose(logits, [sampler(seed, temperature=0.05)])[0].token for seed in range(200)} == {0}
+    assert {choose(logits, [sampler(seed, temperature=50.0)])[0].token for seed in range(200)} == {0, 1, 2}
+
+
+def test_impossible_tokens_are_never_drawn():
+    logits = torch.tensor([[-math.inf, 0.0, -math.inf, 0.0, -math.inf]])
+    assert {choose(logits, [sampler(seed)])[0].token for seed in range(300)} == {1, 3}
+
+
+@pytest.mark.parametrize("vocabulary", [256, 1000, 5000])
+def test_a_draw_is_the_token_at_that_share_of_the_distribution(vocabulary):
+    logits = 4 * torch.randn(6, vocabulary, generator=torch.Generator().manual_seed(vocabulary))
+    logits[:, 300:600] = -math.inf
+    reached = logits.double().softmax(-1).cumsum(-1)
+    for seed in range(200):
+        shares = [random.Random(seed + row).random() for row in range(6)]
+        drawn = choose(logits, [sampler(seed + row) for row in range(6)])
+        for row, (share, choice) in enumerate(zip(shares, drawn, strict=True)):
+            below = reached[row, choice.token - 1] if choice.token else 0.0
+            assert below - 1e-6 <= share < reached[row, choice.token] + 1e-6
+            assert logits[row, choice.token] > -math.inf
+
+
+def test_rows_of_all_kinds_in_one_batch():
+    logits = torch.log(torch.tensor([[0.1, 0.9], [0.9, 0.1], [0.5, 0.5]]))
+    greedy, drawing, nucleus = choose(logits, [sampler(1, 0.0, logprobs=True), sampler(2), sampler(3, top_p=0.4)])
+    assert (greedy.token, drawing.logprob) == (1, None)
+    assert greedy.logprob == pytest.approx(math.log(0.9), abs=1e-5)
+    assert [token for token, _ in greedy.top] == [1, 0]
+    assert nucleus.token in (0, 1)

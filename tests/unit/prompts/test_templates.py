@@ -1,0 +1,135 @@
+import pytest
+
+from rmr1.data import show
+from rmr1.errors import TemplateError
+from rmr1.prompts import load_grammar, load_template, render_prompt, template_names
+from rmr1.records import Message, PreferencePair
+
+PAIR = PreferencePair(
+    "p",
+    (Message("user", "Q?"),),
+    (Message("assistant", "first {{response_b}}"),),
+    (Message("assistant", "second {0} %s \\1"),),
+    "A",
+)
+CONVERSATION = PreferencePair(
+    "c",
+    (Message("system", "Be brief."), Message("user", "hi"), Message("assistant", "hello"), Message("user", "more")),
+    (Message("assistant", "aa"),),
+    (Message("assistant", "bb"),),
+)
+
+
+def user(pair, order="ab", template="cor", **options):
+    return render_prompt(show(pair, order), load_template(template), **options).messages[-1].content
+
+
+def test_shipped_templates():
+    assert template_names() == (
+        "cor",
+        "cor-brief",
+        "cor-compact",
+        "cor-skeleton",
+        "reasoning-native",
+        "rubric-only",
+        "verdict-only",
+    )
+
+
+def test_single_turn_blocks():
+    assert user(PAIR) == (
+        "[Client Question]\nQ?\n\n[The Start of Chatbot A's Response]\nfirst {{response_b}}\n[The End of Chatbot A's Response]\n\n"
+        "[The Start of Chatbot B's Response]\nsecond {0} %s \\1\n[The End of Chatbot B's Response]"
+    )
+
+
+def test_order_swaps_the_blocks_and_nothing_else():
+    swapped = PreferencePair("p", PAIR.prompt, PAIR.response_b, PAIR.response_a)
+    assert user(PAIR, "ba") == user(swapped, "ab")
+
+
+def test_conversation_blocks_name_each_sides_own_chatbot():
+    text = user(CONVERSATION)
+    a, b = text.split("\n\n[The Start of the Conversation between Chatbot B and the Client]\n")
+    assert a == (
+        "[The Start of the Conversation between Chatbot A and the Client]\nSystem: Be brief.\nUser: hi\nChatbot A: hello\n"
+        "User: more\nChatbot A: aa\n[The End of the Conversation between Chatbot A and the Client]"
+    )
+    assert b == a.partition("\n")[2].replace("Chatbot A", "Chatbot B").replace("aa", "bb")
+
+
+@pytest.mark.parametrize("label", ["A", "B", None])
+def test_the_label_never_reaches_the_prompt(label):
+    labelled = PreferencePair("c", CONVERSATION.prompt, CONVERSATION.response_a, CONVERSATION.response_b, label)
+    assert user(labelled) == user(CONVERSATION)
+
+
+def test_reasoning_native_has_no_system_message():
+    messages = render_prompt(show(PAIR, "ab"), load_template("reasoning-native")).messages
+    assert [message.role for message in messages] == ["user"]
+    assert messages[0].content.rstrip().endswith("if Chatbot B is better.")
+    assert "rubric" not in messages[0].content
+
+
+def test_system_part_can_stand_in_the_user_turn():
+    apart = render_prompt(show(PAIR, "ab"), load_template("cor")).messages
+    merged = render_prompt(show(PAIR, "ab"), load_template("cor"), system_role="merge").messages
+    assert [message.role for message in merged] == ["user"]
+    assert merged[0].content == f"{apart[0].content}\n\n{apart[1].content}"
+
+
+def test_model_card_text_is_a_system_prompt(tmp_path):
+    card = tmp_path / "card.txt"
+    card.write_text("You are a judge. Use {braces} freely.\n")
+    template = load_template(str(card))
+    assert template.system == "You are a judge. Use {braces} freely."
+    assert template.single_turn == load_template("cor").single_turn
+    assert template.sha256 != load_template("cor").sha256
+
+
+def test_hash_changes_with_every_part(tmp_path):
+    hashes = set()
+    for text in (
+        "@@ system\nx\n",
+        "@@ system\ny\n",
+        "@@ system\nx\n@@ user single-turn\n{{question}}{{response_a}}{{response_b}}\n",
+        "@@ system\nx\n@@ user multi-turn\n{{conversation_a}}{{conversation_b}}\n",
+    ):
+        path = tmp_path / "t.txt"
+        path.write_text(text)
+        hashes.add(load_template(str(path)).sha256)
+    assert len(hashes) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("hello\n@@ system\nx", 'text stands before the first "@@" line'),
+        ("@@ sistem\nx", 'unknown part "@@ sistem"'),
+        ("@@ system\nx\n@@ system\ny", "stands twice"),
+        ("@@ system\nx {{question}}", "unknown placeholder {{question}}"),
+        ("@@ user single-turn\n{{question}} {{response_a}}", "must hold {{response_b}} once; it holds it 0 times"),
+        ("@@ user multi-turn\n{{conversation_a}} {{conversation_a}} {{conversation_b}}", "it holds it 2 times"),
+    ],
+)
+def test_malformed_template_is_named(tmp_path, text, message):
+    path = tmp_path / "bad.txt"
+    path.write_text(text)
+    with pytest.raises(TemplateError, match="bad") as error:
+        load_template(str(path))
+    assert message in str(error.value)
+
+
+def test_unknown_template_lists_the_known_ones():
+    with pytest.raises(TemplateError, match="neither a file nor one of cor, cor-brief, cor-compact"):
+        load_template("cr")
+
+
+@pytest.mark.parametrize("name", template_names())
+def test_every_template_has_a_grammar(name):
+    for think_open in (False, True):
+        grammar = load_grammar(load_template(name), max_tokens=512, think_open=think_open)
+        assert grammar.startswith("root ::=")
+        assert "$" not in grammar
+        assert ("</think>" in grammar) == think_open

@@ -1,0 +1,45 @@
+"""Orders, and what the judge sees in them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from rmr1.data import random_order, show
+from rmr1.records import Comparison, Message, PreferencePair
+
+PAIR = PreferencePair("p", (Message("user", "Hi"),), (Message("assistant", "a"),), (Message("assistant", "b"),), "A")
+
+
+def test_ab_shows_the_pair_as_it_is() -> None:
+    assert show(PAIR, "ab") == Comparison("p", "ab", 0, PAIR.prompt, PAIR.response_a, PAIR.response_b, "A")
+
+
+def test_ba_swaps_responses_and_gold() -> None:
+    assert show(PAIR, "ba", 2) == Comparison("p", "ba", 2, PAIR.prompt, PAIR.response_b, PAIR.response_a, "B")
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_no_label_no_gold(order: str) -> None:
+    pair = PreferencePair("p", PAIR.prompt, PAIR.response_a, PAIR.response_b)
+    assert show(pair, "ab" if order == "ab" else "ba").gold is None
+
+
+def test_orders_are_balanced_and_depend_on_id_and_seed_alone() -> None:
+    ids = [f"row-{number}" for number in range(4000)]
+    first = [random_order(name, 1) for name in ids]
+    assert first == [random_order(name, 1) for name in ids]
+    assert 1850 < first.count("ab") < 2150
+    assert 1850 < sum(a == b for a, b in zip(first, (random_order(name, 2) for name in ids), strict=True)) < 2150
+
+
+def test_orders_do_not_change_between_versions() -> None:
+    assert "".join(random_order(f"row-{number}", 0)[0] for number in range(24)) == "abbbabbbabaababaaaabbaab"
+
+
+def test_importing_data_imports_no_optional_library() -> None:
+    check = "import sys, rmr1.data; print([m for m in ('pyarrow', 'datasets', 'huggingface_hub') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

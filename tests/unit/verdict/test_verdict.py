@@ -1,0 +1,196 @@
+import pytest
+
+from rmr1.records import Generation, TokenLogprob
+from rmr1.reward import verdict_reward
+from rmr1.verdict import parse_verdict, verdict_probability
+
+CHAT = """<type>Chat</type>
+
+<rubric>
+1. Accuracy (60%): facts are right
+2. Tone (weight: 0.4): friendly
+<justify>Facts matter most.</justify>
+</rubric>
+
+<eval>
+<quote_A>the sky is green</quote_A> is wrong; <summary_B>says blue</summary_B>.
+</eval>
+
+<answer>[[B]]</answer>
+"""
+REASONING = """<type>Reasoning</type>
+<solution>2 + 2 = 4</solution>
+<eval><summary_A>4</summary_A><summary_B>5</summary_B></eval>
+<answer>[[A]]</answer>"""
+
+
+def judge(text, rule="default", finish="stop", think_open=False):
+    return parse_verdict(Generation("r", text, finish, think_open=think_open), rule)
+
+
+def test_chat_completion_is_read_whole():
+    verdict = judge(CHAT)
+    sections = verdict.sections
+    assert (verdict.side, verdict.invalid, verdict.problems) == ("B", None, ())
+    assert sections.task_type == "Chat"
+    assert [(item.text.split()[0], item.weight) for item in sections.rubric_items] == [("Accuracy", 0.6), ("Tone", 0.4)]
+    assert sections.justify == "Facts matter most."
+    assert sections.quotes_a == ("the sky is green",)
+    assert sections.summaries_b == ("says blue",)
+    assert sections.evaluation.endswith("</summary_B>.")
+    assert CHAT[verdict.position] == "B"
+
+
+def test_reasoning_completion_is_read_whole():
+    verdict = judge(REASONING)
+    assert (verdict.side, verdict.problems, verdict.sections.solution) == ("A", (), "2 + 2 = 4")
+
+
+@pytest.mark.parametrize(
+    ("text", "side", "invalid"),
+    [
+        ("<answer>[[A]]</answer>", "A", None),
+        ("<answer>\n[[ B ]]\n</answer>", "B", None),
+        ("<answer>[[A]]</answer> so <answer>[[A]]</answer>", "A", None),
+        ("<answer>[[A]]</answer> or <answer>[[B]]</answer>", None, "conflicting"),
+        ("<answer>[[A]]</answer> or <answer>[[C]]</answer>", None, "conflicting"),
+        ("<answer>[[C]]</answer>", None, "missing"),
+        ("<answer>[[A]] or [[B]]</answer>", None, "missing"),
+        ("<answer>[A]</answer>", None, "missing"),
+        ("<answer>[[a]]</answer>", None, "missing"),
+        ("[[A]]", None, "missing"),
+        ("<answer>[[A]]</a", None, "missing"),
+        ("", None, "missing"),
+    ],
+)
+def test_default_rule(text, side, invalid):
+    verdict = judge(text)
+    assert (verdict.side, verdict.invalid) == (side, invalid)
+
+
+@pytest.mark.parametrize(
+    ("text", "think_open", "side"),
+    [
+        ("<think>maybe <answer>[[A]]</answer></think><answer>[[B]]</answer>", False, "B"),
+        ("maybe <answer>[[A]]</answer></think><answer>[[B]]</answer>", False, "B"),
+        ("maybe <answer>[[A]]</answer></think><answer>[[B]]</answer>", True, "B"),
+        ("maybe <answer>[[A]]</answer>", True, None),
+        ("maybe <answer>[[A]]</answer>", False, "A"),
+        ("<think>maybe <answer>[[A]]</answer>", False, None),
+        ("x</think><answer>[[A]]</answer></think><answer>[[B]]</answer>", False, None),
+    ],
+)
+def test_think_block_has_no_say(text, think_open, side):
+    assert judge(text, think_open=think_open).side == side
+
+
+def test_think_text_is_kept():
+    assert judge(" first \n</think>\n<answer>[[A]]</answer>", think_open=True).sections.think == "first"
+
+
+def test_truncated_only_where_length_ended_the_text():
+    assert judge("<eval>half", finish="length").invalid == "truncated"
+    assert judge("<answer>[[A]]</answer> and so", finish="length").side == "A"
+    assert judge("<answer>[[A]]</answer><answer>[[B]]</answer>", finish="length").invalid == "conflicting"
+
+
+def test_engine_error_is_not_parsed():
+    verdict = parse_verdict(Generation("r", "<answer>[[A]]</answer>", "error", error="gone"))
+    assert (verdict.side, verdict.invalid) == (None, "engine_error")
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (("<type>Chat</type>", ""), "missing_type"),
+        (("<type>Chat", "<type>Poem"), "unknown_type"),
+        (("<type>Chat", "<type>Reasoning"), "missing_solution"),
+        (("<type>Chat", "<type>Reasoning"), "rubric_in_reasoning"),
+        (
+            ("<justify>Facts matter most.</justify>\n</rubric>", "</rubric>\n<justify>x</justify>"),
+            "justify_outside_rubric",
+        ),
+        (("<justify>Facts matter most.</justify>", ""), "missing_justify"),
+        (("<quote_A>the sky is green</quote_A>", ""), "no_reference_to_A"),
+        (("<summary_B>says blue</summary_B>", ""), "no_reference_to_B"),
+        (("</eval>", ""), "unclosed_eval"),
+        (("<eval>", ""), "unopened_eval"),
+        (("<eval>", "<solution>s</solution><eval>"), "solution_in_chat"),
+        (("[[B]]", "B"), "malformed_answer"),
+        (("<answer>[[B]]</answer>", "[[B]]"), "verdict_outside_answer"),
+        (("<answer>[[B]]</answer>", "[[B]]"), "missing_answer"),
+        (("<answer>", "<answer>[[B]]</answer><answer>"), "duplicate_answer"),
+        (("<answer>", "<answer>[[A]]</answer><answer>"), "conflicting_answers"),
+        (("</answer>", "</answer> Done."), "text_after_answer"),
+        (("says blue", "<answer>[[B]]</answer>"), None),
+        (("</answer>\n", "</answer></summary_A>"), "unopened_summary_A"),
+        (("<type>", "<think>hm<type>"), "unclosed_think"),
+        (("<type>", "<think></think></think><type>"), "stray_think_close"),
+        (("<type>", "<think><think></think><type>"), "nested_think"),
+        (("<type>", "<eval>" * 5000 + "<type>"), "too_many_tags"),
+    ],
+)
+def test_problems_are_named(change, problem):
+    text = CHAT.replace(*change)
+    assert text != CHAT
+    problems = judge(text).problems
+    assert problem in problems if problem else "duplicate_answer" in problems
+
+
+def test_answer_inside_another_tag_is_named():
+    assert "answer_inside_eval" in judge("<eval>so <answer>[[A]]</answer></eval>").problems
+
+
+def test_plain_completion_is_not_held_to_the_rubric_grammar():
+    assert judge("A is better.</think>\n<answer>[[A]]</answer>", think_open=True).problems == ()
+
+
+def test_released_rules():
+    late = "<answer>[[A]]</answer>" + " " * 90
+    assert judge("I say [[A]].", "rm-r1-eval").side == "A"
+    assert judge("[[B]]</think><answer>[[A]]</answer>", "rm-r1-eval").invalid == "conflicting"
+    assert judge("[[B]]</think><answer>[[A]]</answer>" + " " * 20, "rm-r1-reward").side == "A"
+    assert judge(late, "rm-r1-reward").invalid == "missing"
+    assert judge(late[:-10], "rm-r1-distill").side == "A"
+    assert judge(late, "rm-r1-distill").invalid == "missing"
+    assert judge("[[A]] not [[B]]", "rm-r1-distill").candidates == ("A", "B")
+
+
+def test_unknown_rule():
+    with pytest.raises(KeyError):
+        judge("x", "no-such-rule")
+
+
+def test_reward():
+    assert verdict_reward(judge("<answer>[[A]]</answer>"), "A") == 1.0
+    assert verdict_reward(judge("<answer>[[A]]</answer>"), "B") == -1.0
+    assert verdict_reward(judge("nothing"), "A") == -1.0
+    assert verdict_reward(parse_verdict(Generation("r", "", "error")), "A") is None
+
+
+def generation_with(*tokens):
+    text = "".join(token.text for token in tokens)
+    return Generation("r", text, tokens=tokens)
+
+
+def test_probability_at_the_deciding_letter():
+    generation = generation_with(
+        TokenLogprob("<answer>", -0.1, (("A", -9.0),)),
+        TokenLogprob("[[", -0.1),
+        TokenLogprob("A", -0.2231, (("A", -0.2231), ("B", -1.6094))),
+        TokenLogprob("]]</answer>", 0.0),
+    )
+    assert verdict_probability(generation, parse_verdict(generation)) == pytest.approx(0.8, abs=1e-3)
+
+
+def test_probability_where_the_letter_is_part_of_a_token():
+    generation = generation_with(
+        TokenLogprob("<answer>", 0.0), TokenLogprob("[[B]]", -0.5, (("[[A]]", -0.5),)), TokenLogprob("</answer>", 0.0)
+    )
+    assert verdict_probability(generation, parse_verdict(generation)) == pytest.approx(0.5)
+
+
+def test_no_probability_without_the_alternative():
+    generation = generation_with(TokenLogprob("<answer>[[A]]</answer>", 0.0, (("C", -1.0),)))
+    assert verdict_probability(generation, parse_verdict(generation)) is None
+    assert verdict_probability(Generation("r", CHAT), judge(CHAT)) is None
