@@ -12,7 +12,7 @@ import typer
 from rmr1.cli.stdin import spooled
 from rmr1.config import DistillConfig, load_config
 from rmr1.data import parse_columns
-from rmr1.distill import DistillResult, distill_source
+from rmr1.distillation import DistillResult, distill_source
 from rmr1.judging import PairTask
 from rmr1.report.console import print_summary
 from rmr1.report.distill_summary import distill_rows

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from rmr1.config import DistillConfig, RlConfig, SftConfig
 from rmr1.curation import curate
-from rmr1.distill import DistillCallbacks, distill_source
+from rmr1.distillation import DistillCallbacks, distill_source
 from rmr1.judging import JobResult, JudgeCallbacks, PairTask, judge_source
 from rmr1.pipeline.launch import launch
 from rmr1.pipeline.recipe import TrainRecipe

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rmr1.config import DistillConfig, cost
-from rmr1.distill.assess import Assessment, assess
-from rmr1.distill.requests import orders_of
-from rmr1.distill.written import WrittenPass
+from rmr1.distillation.assess import Assessment, assess
+from rmr1.distillation.requests import orders_of
+from rmr1.distillation.written import WrittenPass
 from rmr1.judging import Completion
 from rmr1.records import Comparison, PreferencePair, Usage
 

@@ -8,10 +8,10 @@ import pytest
 
 from rmr1.config import DistillConfig, Prices, cost, load_config
 from rmr1.data import load_pairs
-from rmr1.distill import DistillJob, trim
-from rmr1.distill.budget import Budget
-from rmr1.distill.requests import shortened
-from rmr1.distill.written import Writer
+from rmr1.distillation import DistillJob, trim
+from rmr1.distillation.budget import Budget
+from rmr1.distillation.requests import shortened
+from rmr1.distillation.written import Writer
 from rmr1.errors import ConfigError, DataError, EngineError
 from rmr1.judging import plan_judging
 from rmr1.records import Generation, Usage
@@ -302,7 +302,7 @@ def test_pairs_without_a_label_are_refused_by_name(tmp_path):
         '{"id":"u1","prompt":"q","response_a":"x","response_b":"y","label":"A"}\n'
         '{"id":"u2","prompt":"q","response_a":"x","response_b":"y","label":null}\n'
     )
-    from rmr1.distill.job import labelled
+    from rmr1.distillation.job import labelled
 
     source = load_pairs(path)
     with pytest.raises(DataError, match='"u2" has no label'):

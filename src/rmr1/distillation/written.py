@@ -8,8 +8,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from rmr1.config import Prices
-from rmr1.distill.assess import RULE
-from rmr1.distill.budget import Budget, Gate
+from rmr1.distillation.assess import RULE
+from rmr1.distillation.budget import Budget, Gate
 from rmr1.engines import Engine
 from rmr1.judging import Completion, JudgeRequest, JudgingPlan, RequestRunner
 from rmr1.runs import RunDirectory

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rmr1.distill.hint_leak import PATTERNS, leaked_hints
+from rmr1.distillation.hint_leak import PATTERNS, leaked_hints
 
 LEAKS = {
     "The correct verdict is A.": "known_verdict",

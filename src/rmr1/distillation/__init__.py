@@ -1,9 +1,9 @@
 """Traces for the first stage: completions that a teacher wrote, each verified against the label before a student sees it."""
 
-from rmr1.distill.assess import Assessment, assess, trim
-from rmr1.distill.hint_leak import leaked_hints
-from rmr1.distill.job import DistillCallbacks, DistillJob, DistillResult
-from rmr1.distill.run import distill_source
+from rmr1.distillation.assess import Assessment, assess, trim
+from rmr1.distillation.hint_leak import leaked_hints
+from rmr1.distillation.job import DistillCallbacks, DistillJob, DistillResult
+from rmr1.distillation.run import distill_source
 
 __all__ = [
     "Assessment",

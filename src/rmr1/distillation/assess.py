@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from rmr1.distill.hint_leak import leaked_hints
+from rmr1.distillation.hint_leak import leaked_hints
 from rmr1.judging import Completion, pair_side
 from rmr1.records import Generation, PreferencePair, Side
 from rmr1.verdict import parse_verdict
@@ -30,7 +30,7 @@ class Assessment:
         side: Its verdict, in shown sides.
         gold: The right verdict, in shown sides.
         problems: What is wrong with its format, see ``rmr1.verdict.problems``.
-        hints: Patterns by which it gives the hint away, see ``rmr1.distill.hint_leak``.
+        hints: Patterns by which it gives the hint away, see ``rmr1.distillation.hint_leak``.
     """
 
     trace: str

@@ -8,9 +8,9 @@ from typing import Any
 
 from rmr1.config import DistillConfig, EngineConfig
 from rmr1.data import PairSource
-from rmr1.distill.job import DistillCallbacks, DistillJob, DistillResult, labelled
-from rmr1.distill.report import distill_report
-from rmr1.distill.written import Writer
+from rmr1.distillation.job import DistillCallbacks, DistillJob, DistillResult, labelled
+from rmr1.distillation.report import distill_report
+from rmr1.distillation.written import Writer
 from rmr1.engines import BatchLedger, Engine, batched, create_engine, has_batches
 from rmr1.errors import ConfigError
 from rmr1.judging import PairTask, plan_judging

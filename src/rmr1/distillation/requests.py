@@ -6,8 +6,8 @@ from array import array
 from collections.abc import Iterable, Iterator
 
 from rmr1.config import DistillConfig
-from rmr1.distill.assess import Assessment, Reason, assess
-from rmr1.distill.written import Writer, WrittenPass
+from rmr1.distillation.assess import Assessment, Reason, assess
+from rmr1.distillation.written import Writer, WrittenPass
 from rmr1.judging import Completion, JudgeRequest
 from rmr1.prompts import Prompt, load_repair_template, render_repair
 from rmr1.records import Comparison, GenerationRequest, PreferencePair

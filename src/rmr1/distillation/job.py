@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 from rmr1.config import DistillConfig
 from rmr1.data import PairSource
-from rmr1.distill.budget import Budget
-from rmr1.distill.requests import Tally, first_questions, orders_of, repair_questions
-from rmr1.distill.results import Concluded, Results
-from rmr1.distill.written import Writer, WrittenPass
+from rmr1.distillation.budget import Budget
+from rmr1.distillation.requests import Tally, first_questions, orders_of, repair_questions
+from rmr1.distillation.results import Concluded, Results
+from rmr1.distillation.written import Writer, WrittenPass
 from rmr1.errors import DataError
 from rmr1.judging import Completion
 from rmr1.records import PreferencePair, Usage

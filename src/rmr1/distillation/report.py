@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rmr1.distill.assess import RULE
-from rmr1.distill.job import DistillResult
-from rmr1.distill.results import OUTCOMES, Concluded
+from rmr1.distillation.assess import RULE
+from rmr1.distillation.job import DistillResult
+from rmr1.distillation.results import OUTCOMES, Concluded
 from rmr1.judging import combine, report_sample
 from rmr1.records import PreferencePair
 from rmr1.report.console import share
