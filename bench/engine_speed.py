@@ -21,10 +21,11 @@ import time
 from itertools import islice
 
 from rmr1.config import EngineConfig
-from rmr1.data import load_pairs, show
+from rmr1.data import load_pairs
 from rmr1.engines import Engine, create_engine
 from rmr1.prompts import load_template, render_prompt
 from rmr1.records import GenerationRequest, Sampling, Usage
+from rmr1.sides import show
 
 
 def requests(path: str, count: int, template: str, tokens: int, round_: int) -> list[GenerationRequest]:

@@ -24,11 +24,12 @@ from itertools import islice, pairwise
 from typing import Any
 
 from rmr1.config import EngineConfig
-from rmr1.data import load_pairs, show
+from rmr1.data import load_pairs
 from rmr1.engines import create_engine
 from rmr1.models import cached_file, find_model
 from rmr1.prompts import load_template, render_prompt
 from rmr1.records import GenerationRequest, Sampling
+from rmr1.sides import show
 
 
 def requests(given: argparse.Namespace) -> list[GenerationRequest]:

@@ -25,10 +25,11 @@ from typing import Any
 import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
 
-from rmr1.data import load_pairs, show
+from rmr1.data import load_pairs
 from rmr1.models.loading import load_causal_lm
 from rmr1.prompts import load_template, render_prompt
 from rmr1.records import Sampling
+from rmr1.sides import show
 from rmr1.training.rl.rollouts import write
 
 _READ_AT_ONCE = 1024

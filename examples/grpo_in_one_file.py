@@ -25,11 +25,11 @@ from torch.nn.functional import cross_entropy, pad
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rmr1.curriculum import generate_pairs
-from rmr1.data import show
 from rmr1.models.loading import load_causal_lm
 from rmr1.prompts import load_template, render_prompt
 from rmr1.records import Generation, Order, PreferencePair, Side
 from rmr1.reward import verdict_reward
+from rmr1.sides import show
 from rmr1.verdict import parse_verdict
 
 ORDERS: tuple[Order, Order] = ("ab", "ba")

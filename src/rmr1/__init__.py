@@ -5,7 +5,7 @@
 'A'
 """
 
-from rmr1.data import load_pairs, show
+from rmr1.data import load_pairs
 from rmr1.judging import Judge
 from rmr1.prompts import load_template, render_prompt
 from rmr1.records import (
@@ -20,6 +20,7 @@ from rmr1.records import (
     Verdict,
 )
 from rmr1.reward import verdict_reward
+from rmr1.sides import show
 from rmr1.verdict import parse_verdict
 
 __all__ = [

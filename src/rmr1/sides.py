@@ -1,13 +1,36 @@
-"""In which order the judge sees the two responses of a pair."""
+"""Sides of the pair and shown sides: in which order a judge sees two responses, and how its verdict maps back.
+
+A *pair's* sides are those of its data; a *shown* side is where the judge saw a response. Order "ab" shows the pair as it is,
+order "ba" shows its B as A. No other module turns one frame into the other.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Literal, overload
 
 from rmr1.records import Comparison, Order, PreferencePair, Side
 
 OTHER_SIDE: dict[Side, Side] = {"A": "B", "B": "A"}
+"""The other side of two."""
+
+
+@overload
+def pair_side(shown: Side, order: Order) -> Side: ...
+@overload
+def pair_side(shown: None, order: Order) -> None: ...
+@overload
+def pair_side(shown: Side | None, order: Order) -> Side | None: ...
+def pair_side(shown: Side | None, order: Order) -> Side | None:
+    """Turn a shown side into the pair's side.
+
+    The function is its own inverse, so it also turns a pair's side into the shown side. No side stays no side.
+
+    Args:
+        shown: The side as the judge saw it.
+        order: The order in which the pair was shown.
+    """
+    return shown if shown is None or order == "ab" else OTHER_SIDE[shown]
 
 
 def show(pair: PreferencePair, order: Order, vote: int = 0) -> Comparison:
@@ -16,19 +39,18 @@ def show(pair: PreferencePair, order: Order, vote: int = 0) -> Comparison:
     Args:
         pair: The pair.
         order: "ab" shows the pair's A as A; "ba" shows the pair's B as A.
-        vote: Number of the judgment among those of the same order.
+        vote: Number of the completion among those of the same order.
 
     Returns:
         The comparison; ``gold`` is the pair's label in shown sides.
     """
-    if order == "ab":
-        return Comparison(pair.id, order, vote, pair.prompt, pair.response_a, pair.response_b, pair.label)
-    gold = None if pair.label is None else OTHER_SIDE[pair.label]
-    return Comparison(pair.id, order, vote, pair.prompt, pair.response_b, pair.response_a, gold)
+    gold = pair_side(pair.label, order)
+    first, second = (pair.response_a, pair.response_b) if order == "ab" else (pair.response_b, pair.response_a)
+    return Comparison(pair.id, order, vote, pair.prompt, first, second, gold)
 
 
 def shown_orders(policy: Literal["both", "given", "swapped", "random"], pair_id: str, seed: int) -> tuple[Order, ...]:
-    """In which orders a pair is shown: both, as it is given, swapped, or one that is drawn, see ``random_order``."""
+    """The orders in which a pair is shown: both, as given, swapped, or one drawn at random, see ``random_order``."""
     if policy == "both":
         return ("ab", "ba")
     if policy == "random":
@@ -40,7 +62,7 @@ def random_order(pair_id: str, seed: int) -> Order:
     """Draw an order from a hash of the pair's id and the seed.
 
     The released code alternates by a global counter (training) or draws unseeded (evaluation), so that an order
-    depends on what was read before; here it depends on the pair alone.
+    depends on what was read before. Here it depends on the pair alone.
     """
     digest = hashlib.blake2b(f"{seed}\n{pair_id}".encode(errors="surrogatepass"), digest_size=1).digest()
     return "ab" if digest[0] & 1 else "ba"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from rmr1.data import show
 from rmr1.prompts import load_repair_template, load_template, render_prompt, render_repair, template_names
 from rmr1.records import Message, PreferencePair
+from rmr1.sides import show
 
 FOLDER = Path(__file__).parent / "prompts"
 SINGLE = PreferencePair(

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from rmr1.data import random_order
+from rmr1.sides import random_order
 from tests.support.batch_server import Provider, serving
 from tests.support.engines import answer
 

@@ -10,7 +10,7 @@ import pytest
 
 from rmr1.benchmarks import BENCHMARKS, load
 from rmr1.benchmarks.suite.rewardbench import SIZES
-from rmr1.data import random_order
+from rmr1.sides import random_order
 from tests.support.benchmarks import write_rewardbench
 from tests.support.engines import answer
 

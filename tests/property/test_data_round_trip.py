@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rmr1.data import load_pairs, random_order, show
+from rmr1.data import load_pairs
 from rmr1.records import Message, PreferencePair
+from rmr1.sides import random_order, show
 
 text = st.text(
     st.one_of(st.sampled_from('{}[]",;\t\r\n\u2028\u0085\ufeff\\<|'), st.characters(codec="utf-8")), max_size=60

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmr1.data import show
 from rmr1.prompts import fence, load_template, render_prompt, template_names
 from rmr1.records import Message, PreferencePair
+from rmr1.sides import show
 
 SINGLE_BLOCKS = [f"[The {edge} of Chatbot {side}'s Response]" for side in "AB" for edge in ("Start", "End")]
 MULTI_BLOCKS = [

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from rmr1.data import random_order, show
-from rmr1.records import Comparison, Message, PreferencePair
+from rmr1.records import Comparison, Message, Order, PreferencePair
+from rmr1.sides import OTHER_SIDE, pair_side, random_order, show, shown_orders
 
 PAIR = PreferencePair("p", (Message("user", "Hi"),), (Message("assistant", "a"),), (Message("assistant", "b"),), "A")
 
@@ -25,6 +25,19 @@ def test_ba_swaps_responses_and_gold() -> None:
 def test_no_label_no_gold(order: str) -> None:
     pair = PreferencePair("p", PAIR.prompt, PAIR.response_a, PAIR.response_b)
     assert show(pair, "ab" if order == "ab" else "ba").gold is None
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_pair_side_is_its_own_inverse(order: Order) -> None:
+    for side in OTHER_SIDE:
+        assert pair_side(pair_side(side, order), order) == side
+    assert pair_side(None, order) is None
+    assert pair_side("A", "ba") == OTHER_SIDE["A"] == "B"
+
+
+def test_orders_of_each_policy() -> None:
+    assert [shown_orders(policy, "p", 0) for policy in ("both", "given", "swapped")] == [("ab", "ba"), ("ab",), ("ba",)]
+    assert shown_orders("random", "p", 0) == (random_order("p", 0),)
 
 
 def test_orders_are_balanced_and_depend_on_id_and_seed_alone() -> None:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from rmr1.benchmarks.judged import Judged
-from rmr1.data import random_order
+from rmr1.sides import pair_side, random_order
 from rmr1.stats import ClusteredShare, cohen_kappa
 
 LENGTH_EDGES = (-2.0, -1.0, -0.5, -0.1, 0.1, 0.5, 1.0, 2.0)
@@ -126,8 +126,8 @@ def _confidence_bins(bins: Iterable[list[tuple[float, Outcome]]]) -> Iterator[di
 def _outcomes(judged: Judged) -> Iterator[tuple[bool, Outcome]]:
     """Of each completion, whether the better response was shown first, and whether it was preferred."""
     for order, verdict in judged.verdicts:
-        is_first = (judged.entry.label == "A") == (order == "ab")
-        yield is_first, (verdict.side == ("A" if is_first else "B"), judged.entry.prompt)
+        better = pair_side(judged.entry.label, order)
+        yield better == "A", (verdict.side == better, judged.entry.prompt)
 
 
 def _share(values: Iterable[Outcome]) -> Mapping[str, Any] | None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from rmr1.benchmarks.benchmark import Policy
 from rmr1.benchmarks.entries import Entry
-from rmr1.data import random_order
-from rmr1.judging import Completion, pair_side
+from rmr1.judging import Completion
 from rmr1.records import Order, Side, Verdict
+from rmr1.sides import pair_side, random_order
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,16 +19,16 @@ from rmr1.curation.difficulty import PassRates
 from rmr1.curation.duplicates import without_duplicates, without_near_duplicates
 from rmr1.curation.intake import DataCallbacks, Intake
 from rmr1.curation.mix import draw
-from rmr1.curation.recipe import DataRecipe
+from rmr1.curation.recipe import DataRecipe, Orders
 from rmr1.curation.screens import Reason, pair_screens
-from rmr1.curation.sides import rows_of
 from rmr1.curation.sources import OpenSource, open_recipe_source
 from rmr1.curation.tally import Lengths, SplitTally, Tally
 from rmr1.data import PairSource, load_pairs, write_pairs
 from rmr1.data.rows import file_digest
 from rmr1.errors import ConfigError, DataError
-from rmr1.records import PreferencePair
+from rmr1.records import Order, PreferencePair
 from rmr1.runs import RunDirectory, default_run_name
+from rmr1.sides import random_order, show, shown_orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,25 @@ def _write(
         write_pairs(path, rows())
         splits[name] = counts.results(file_digest([path], str(path)))
     return {**tally.results(), "splits": splits, "lengths": lengths.results()}
+
+
+def rows_of(pair: PreferencePair, orders: Orders, seed: int) -> Iterator[PreferencePair]:
+    """The rows that a pair becomes: one, or two in sequence for ``both``, which share the group.
+
+    The released code alternates the better side by a global counter; here it is a draw from a hash of the pair's id and the seed.
+    """
+    if orders == "given":
+        yield pair
+    elif orders == "random":
+        yield _shown(pair, random_order(pair.id, seed))
+    else:
+        for order in shown_orders("both", pair.id, seed):
+            yield replace(_shown(pair, order), id=f"{pair.id}/{order}")
+
+
+def _shown(pair: PreferencePair, order: Order) -> PreferencePair:
+    seen = show(pair, order)
+    return replace(pair, response_a=seen.shown_a, response_b=seen.shown_b, label=seen.gold)
 
 
 def _identity(recipe: DataRecipe, sources: Sequence[OpenSource], files: Sequence[PairSource]) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""Preference pairs from files and hubs, and the order in which a judge sees them.
+"""Preference pairs from files and hubs.
 
 ``load_pairs`` reads every common shape of preference data and format; docs/data.md shows a sample row of each.
-``show`` turns a pair into what the judge sees; ``split_of`` says which split its prompt belongs to; ``write_pairs`` is the
-way back to a file.
+``split_of`` says which split a pair's prompt belongs to; ``write_pairs`` is the way back to a file.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from rmr1.data.source import PairSource, Skipped, load_pairs
 from rmr1.data.split import check_shares, prompt_key, split_of
 from rmr1.data.transform import RowTransform
 from rmr1.data.write import pair_row, write_pairs
-from rmr1.sides import random_order, show, shown_orders
 
 __all__ = [
     "Format",
@@ -27,9 +25,6 @@ __all__ = [
     "pair_row",
     "parse_columns",
     "prompt_key",
-    "random_order",
-    "show",
-    "shown_orders",
     "sniff_format",
     "split_of",
     "write_pairs",

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rmr1.distillation.hint_leak import leaked_hints
-from rmr1.judging import Completion, pair_side
+from rmr1.judging import Completion
 from rmr1.records import Generation, PreferencePair, Side
+from rmr1.sides import pair_side
 from rmr1.verdict import parse_verdict
 
 RULE = "default"

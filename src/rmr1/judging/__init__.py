@@ -1,6 +1,6 @@
 """Judging one or a million comparisons: orders, votes, confidence, runs."""
 
-from rmr1.judging.completions import Completion, pair_side
+from rmr1.judging.completions import Completion
 from rmr1.judging.job import JobResult, JudgeCallbacks, JudgingJob, job_identity
 from rmr1.judging.judge import Judge
 from rmr1.judging.plan import DEFAULT_TEMPLATE, JudgingPlan, plan_judging
@@ -30,7 +30,6 @@ __all__ = [
     "job_identity",
     "judge_source",
     "judging_report",
-    "pair_side",
     "plan_judging",
     "report_sample",
 ]

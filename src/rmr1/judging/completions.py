@@ -8,6 +8,7 @@ from typing import Any
 
 from rmr1.errors import JournalError
 from rmr1.records import FinishReason, Generation, Order, Side, Usage, Verdict, Vote
+from rmr1.sides import pair_side
 from rmr1.verdict import parse_verdict
 
 
@@ -79,10 +80,3 @@ class Completion:
             return cls(**fields, usage=Usage(**record["usage"]), error=record.get("error"))
         except (KeyError, TypeError) as error:
             raise JournalError(f"a line of the journal is no sample ({error}); choose another --run") from error
-
-
-def pair_side(shown: Side | None, order: Order) -> Side | None:
-    """A shown side as a side of the pair; it is its own inverse."""
-    if shown is None or order == "ab":
-        return shown
-    return "B" if shown == "A" else "A"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmr1.config import JudgeConfig
-from rmr1.data import show, shown_orders
 from rmr1.engines import Engine
 from rmr1.errors import ConfigError
 from rmr1.prompts import FENCE_SHA256, Prompt, Template, load_grammar, load_template, render_prompt
 from rmr1.records import Comparison, GenerationRequest, PreferencePair, Sampling
+from rmr1.sides import show, shown_orders
 from rmr1.verdict import RULES
 
 DEFAULT_TEMPLATE = "cor"

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from rmr1.records import Message, Order, Side
+from rmr1.records import Message, Side
 from rmr1.report.judge_report import SampleVote
+from rmr1.sides import pair_side
 
 _LONG = 2500
 _LINE = 80
@@ -57,16 +58,10 @@ def blocks(text: str) -> Iterator[tuple[Literal["prose", "code"], str]]:
         yield "prose", prose
 
 
-def _pair_side(shown: Side, order: Order) -> Side:
-    if order == "ab":
-        return shown
-    return "B" if shown == "A" else "A"
-
-
 def shown_verdict(vote: SampleVote) -> str:
     """The letter that the judge wrote, or "" where the verdict is invalid."""
     # Showing the pair the other way round is its own inverse, so the same swap leads back to the shown side.
-    return _pair_side("A" if vote.side == "A" else "B", vote.order) if vote.side in ("A", "B") else ""
+    return pair_side("A" if vote.side == "A" else "B", vote.order) if vote.side in ("A", "B") else ""
 
 
 def pieces(vote: SampleVote) -> list[Piece]:
@@ -80,7 +75,7 @@ def pieces(vote: SampleVote) -> list[Piece]:
 
     def add_span(kind: str, shown: Side, body: str) -> None:
         pieces.append(
-            Piece("quote" if kind == "quote" else "summary", shown, _pair_side(shown, vote.order), body.strip())
+            Piece("quote" if kind == "quote" else "summary", shown, pair_side(shown, vote.order), body.strip())
         )
 
     for match in _TAGGED.finditer(text):

@@ -13,13 +13,13 @@ from rmr1.curation.candidates import Candidate, content_digests, rank_of
 from rmr1.curation.decontaminate import BenchmarkIndex
 from rmr1.curation.difficulty import PassRates
 from rmr1.curation.duplicates import signature_of, without_duplicates, without_near_duplicates
+from rmr1.curation.job import rows_of
 from rmr1.curation.mix import draw, quotas
 from rmr1.curation.normalise import normalise_text
 from rmr1.curation.raw_rows import row_transform
 from rmr1.curation.readers import math_step_dpo
 from rmr1.curation.recipe import Condition, NearDuplicates, OverLong, Screens, SourceRecipe
 from rmr1.curation.screens import pair_screens
-from rmr1.curation.sides import rows_of
 from rmr1.curation.tally import Lengths
 from rmr1.curation.words import runs_of, words_of
 from rmr1.data import load_pairs

@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 
 from rmr1.curriculum import FAMILIES, generate_pairs, read_demand, write_trace
-from rmr1.data import show
 from rmr1.errors import ConfigError, DataError
 from rmr1.records import Generation, Message, PreferencePair
+from rmr1.sides import show
 from rmr1.verdict import parse_verdict
 
 pytest.importorskip("reasoning_gym", reason="the data extra is not installed")

@@ -1,9 +1,9 @@
 import pytest
 
-from rmr1.data import show
 from rmr1.errors import TemplateError
 from rmr1.prompts import load_grammar, load_template, render_prompt, template_names
 from rmr1.records import Message, PreferencePair
+from rmr1.sides import show
 
 PAIR = PreferencePair(
     "p",

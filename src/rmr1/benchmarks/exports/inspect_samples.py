@@ -15,8 +15,9 @@ from typing import Any
 from rmr1.benchmarks.benchmark import Policy, Protocol
 from rmr1.benchmarks.entries import Entry
 from rmr1.benchmarks.judged import Judged
-from rmr1.judging import Completion, pair_side
+from rmr1.judging import Completion
 from rmr1.records import Message, PreferencePair, Side, Verdict
+from rmr1.sides import pair_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def inspect_sample(
 def _asked(sample: Completion, pair: PreferencePair | None) -> Any:
     from inspect_ai.model import ChatMessageUser
 
-    first, second = ("A", "B") if sample.order == "ab" else ("B", "A")
+    first, second = pair_side("A", sample.order), pair_side("B", sample.order)
     text = f"Order {sample.order}, vote {sample.vote}: shown first is the pair's {first}, second its {second}."
     if pair:
         responses = (pair.response_a, pair.response_b) if first == "A" else (pair.response_b, pair.response_a)

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rmr1.config import RlConfig
-from rmr1.data import show, shown_orders
 from rmr1.errors import DataError
 from rmr1.prompts import Template, render_prompt
 from rmr1.records import Message, Order, PreferencePair, Side
+from rmr1.sides import show, shown_orders
 
 
 @dataclass(frozen=True, slots=True)

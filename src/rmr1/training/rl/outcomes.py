@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rmr1.records import Generation, InvalidReason, Order, Side
 from rmr1.reward import verdict_reward
+from rmr1.sides import pair_side
 from rmr1.verdict import parse_verdict
 
 
@@ -49,10 +50,7 @@ def score(
     verdict = parse_verdict(Generation(pair_id, text, "length" if cut else "stop", think_open=think_open))
     reward = verdict_reward(verdict, gold)
     assert reward is not None  # only an engine's fault earns none
-    prefers = verdict.side
-    if prefers is not None and order == "ba":
-        prefers = "B" if prefers == "A" else "A"
-    return Outcome(pair_id, order, prefers, reward, verdict.invalid, tokens)
+    return Outcome(pair_id, order, pair_side(verdict.side, order), reward, verdict.invalid, tokens)
 
 
 @dataclass(frozen=True, slots=True)
