@@ -12,7 +12,7 @@ from typing import Any
 
 from rmr1.benchmarks.judged import Judged
 from rmr1.sides import pair_side, random_order
-from rmr1.stats import ClusteredShare, cohen_kappa
+from rmr1.stats import cohen_kappa, estimate_share
 
 LENGTH_EDGES = (-2.0, -1.0, -0.5, -0.1, 0.1, 0.5, 1.0, 2.0)
 """Edges of the bins of length: log2 of the characters of the better response over those of the other one."""
@@ -136,8 +136,5 @@ def _share(values: Iterable[Outcome]) -> Mapping[str, Any] | None:
     for success, cluster in values:
         right[cluster] += success
         size[cluster] += 1
-    share = ClusteredShare()
-    for cluster in sorted(size):
-        share.add_cluster(right[cluster], size[cluster])
-    estimate = share.estimate()
+    estimate = estimate_share([right[cluster] for cluster in size], list(size.values()))
     return None if estimate is None else asdict(estimate)

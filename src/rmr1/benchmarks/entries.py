@@ -93,7 +93,6 @@ def entry_of(pair: PreferencePair) -> Entry:
     )
 
 
-def prompt_digest(pair: PreferencePair) -> str:
-    """A short hash of a pair's prompt."""
-    text = "\0".join(f"{turn.role}\0{turn.content}" for turn in pair.prompt)
+def short_hash(text: str) -> str:
+    """A short hash of a text."""
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rmr1.benchmarks.benchmark import Benchmark, Part
-from rmr1.benchmarks.entries import prompt_digest, split_id
-from rmr1.data import load_pairs
+from rmr1.benchmarks.entries import short_hash, split_id
+from rmr1.data import cluster_of, load_pairs
 from rmr1.errors import ConfigError, DataError
 from rmr1.records import PreferencePair
 
@@ -121,7 +121,12 @@ def _named(benchmark: Benchmark, part: Part, source: Iterable[PreferencePair]) -
         item, place = f"{part.name}/{inside}{item_of(pair)}", pair.id[len(item_of(pair)) :]
         seen[item + place] += 1
         again = f"~{seen[item + place]}" if seen[item + place] > 1 else ""
-        yield replace(pair, id=item + again + place, category=subset, group=prompt_digest(pair))
+        yield replace(pair, id=item + again + place, category=subset, group=short_hash(_cluster(benchmark, pair)))
+
+
+def _cluster(benchmark: Benchmark, pair: PreferencePair) -> str:
+    """Own pairs may name their groups; of a public benchmark, the prompt alone tells."""
+    return cluster_of(pair if not benchmark.sizes else replace(pair, group=""))
 
 
 def _items(pairs: list[PreferencePair]) -> dict[str, int]:

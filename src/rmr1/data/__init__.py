@@ -10,7 +10,7 @@ from rmr1.data.columns import parse_columns
 from rmr1.data.formats import Format, sniff_format
 from rmr1.data.shape import Shape
 from rmr1.data.source import PairSource, Skipped, load_pairs
-from rmr1.data.split import check_shares, prompt_key, split_of
+from rmr1.data.split import check_shares, cluster_of, prompt_key, split_of
 from rmr1.data.transform import RowTransform
 from rmr1.data.write import pair_row, write_pairs
 
@@ -21,6 +21,7 @@ __all__ = [
     "Shape",
     "Skipped",
     "check_shares",
+    "cluster_of",
     "load_pairs",
     "pair_row",
     "parse_columns",

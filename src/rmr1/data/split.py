@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from rmr1.errors import ConfigError
-from rmr1.records import Message
+from rmr1.records import Message, PreferencePair
 
 _HASH_BITS = 64
 
@@ -24,6 +24,16 @@ def prompt_key(prompt: Sequence[Message]) -> str:
     """
     turns = [message for message in prompt if message.role != "system"] or list(prompt)
     return "\n".join(f"{turn.role}: {' '.join(_folded(turn.content).split())}" for turn in turns)
+
+
+def cluster_of(pair: PreferencePair) -> str:
+    """What pairs that are not independent of each other have in common: the group that their data name, else the prompt itself.
+
+    Where the data name no group, a pair's group is its own row, which says nothing about other rows.
+    """
+    if pair.group and pair.group != pair.id.rpartition("#")[0] and pair.group != pair.id:
+        return pair.group
+    return "\0".join(f"{turn.role}\0{turn.content}" for turn in pair.prompt)
 
 
 def split_of(prompt: Sequence[Message], shares: Mapping[str, float], seed: int = 0) -> str:

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 
+from rmr1.data import cluster_of
 from rmr1.engines import Engine
 from rmr1.judging.completions import Completion
 from rmr1.judging.plan import JudgingPlan
@@ -38,7 +39,7 @@ class JudgingStream:
         self._done = bytearray()
         self._partial: dict[int, list[Completion]] = {}
         self.clusters = array("Q")
-        """For each pair by its number, a hash of its group, whose pairs share a prompt; filled as pairs are drawn."""
+        """For each pair by its number, a hash of its cluster, see ``data.cluster_of``; filled as pairs are drawn."""
 
     def restore(self, sample: Completion) -> tuple[int, Judgment] | None:
         """Take over a sample of an earlier process; its comparison will not be asked again."""
@@ -62,7 +63,7 @@ class JudgingStream:
     def _questions(self, pairs: Iterable[PreferencePair]) -> Iterator[JudgeRequest]:
         per_pair = self._plan.comparisons_per_pair
         for number, pair in enumerate(pairs):
-            self.clusters.append(_cluster(pair.group) if pair.group else number)
+            self.clusters.append(_cluster(cluster_of(pair)))
             if all(self._is_done(number * per_pair + index) for index in range(per_pair)):
                 continue
             for index, comparison in enumerate(self._plan.comparisons(pair)):
@@ -88,6 +89,6 @@ class JudgingStream:
         return number // 8 < len(self._done) and bool(self._done[number // 8] >> (number % 8) & 1)
 
 
-def _cluster(group: str) -> int:
-    digest = hashlib.blake2b(group.encode(errors="surrogatepass"), digest_size=8).digest()
+def _cluster(name: str) -> int:
+    digest = hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big")

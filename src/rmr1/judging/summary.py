@@ -12,7 +12,7 @@ import numpy
 
 from rmr1.records import Judgment, Usage
 from rmr1.results import Estimate
-from rmr1.stats import ClusteredShare
+from rmr1.stats import estimate_share
 
 _ABSENT, _NO_LABEL, _RIGHT, _WRONG, _TIE, _NO_WINNER = range(6)
 
@@ -129,10 +129,7 @@ class Summary:
             chosen &= numpy.frombuffer(self._category, numpy.uint32)[: len(outcomes)] == category
         _, cluster = numpy.unique(numpy.asarray(clusters, numpy.uint64)[: len(outcomes)][chosen], return_inverse=True)
         successes = numpy.bincount(cluster, outcomes[chosen] == success)
-        share = ClusteredShare()
-        for right, size in zip(successes.tolist(), numpy.bincount(cluster).tolist(), strict=True):
-            share.add_cluster(right, size)
-        return share.estimate()
+        return estimate_share(successes, numpy.bincount(cluster))
 
     def _grow(self, length: int) -> None:
         missing = length - len(self._outcomes)

@@ -1,19 +1,20 @@
-"""Whether two judges of the same items differ."""
+"""Whether two judges differ, on the same items or not, and how far two readings of the same items agree beyond chance."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
 
 import numpy
 
-from rmr1.results import Difference
-from rmr1.stats.averages import Array, Average, Observations
+from rmr1.results import Difference, Estimate
+from rmr1.stats.estimates import Array, Average, Observations
 
 RESAMPLES = 2000
 FEWEST_CLUSTERS = 10
 """With fewer in a cell, what is resampled varies far less than the truth does: two clusters that agree would leave no doubt."""
 _CELLS_AT_ONCE = 1 << 22
-"""Resampling takes so many numbers into memory at a time."""
+"""Numbers that resampling takes into memory at a time."""
 
 
 def paired_bootstrap(
@@ -63,6 +64,45 @@ def paired_bootstrap(
         name: Difference(float(observed[place]), *(bounds[place] if enough[place] else ()))
         for place, name in enumerate(weights)
     }
+
+
+def unpaired_difference(first: Estimate, second: Estimate) -> tuple[float, float, float]:
+    """The second share less the first, with an interval made of those of the two.
+
+    The distances from each share to the ends of its interval are squared and added (Newcombe 1998, method 10; Zou and Donner
+    2008). So clusters and weights count as far as the two intervals know of them, and the confidence is theirs. The two have to
+    be independent: for judges of the same items, which tend to fail on the same ones, the interval is wider than a paired one.
+
+    Returns:
+        The difference and the two ends of its interval.
+    """
+    value = second.value - first.value
+    below = ((second.value - second.low) ** 2 + (first.high - first.value) ** 2) ** 0.5
+    above = ((second.high - second.value) ** 2 + (first.value - first.low) ** 2) ** 0.5
+    return value, value - below, value + above
+
+
+def cohen_kappa(readings: Iterable[tuple[Hashable, Hashable]]) -> float | None:
+    """Cohen's kappa of two readings of the same things: 1 is full agreement, 0 what chance would give (Cohen 1960).
+
+    Args:
+        readings: The two categories that each thing was given.
+
+    Returns:
+        Kappa, or None where it has no meaning: nothing was read, or both readings always give one and the same category.
+    """
+    table = Counter(readings)
+    n = table.total()
+    if not n:
+        return None
+    first: Counter[Hashable] = Counter()
+    second: Counter[Hashable] = Counter()
+    for (one, other), count in table.items():
+        first[one] += count
+        second[other] += count
+    agreed = sum(count for (one, other), count in table.items() if one == other) / n
+    expected = sum(first[category] * second[category] for category in first) / n**2
+    return None if expected == 1.0 else (agreed - expected) / (1.0 - expected)
 
 
 def _differences(first: Observations, second: Observations, weights: Array, seed: int, resamples: int) -> Array:

@@ -1,7 +1,7 @@
-"""Macro averages: means of means, as benchmarks report them, with intervals that know about clusters.
+"""The one estimator of shares and of averages of shares, with intervals that know about clusters.
 
 A benchmark's figure is a weighted mean over *cells* (subsets, or pairs of styles) of the mean value in each cell. Such a figure
-is linear in the cells' means, so one formula for its variance serves all benchmarks.
+is linear in the cells' means, so one formula for its variance serves all benchmarks. A share is the average of a single cell.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
 
 from rmr1.results import Estimate
-from rmr1.stats.shares import wilson
 
 Array: TypeAlias = NDArray[numpy.float64]
 
@@ -118,20 +118,58 @@ class Observations:
     def estimate(self, average: Average, confidence: float = 0.95) -> Estimate | None:
         """An average and its interval, or None where none of its cells has an observation.
 
-        The variance is the linearised one over clusters, each cell's part scaled by n / (n - 1) for its n clusters. The
-        interval is Wilson's with the sample size that this variance corresponds to (Korn and Graubard 1998), as for
-        ``ClusteredShare``. A cell without variation counts as if it had one more right and one more wrong cluster (Agresti and
-        Coull 1998): a subset of ten right ones says little, and would otherwise say everything.
+        A micro average (``by_size``) is one share: that of all observations in its cells, whichever cell each is in. For the
+        interval, see ``estimate_share``; the variance of other averages adds up that of their cells, each cell's part scaled by
+        n / (n - 1) for its n clusters.
         """
         weights = self.weights(average)
         used = weights > 0
         if not used.any():
             return None
         sums, counts, weights = self.sums[:, used], self.counts[:, used], weights[used]
-        touched = counts.sum(axis=1) > 0
-        value = min(max(average.value(self.means, self.sizes) or 0.0, 0.0), 1.0)  # rounding may leave the scale
-        low, high = wilson(value, _effective_size(value, sums[touched], counts[touched], weights), confidence)
-        return Estimate(value, min(low, value), max(high, value), int(counts.sum()), int(touched.sum()))
+        if average.by_size:
+            return estimate_share(sums.sum(axis=1), counts.sum(axis=1), confidence)
+        return _estimate(average.value(self.means, self.sizes) or 0.0, sums, counts, weights, confidence)
+
+
+def estimate_share(successes: ArrayLike, sizes: ArrayLike, confidence: float = 0.95) -> Estimate | None:
+    """The share of successes among observations that come in clusters, with its interval.
+
+    Observations of one cluster, such as pairs that share a prompt, are not independent. The variance is the linearised (ratio)
+    estimator over clusters. The interval is Wilson's with the sample size that this variance corresponds to (Korn and Graubard
+    1998); where every cluster holds one observation, that is close to plain Wilson. Where clusters do not vary, the variance is
+    taken as if there were one more right and one more wrong cluster (Agresti and Coull 1998): ten clusters that agree say
+    little, and would otherwise say everything.
+
+    Args:
+        successes: Successes in each cluster, [clusters]; values between 0 and 1 may stand for parts of a success.
+        sizes: Observations in each cluster, [clusters]; clusters of size 0 do not count.
+        confidence: Of the interval.
+
+    Returns:
+        The estimate, or None where there is no observation.
+    """
+    sums, counts = (numpy.asarray(values, dtype=float).reshape(-1, 1) for values in (successes, sizes))
+    total = float(counts.sum())
+    if not total:
+        return None
+    return _estimate(float(sums.sum()) / total, sums, counts, numpy.ones(1), confidence)
+
+
+def wilson(share: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval for a share observed in ``n`` trials; ``n`` may be an effective, fractional size."""
+    z = float(ndtri(0.5 + confidence / 2.0))
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _estimate(value: float, sums: Array, counts: Array, weights: Array, confidence: float) -> Estimate:
+    """An average of cells: ``sums`` and ``counts`` are [clusters, cells], ``weights`` [cells]; they sum to 1."""
+    touched = counts.sum(axis=1) > 0
+    value = min(max(value, 0.0), 1.0)  # rounding may leave the scale
+    low, high = wilson(value, _effective_size(value, sums[touched], counts[touched], weights), confidence)
+    return Estimate(value, min(low, value), max(high, value), int(counts.sum()), int(touched.sum()))
 
 
 def _effective_size(value: float, sums: Array, counts: Array, weights: Array) -> float:
