@@ -22,7 +22,7 @@ from itertools import islice
 
 from rmr1.config import EngineConfig
 from rmr1.data import load_pairs
-from rmr1.engines import Engine, create_engine
+from rmr1.engines import Engine, open_model
 from rmr1.prompts import load_template, render_prompt
 from rmr1.records import GenerationRequest, Sampling, Usage
 from rmr1.sides import show
@@ -48,7 +48,7 @@ async def timed(engine: Engine, asked: list[GenerationRequest]) -> tuple[float, 
 def measure(options: argparse.Namespace) -> dict[str, float]:
     """Speeds of one engine; the prompts of the two rounds are different, so that none is cached but the instructions."""
     config = EngineConfig(slots=options.slots, context=options.context, threads=options.threads)
-    engine = create_engine(options.child, config)
+    engine = open_model(options.child, config).engine
 
     async def both() -> tuple[tuple[float, Usage], tuple[float, Usage]]:
         await timed(engine, requests(options.pairs, 1, options.template, 2, 0))

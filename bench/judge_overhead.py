@@ -31,7 +31,7 @@ import openai
 
 from rmr1.config import EngineConfig, JudgeConfig, OrderPolicy
 from rmr1.data import load_pairs
-from rmr1.engines import create_engine
+from rmr1.engines import open_model
 from rmr1.judging import PairTask, judge_source, plan_judging
 from rmr1.records import Judgment, Usage
 
@@ -71,7 +71,7 @@ def config(address: str, concurrency: int, orders: OrderPolicy = "both") -> Judg
 async def bare_seconds(path: Path, address: str, pairs: int, concurrency: int) -> float:
     """The client library alone, on prompts that are rendered beforehand."""
     settings = config(address, concurrency)
-    engine = create_engine(MODEL, settings.engine)
+    engine = open_model(MODEL, settings.engine).engine
     plan = plan_judging(settings, engine)
     comparisons = (comparison for pair in islice(load_pairs(path), pairs) for comparison in plan.comparisons(pair))
     prompts = iter(

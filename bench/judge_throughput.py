@@ -25,7 +25,7 @@ from typing import Any
 
 from rmr1.config import EngineConfig
 from rmr1.data import load_pairs
-from rmr1.engines import create_engine
+from rmr1.engines import open_model
 from rmr1.models import cached_file, find_model
 from rmr1.prompts import load_template, render_prompt
 from rmr1.records import GenerationRequest, Sampling
@@ -46,7 +46,7 @@ def by_engine(given: argparse.Namespace, asked: list[GenerationRequest]) -> tupl
     config = EngineConfig(
         slots=given.slots, context=given.context, threads=given.threads, reuse=given.reuse, dtype=given.dtype
     )
-    engine = create_engine(f"{'llamacpp' if given.child == 'rmr1' else 'hf'}/{given.model}", config)
+    engine = open_model(f"{'llamacpp' if given.child == 'rmr1' else 'hf'}/{given.model}", config).engine
 
     async def answer() -> tuple[float, int]:
         began, tokens = time.perf_counter(), 0

@@ -10,8 +10,9 @@ pytest.importorskip("gguf", reason="the train extra is not installed")
 pytest.importorskip("xllamacpp", reason="the llamacpp extra is not installed")
 
 from rmr1.config import EngineConfig
-from rmr1.engines import create_engine, model_template
+from rmr1.engines import open_model
 from rmr1.export import ExportTask, export_model
+from rmr1.models import resolve_model
 from rmr1.models.loading import load_causal_lm
 from rmr1.records import GenerationRequest, Message, Sampling
 
@@ -67,7 +68,7 @@ def exported(small_model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def by_llama(exported):
-    return written(create_engine(str(exported), EngineConfig(context=512)))
+    return written(open_model(str(exported), EngineConfig(context=512)).engine)
 
 
 def test_log_probabilities_are_those_of_transformers(by_llama):
@@ -79,7 +80,7 @@ def test_log_probabilities_are_those_of_transformers(by_llama):
 
 
 def test_both_engines_write_the_same(by_llama):
-    by_transformers = written(create_engine(f"hf/{MODEL}", EngineConfig(slots=8, device="cpu")))
+    by_transformers = written(open_model(f"hf/{MODEL}", EngineConfig(slots=8, device="cpu")).engine)
     same = sum(by_llama[name].text == by_transformers[name].text for name in by_llama)
     assert same >= 18, "float16 may tip a choice between two equals, no more"
     assert all(by_llama[name].usage.prompt_tokens == by_transformers[name].usage.prompt_tokens for name in by_llama)
@@ -88,9 +89,9 @@ def test_both_engines_write_the_same(by_llama):
 def test_a_file_of_eight_bits_is_close(small_model, exported, tmp_path):
     path = export_model(ExportTask(MODEL, tmp_path / "judge-q8_0.gguf", type="q8_0")).path
     assert path.stat().st_size < 0.6 * exported.stat().st_size
-    found = differences(written(create_engine(str(path), EngineConfig(context=512)), 4))
+    found = differences(written(open_model(str(path), EngineConfig(context=512)).engine, 4))
     assert math.fsum(map(abs, found)) / len(found) < 10 * MOST
 
 
 def test_an_exported_file_says_how_it_wants_to_be_asked(exported):
-    assert model_template(str(exported)) == "cor-compact"
+    assert resolve_model(str(exported)).template == "cor-compact"

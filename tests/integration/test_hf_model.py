@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from rmr1.engines import create_engine
-from rmr1.models.loading import hf_folder, load_causal_lm, published_type, read_card
+from rmr1.engines import open_model
+from rmr1.models.card import read_card
+from rmr1.models.loading import hf_folder, load_causal_lm, published_type
 from rmr1.records import GenerationRequest, Message, Sampling
 
 pytest.importorskip("transformers", reason="the train extra is not installed")
@@ -52,7 +53,7 @@ def test_prompts_have_as_many_tokens_as_in_the_embedded_engine(loaded):
     _, tokenizer = loaded
 
     async def counts():
-        engine = create_engine("llamacpp/smollm2-135m-instruct")
+        engine = open_model("llamacpp/smollm2-135m-instruct").engine
         requests = [GenerationRequest(text, (Message("user", text),), Sampling(max_tokens=1)) for text in TEXTS]
         try:
             return {answer.request_id: answer.usage.prompt_tokens async for answer in engine.generate(requests)}

@@ -12,7 +12,7 @@ import pytest
 
 from rmr1 import Judge
 from rmr1.config import EngineConfig
-from rmr1.engines import create_engine
+from rmr1.engines import open_model
 from rmr1.errors import EngineError, ModelNotFoundError
 from rmr1.prompts import load_grammar, load_template, template_names
 from rmr1.records import Generation, GenerationRequest, Message, Sampling
@@ -35,7 +35,7 @@ def request(topic, seed=0, *, max_tokens=12, temperature=1.0, **options):
 
 @pytest.fixture(scope="module")
 def engine(small_model):
-    engine = create_engine(str(small_model), EngineConfig(context=2048))
+    engine = open_model(str(small_model), EngineConfig(context=2048)).engine
     yield engine
     asyncio.run(engine.aclose())
 
@@ -94,7 +94,7 @@ def test_every_grammar_ends_in_a_verdict_without_problems(engine, name, think_op
 
 
 def test_several_slots_answer_everything(small_model):
-    engine = create_engine(str(small_model), EngineConfig(context=1024, slots=3))
+    engine = open_model(str(small_model), EngineConfig(context=1024, slots=3)).engine
     try:
         done = ask(engine, *(request(topic, seed) for topic in TOPICS for seed in (1, 2)))
     finally:
@@ -109,7 +109,7 @@ def test_several_slots_answer_everything(small_model):
 @pytest.mark.parametrize("reuse", ["instructions", "longest"])
 def test_what_is_reused_of_the_prompt_before(small_model, reuse):
     long = "Tell me what comes to your mind about " + "the sea and " * 60
-    engine = create_engine(str(small_model), EngineConfig(context=1024, reuse=reuse))
+    engine = open_model(str(small_model), EngineConfig(context=1024, reuse=reuse)).engine
     try:
         for name in ("bread", "rain"):
             asked = GenerationRequest(name, (SYSTEM, Message("user", long + name)), Sampling(max_tokens=4))
@@ -139,12 +139,12 @@ def test_leaving_early_stops_the_writing(engine):
 def test_what_is_no_model_is_named(tmp_path, monkeypatch):
     (tmp_path / "bad.gguf").write_bytes(b"GGUF nonsense")
     with pytest.raises(EngineError, match=r"cannot load .*bad\.gguf; is it a whole GGUF file"):
-        create_engine(str(tmp_path / "bad.gguf"))
+        open_model(str(tmp_path / "bad.gguf"))
     monkeypatch.setenv("RMR1_CACHE", str(tmp_path))
     with pytest.raises(ModelNotFoundError, match='fetch it with "rmr1 pull smollm2-135m-instruct"'):
-        create_engine("llamacpp/smollm2-135m-instruct")
+        open_model("llamacpp/smollm2-135m-instruct")
     with pytest.raises(ModelNotFoundError, match="has no GGUF file; serve gaotang"):
-        create_engine("rm-r1-qwen2.5-instruct-7b")
+        open_model("rm-r1-qwen2.5-instruct-7b")
 
 
 def test_judge_object_with_the_real_model(small_model):

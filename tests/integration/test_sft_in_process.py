@@ -7,7 +7,8 @@ import pytest
 
 from rmr1.config import SftConfig
 from rmr1.errors import ConfigError, DataError, ModelNotFoundError
-from rmr1.models.loading import hf_folder, load_causal_lm, published_type, read_card
+from rmr1.models.card import read_card
+from rmr1.models.loading import hf_folder, load_causal_lm, published_type
 from rmr1.prompts import load_template
 from rmr1.training import TrainingTask, train_sft
 from tests.support.tiny_model import tiny_tokenizer, write_tiny_model, write_traces

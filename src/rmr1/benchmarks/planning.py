@@ -9,8 +9,8 @@ from typing import Any
 
 from rmr1.benchmarks.loading import Loaded, item_of
 from rmr1.config import JudgeConfig, Prices, cost
-from rmr1.engines import model_template
 from rmr1.judging import DEFAULT_TEMPLATE, JudgingPlan
+from rmr1.models import resolve_model
 from rmr1.prompts import load_template
 from rmr1.records import PreferencePair, Usage
 
@@ -74,7 +74,7 @@ def plan_evaluation(
 
 
 def _judging_plan(config: JudgeConfig) -> JudgingPlan:
-    template = load_template(config.template or model_template(config.model) or DEFAULT_TEMPLATE)
+    template = load_template(config.template or resolve_model(config.model).template or DEFAULT_TEMPLATE)
     return JudgingPlan(config, template, None, logprobs=False)
 
 

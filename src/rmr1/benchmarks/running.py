@@ -15,7 +15,7 @@ from rmr1.benchmarks.planning import Rates, plan_evaluation
 from rmr1.benchmarks.results import RESULTS, score_run
 from rmr1.benchmarks.texts import keep_texts
 from rmr1.config import JudgeConfig
-from rmr1.engines import Engine, create_engine, model_template
+from rmr1.engines import Engine, LoadedModel, open_model
 from rmr1.judging import JobResult, JudgeCallbacks, JudgingJob, JudgingPlan, plan_judging
 from rmr1.report.eval_plan import plan_line
 from rmr1.runs import RunDirectory, default_run_name
@@ -113,22 +113,23 @@ async def evaluate(
     """
     found = task.load(callbacks)
     task.say_plan(found, [config], callbacks)
-    judge = engine or create_engine(config.model, config.engine, concurrency=config.concurrency)
+    judge = open_model(engine or config.model, config.engine, concurrency=config.concurrency)
     try:
         return await evaluate_loaded(found, task, config, judge, callbacks)
     finally:
-        await judge.aclose()
+        await judge.engine.aclose()
 
 
 async def evaluate_loaded(
-    found: Sequence[Loaded], task: EvalTask, config: JudgeConfig, engine: Engine, callbacks: EvalCallbacks
+    found: Sequence[Loaded], task: EvalTask, config: JudgeConfig, judge: LoadedModel, callbacks: EvalCallbacks
 ) -> EvalResult:
-    """As ``evaluate``, with benchmarks and an engine that are loaded; the engine stays open.
+    """As ``evaluate``, with benchmarks and a model that are loaded; the model stays open.
 
     Raises:
         RMR1Error: As ``evaluate``.
     """
-    plan = plan_judging(config, engine, model_template=model_template(config.model))
+    engine = judge.engine
+    plan = plan_judging(config, engine, model_template=judge.template)
     identity = eval_identity(engine, plan)
     path = task.directory("eval", found, identity)
     with RunDirectory(path, identity) as run:

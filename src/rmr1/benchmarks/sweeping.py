@@ -17,7 +17,7 @@ from rmr1.benchmarks.benchmark import Protocol
 from rmr1.benchmarks.results import JudgedBenchmark, check_votes, read_identity, read_run, score_judged
 from rmr1.benchmarks.running import EvalCallbacks, EvalTask, eval_identity, evaluate_loaded
 from rmr1.config import JudgeConfig
-from rmr1.engines import Engine, create_engine, model_template
+from rmr1.engines import Engine, LoadedModel, open_model
 from rmr1.errors import ConfigError, RunError
 from rmr1.judging import plan_judging
 from rmr1.report.sweep_page import write_sweep_page
@@ -65,7 +65,7 @@ async def sweep(
     found = task.load(callbacks)
     configs = list(axes.configs(config))
     task.say_plan(found, configs, callbacks)
-    judge = engine or create_engine(config.model, config.engine, concurrency=config.concurrency)
+    judge = open_model(engine or config.model, config.engine, concurrency=config.concurrency)
     try:
         identity, names = _identity(axes, configs, judge)
         path = task.directory("sweep", found, identity)
@@ -79,7 +79,7 @@ async def sweep(
             run.write_json(SWEEP, results)
             write_sweep_page(results, protocol, path / PAGE)
     finally:
-        await judge.aclose()
+        await judge.engine.aclose()
     return SweepResult(path, results, errors)
 
 
@@ -127,10 +127,10 @@ def score_sweep(path: Path, votes: Sequence[int] | None = None) -> dict[str, Any
     }
 
 
-def _identity(axes: Axes, configs: Sequence[JudgeConfig], engine: Engine) -> tuple[dict[str, Any], list[str]]:
+def _identity(axes: Axes, configs: Sequence[JudgeConfig], judge: LoadedModel) -> tuple[dict[str, Any], list[str]]:
     """What identifies a sweep, and the directories of its judging runs."""
     of_runs = [
-        eval_identity(engine, plan_judging(config, engine, model_template=model_template(config.model)))
+        eval_identity(judge.engine, plan_judging(config, judge.engine, model_template=judge.template))
         for config in configs
     ]
     names = [axes.name(identity) for identity in of_runs]

@@ -11,7 +11,7 @@ from rmr1.data import PairSource
 from rmr1.distillation.job import DistillCallbacks, DistillJob, DistillResult, labelled
 from rmr1.distillation.report import distill_report
 from rmr1.distillation.written import Writer
-from rmr1.engines import BatchLedger, Engine, batched, create_engine, has_batches
+from rmr1.engines import BatchLedger, Engine, batched, has_batches, open_model
 from rmr1.errors import ConfigError
 from rmr1.judging import PairTask, plan_judging
 from rmr1.prompts import load_repair_template
@@ -36,6 +36,8 @@ async def distill_source(task: PairTask, config: DistillConfig, callbacks: Disti
     _check(source, task, callbacks)
     async with AsyncExitStack() as stack:
         teacher, repairer = await _writers(config, stack)
+        if config.batch and not any(has_batches(writer.engine) for writer in (teacher, repairer) if writer):
+            raise ConfigError("--batch needs a teacher or repairer whose engine has a batch API, such as openai/MODEL")
         identity = _identity(source, task, config, teacher, repairer)
         run = stack.enter_context(RunDirectory(task.run_path("distill", identity), identity))
         teacher = _sent(teacher, "teacher", run, config, callbacks, stack)
@@ -59,8 +61,6 @@ def _check(source: PairSource, task: PairTask, callbacks: DistillCallbacks) -> N
 
 
 async def _writers(config: DistillConfig, stack: AsyncExitStack) -> tuple[Writer, Writer | None]:
-    if config.batch and not any(has_batches(model or "") for model in (config.teacher, config.repairer)):
-        raise ConfigError("--batch goes with openai/MODEL as teacher or repairer; no other engine has a batch API")
     teacher = await _load(config.teacher, config.teacher_engine, config, stack)
     first = Writer(teacher, plan_judging(config.judging(config.teacher, config.teacher_engine), teacher))
     first = replace(first, prices=config.teacher_prices)
@@ -74,7 +74,7 @@ async def _writers(config: DistillConfig, stack: AsyncExitStack) -> tuple[Writer
 
 
 async def _load(model: str, settings: EngineConfig, config: DistillConfig, stack: AsyncExitStack) -> Engine:
-    engine = create_engine(model, settings, concurrency=config.concurrency)
+    engine = open_model(model, settings, concurrency=config.concurrency).engine
     stack.push_async_callback(engine.aclose)
     return engine
 
@@ -88,7 +88,7 @@ def _sent(
     stack: AsyncExitStack,
 ) -> Writer:
     """The writer as its requests travel: directly, or in batches that the run remembers."""
-    if not has_batches(writer.engine.name):
+    if not has_batches(writer.engine):
         return writer
     name = f"{role}-batches.jsonl"
     if not config.batch:

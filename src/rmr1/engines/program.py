@@ -6,11 +6,17 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
+from rmr1.config import EngineConfig
 from rmr1.curriculum import write_trace
 from rmr1.errors import ConfigError, DataError
 from rmr1.records import Comparison, Generation, GenerationRequest
 
 PROGRAMS: dict[str, Callable[[Comparison], str]] = {"curriculum": write_trace}
+
+
+def load(model: str, config: EngineConfig, *, concurrency: int) -> ProgramEngine:
+    """``program/NAME``; no setting matters."""
+    return ProgramEngine(model)
 
 
 class ProgramEngine:

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rmr1.config import EngineConfig
 from rmr1.errors import EngineError, ModelNotFoundError
 from rmr1.records import Generation, GenerationRequest, Message, Usage
 
@@ -20,6 +21,11 @@ def prompt_sha256(messages: Iterable[Message]) -> str:
     """Hash of the messages of a prompt."""
     text = json.dumps([[message.role, message.content] for message in messages])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load(model: str, config: EngineConfig, *, concurrency: int) -> ReplayEngine:
+    """``replay/FILE`` or ``replay/RUN``; no setting matters."""
+    return ReplayEngine(Path(model).expanduser())
 
 
 class ReplayEngine:

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from rmr1.errors import MissingExtraError, ModelNotFoundError
-from rmr1.models.loading import ModelCard
-from rmr1.models.resolve import CARD_KEYS
+from rmr1.models.card import CARD_KEYS, ModelCard
 
 try:
     import gguf

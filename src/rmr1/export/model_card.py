@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from rmr1.models import find_model
-from rmr1.models.loading import ModelCard
+from rmr1.models.card import ModelCard
 
 _DATA = ("data_sha256", "held_out_sha256", "held_out_share")
 _DATA_OF = {"sft": "Traces of completions,", "rl": "Pairs with labels,"}

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from rmr1.errors import ConfigError, ModelNotFoundError
 from rmr1.export.model_card import write_model_card
 from rmr1.models import cached_file, find_model
-from rmr1.models.loading import ModelCard, hf_folder, read_card
+from rmr1.models.card import ModelCard, read_card
+from rmr1.models.loading import hf_folder
 
 Format = Literal["gguf", "hf"]
 WeightType = Literal["f16", "q8_0"]

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from rmr1.config import JudgeConfig, load_config
-from rmr1.engines import Engine, create_engine, model_template
+from rmr1.engines import Engine, open_model
 from rmr1.judging.loops import BackgroundLoop, BlockingLoop, CallersLoop, iterate
 from rmr1.judging.plan import JudgingPlan, plan_judging
 from rmr1.judging.stream import JudgingStream
@@ -39,15 +39,10 @@ class Judge:
         if isinstance(model, str):
             settings["model"] = model
         self.config = load_config(JudgeConfig, flags=settings, environment={})
-        template = None
-        if model is None or isinstance(model, str):
-            template = model_template(self.config.model)
-            self.engine: Engine = create_engine(
-                self.config.model, self.config.engine, concurrency=self.config.concurrency
-            )
-        else:
-            self.engine = model
-        self.plan: JudgingPlan = plan_judging(self.config, self.engine, model_template=template)
+        named = self.config.model if model is None or isinstance(model, str) else model
+        loaded = open_model(named, self.config.engine, concurrency=self.config.concurrency)
+        self.engine: Engine = loaded.engine
+        self.plan: JudgingPlan = plan_judging(self.config, self.engine, model_template=loaded.template)
         self._blocking: BlockingLoop | None = None
         self._making = threading.Lock()
 

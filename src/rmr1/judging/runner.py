@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from rmr1.engines import Engine, prompt_sha256
+from rmr1.engines import Engine, checked_replies, prompt_sha256
 from rmr1.errors import EngineError
 from rmr1.judging.completions import Completion
 from rmr1.prompts import Prompt
@@ -60,7 +60,7 @@ class RequestRunner:
         Raises:
             EngineError: No request can succeed, or many in a row have failed.
         """
-        async with aclosing(self._engine.generate(self._requests(questions))) as generations:
+        async with aclosing(checked_replies(self._engine, self._requests(questions))) as generations:
             async for generation in generations:
                 yield self._take(generation)
 

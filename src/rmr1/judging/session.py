@@ -6,7 +6,7 @@ from itertools import islice
 
 from rmr1.config import JudgeConfig
 from rmr1.data import PairSource
-from rmr1.engines import catalogue_entry, create_engine, model_template
+from rmr1.engines import open_model
 from rmr1.judging.job import JobResult, JudgeCallbacks, JudgingJob, job_identity
 from rmr1.judging.plan import plan_judging
 from rmr1.judging.report import judging_report
@@ -30,10 +30,10 @@ async def judge_source(task: PairTask, config: JudgeConfig, callbacks: JudgeCall
     source = task.open()
     callbacks.say(source.shape.describe())
     total = _count(source, task, callbacks)
-    entry = catalogue_entry(config.model)
-    engine = create_engine(config.model, config.engine, concurrency=config.concurrency)
+    loaded = open_model(config.model, config.engine, concurrency=config.concurrency)
+    engine, entry = loaded.engine, loaded.entry
     try:
-        plan = plan_judging(config, engine, model_template=model_template(config.model))
+        plan = plan_judging(config, engine, model_template=loaded.template)
         if entry is not None and entry.exact_template and config.template is None:
             callbacks.say(
                 f"{entry.name} was trained with the prompt on its {entry.exact_template}; for its published results, "

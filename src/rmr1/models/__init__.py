@@ -1,6 +1,20 @@
-"""Models by name: where they come from, how they want to be asked, and the files they are made of."""
+"""Models by name: where they come from, how they want to be prompted, and the files they are made of."""
 
+from rmr1.models.card import ModelCard, read_card, read_gguf_card
 from rmr1.models.catalogue import ModelEntry, find_model, load_catalogue
-from rmr1.models.download import cache_directory, cached_file, pull
+from rmr1.models.files import cache_directory, cached_file, pull
+from rmr1.models.resolve import ResolvedModel, resolve_model
 
-__all__ = ["ModelEntry", "cache_directory", "cached_file", "find_model", "load_catalogue", "pull"]
+__all__ = [
+    "ModelCard",
+    "ModelEntry",
+    "ResolvedModel",
+    "cache_directory",
+    "cached_file",
+    "find_model",
+    "load_catalogue",
+    "pull",
+    "read_card",
+    "read_gguf_card",
+    "resolve_model",
+]

@@ -1,78 +1,35 @@
-"""Transformers models by name: a folder, a catalogue name, a GGUF file or a repository of the hub.
-
-A GGUF file is converted once: its blocks are unpacked to float32 (exactly what the embedded engine computes with) and written to
-the cache as a Hugging Face folder with the tokenizer and the chat template of the file. Plain ``from_pretrained(gguf_file=...)``
-would keep quantised blocks, which cannot be trained.
-
-``rmr1.json`` in a model folder says how the judge wants to be asked, see ``ModelCard``.
-"""
+"""Transformers models by name: a folder, a catalogue name, a GGUF file or a repository of the hub."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr
-from dataclasses import asdict, dataclass
-from io import StringIO
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rmr1.errors import MissingExtraError, ModelNotFoundError
-from rmr1.models import cache_directory, find_model, pull
+from rmr1.models.card import ModelCard
+from rmr1.models.catalogue import find_model
+from rmr1.models.files import Say, hub_folder, pull
+from rmr1.models.gguf import conversion_folder, convert_gguf, is_converted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DType = Literal["float32", "bfloat16", "float16"]
-CARD = "rmr1.json"
-_CONVERSION = 1
-"""Raised where the conversion changes, so that folders of an older one are not used."""
-_HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """What ``rmr1.json`` holds.
-
-    Args:
-        base: The model that this one comes from, by catalogue or hub name or path.
-        template: The judge template that it wants: a name or a file.
-        think: "open" where its chat template opens a think block before the first token.
-        gguf: The GGUF file that the weights or their base came from, if any; its metadata serves an export.
-    """
-
-    base: str
-    template: str | None = None
-    think: Literal["auto", "open", "closed"] = "auto"
-    gguf: str | None = None
-
-    def write(self, folder: Path) -> None:
-        """Write it into a model folder."""
-        (folder / CARD).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-
-
-def read_card(folder: Path) -> ModelCard | None:
-    """The card of a model folder, or None where there is none."""
-    try:
-        fields = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    known = {name: fields[name] for name in ModelCard.__dataclass_fields__ if name in fields}
-    return ModelCard(**{"base": "", **known})
-
-
-def hf_folder(name: str, say: Callable[[str], None] = lambda message: None) -> Path:
-    """The Hugging Face folder of a model, fetched or converted where that has to be done first.
+def hf_folder(name: str, say: Say = lambda message: None) -> Path:
+    """The Hugging Face folder of a model; the model is fetched or converted first if need be.
 
     Args:
         name: A folder with ``config.json``, a run directory with a folder ``model``, a GGUF file, a catalogue name, or
             ``OWNER/NAME`` of the hub.
-        say: Told what takes long.
+        say: Told of steps that take long.
 
     Raises:
         ModelNotFoundError: It is none of these, or the GGUF file's tokenizer cannot be converted exactly.
@@ -93,7 +50,7 @@ def hf_folder(name: str, say: Callable[[str], None] = lambda message: None) -> P
         return _converted(path.resolve(), f"{path.stem}-{digest[:12]}", ModelCard(str(path.resolve())), say)
     if path.exists():
         raise ModelNotFoundError(f"{path}: no config.json, neither there nor in {path / 'model'}; not a model folder")
-    return _from_hub(entry.hub.repository if entry is not None else name, say)
+    return hub_folder(entry.hub.repository if entry is not None else name, say)
 
 
 def load_causal_lm(
@@ -138,92 +95,6 @@ def published_type(folder: Path) -> DType:
     return kind if kind in ("bfloat16", "float16") else "float32"
 
 
-def _from_hub(repository: str, say: Callable[[str], None]) -> Path:
-    if repository.count("/") != 1:
-        raise ModelNotFoundError(
-            f"{repository}: not a model folder, not a GGUF file, not OWNER/NAME of the hub, and not in the catalogue; "
-            f'"rmr1 pull --list" shows it'
-        )
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise MissingExtraError(f"fetching {repository} from the hub", "hub") from error
-    try:
-        folder = Path(snapshot_download(repository, allow_patterns=_HUB_FILES, local_files_only=True))
-        if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")):  # else others fetched a part of it
-            return folder
-    except OSError:
-        pass
-    say(f"fetching {repository} from the hub")
-    try:
-        return Path(snapshot_download(repository, allow_patterns=_HUB_FILES))
-    except OSError as error:
-        raise ModelNotFoundError(f"{repository}: the hub did not deliver it: {error}") from error
-
-
-def _converted(gguf: Path, key: str, card: ModelCard, say: Callable[[str], None]) -> Path:
-    target = cache_directory() / "hf" / f"{key}-v{_CONVERSION}"
-    if (target / CARD).is_file():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    say(f"converting {gguf.name} for transformers (once)")
-    folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=".convert-"))
-    try:
-        _convert(gguf, folder)
-        ModelCard(card.base, card.template, card.think, str(gguf)).write(folder)
-        folder.chmod(0o755)
-        folder.rename(target)
-    except OSError:
-        if not (target / CARD).is_file():  # else another process was faster
-            raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return target
-
-
-def _convert(gguf: Path, folder: Path) -> None:
-    with quiet_transformers():
-        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        _correct_pre_tokenizer(tokenizer, _pre_tokenizer_name(gguf), gguf)
-        with redirect_stderr(StringIO()):  # the one progress bar that has no switch
-            model = AutoModelForCausalLM.from_pretrained(
-                gguf.parent, gguf_file=gguf.name, quantization_config=GgufConfig(dequantize=True), dtype="float32"
-            )
-        model.config._name_or_path = ""
-        tokenizer.model_max_length = model.config.max_position_embeddings
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-
-
-def _pre_tokenizer_name(gguf: Path) -> str:
-    try:
-        from gguf import GGUFReader
-    except ImportError as error:
-        raise MissingExtraError("converting a GGUF file", "train") from error
-    field = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
-    return str(field.contents()) if field is not None else "default"
-
-
-def _correct_pre_tokenizer(tokenizer: Any, name: str, gguf: Path) -> None:
-    """Split text as the embedded engine does; transformers gives every llama-like GGUF file the splitter of GPT-2."""
-    if name == "qwen2":
-        return  # read as it is
-    if name != "smollm":
-        raise ModelNotFoundError(
-            f'{gguf}: how its tokenizer "{name}" splits text is not known here; use the Hugging Face folder of the model'
-        )
-    from tokenizers import pre_tokenizers
-
-    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
-        ]
-    )
-
-
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Import and use transformers without its progress bars.
@@ -244,3 +115,12 @@ def quiet_transformers() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _converted(gguf: Path, key: str, card: ModelCard, say: Say) -> Path:
+    target = conversion_folder(key)
+    if not is_converted(target):
+        say(f"converting {gguf.name} for transformers (once)")
+        with quiet_transformers():
+            convert_gguf(gguf, target, card)
+    return target

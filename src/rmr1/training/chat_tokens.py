@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rmr1.engines.hf.chat_text import ChatText
+from rmr1.engines.chat_text import ChatText
 from rmr1.errors import DataError
-from rmr1.models.loading import ModelCard
+from rmr1.models.card import ModelCard
 from rmr1.records import Message
 
 if TYPE_CHECKING:

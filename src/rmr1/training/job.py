@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from rmr1.config import TrainerConfig
+from rmr1.models.card import ModelCard
 from rmr1.models.hardware import Hardware
-from rmr1.models.loading import DType, ModelCard
+from rmr1.models.loading import DType
 from rmr1.runs import RunDirectory
 from rmr1.training.callback import TrainingCallback
 from rmr1.training.callbacks import StepCallbacks

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from rmr1.config import TrainerConfig
 from rmr1.models import find_model
-from rmr1.models.fingerprint import folder_fingerprint
+from rmr1.models.card import ModelCard, read_card
+from rmr1.models.files import folder_fingerprint
 from rmr1.models.hardware import Hardware, check_launch
-from rmr1.models.loading import ModelCard, quiet_transformers, read_card
+from rmr1.models.loading import quiet_transformers
 from rmr1.runs import NullCallbacks, RunDirectory, default_run_name
 from rmr1.training.callbacks import StepCallbacks
 

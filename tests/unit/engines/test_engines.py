@@ -4,8 +4,8 @@ import json
 import pytest
 
 from rmr1.config import EngineConfig
-from rmr1.engines import create_engine, prompt_sha256
-from rmr1.engines.dispatch import dispatch
+from rmr1.engines import open_model, prompt_sha256
+from rmr1.engines.replies import dispatch
 from rmr1.errors import ConfigError, EngineError, ModelNotFoundError
 from rmr1.records import Generation, GenerationRequest, Message, Sampling
 from rmr1.verdict import parse_verdict, verdict_probability
@@ -86,7 +86,7 @@ def test_an_exception_ends_everything_and_cancels_the_rest():
 def recording(tmp_path, *records):
     path = tmp_path / "samples.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return create_engine(f"replay/{path}")
+    return open_model(f"replay/{path}").engine
 
 
 def test_replay_answers_in_the_order_of_the_requests(tmp_path):
@@ -119,7 +119,7 @@ def test_replay_refuses_what_was_not_recorded(tmp_path):
 
 def test_replay_names_what_is_wrong_with_a_recording(tmp_path):
     with pytest.raises(ModelNotFoundError, match="no such recording"):
-        create_engine(f"replay/{tmp_path}/none.jsonl")
+        open_model(f"replay/{tmp_path}/none.jsonl")
     with pytest.raises(EngineError, match=r"samples\.jsonl:1: not a recording"):
         recording(tmp_path, {"text": "one"})
 
@@ -129,9 +129,9 @@ def test_replay_names_what_is_wrong_with_a_recording(tmp_path):
 
 def test_unknown_models_are_named(tmp_path):
     with pytest.raises(ConfigError, match="not a file, not a name in the catalogue"):
-        create_engine("no-such-model")
+        open_model("no-such-model")
     with pytest.raises(ConfigError, match="llamacpp, hf, openai, replay"):
-        create_engine("mistral/7b")
+        open_model("mistral/7b")
 
 
 def test_openai_wants_a_key(monkeypatch):
@@ -139,7 +139,7 @@ def test_openai_wants_a_key(monkeypatch):
     with pytest.raises(
         ConfigError, match="set OPENAI_API_KEY to your API key, or name your own server with --base-url"
     ):
-        create_engine("openai/some-model")
+        open_model("openai/some-model")
 
 
 # openai
@@ -152,9 +152,9 @@ def ask(*asked, **config):
     async def run():
         server = await asyncio.start_server(openai_server.serve_connection, "127.0.0.1", 0)
         address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-        engine = create_engine(
+        engine = open_model(
             "openai/m", EngineConfig(base_url=address, **{"max_retries": 2, **config}), concurrency=1
-        )
+        ).engine
         try:
             return await collect(engine.generate(asked))
         finally:
@@ -227,7 +227,7 @@ def test_a_refusal_that_no_request_can_pass_ends_the_run(status):
 
 def test_a_server_that_is_not_there_is_a_fault():
     async def run():
-        engine = create_engine("openai/m", EngineConfig(base_url="http://127.0.0.1:9/v1", max_retries=0))
+        engine = open_model("openai/m", EngineConfig(base_url="http://127.0.0.1:9/v1", max_retries=0)).engine
         try:
             return await collect(engine.generate([request("r")]))
         finally:

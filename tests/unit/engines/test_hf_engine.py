@@ -12,11 +12,11 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("transformers", reason="the train extra is not installed")
 
 from rmr1.config import EngineConfig  # noqa: E402
-from rmr1.engines import create_engine  # noqa: E402
-from rmr1.engines.hf.chat_text import ChatText  # noqa: E402
-from rmr1.engines.hf.engine import HfEngine  # noqa: E402
+from rmr1.engines import open_model  # noqa: E402
+from rmr1.engines.chat_text import ChatText  # noqa: E402
+from rmr1.engines.hf import HfEngine  # noqa: E402
 from rmr1.errors import ConfigError, EngineError, ModelNotFoundError  # noqa: E402
-from rmr1.models.fingerprint import folder_fingerprint  # noqa: E402
+from rmr1.models.files import folder_fingerprint  # noqa: E402
 from rmr1.prefix.decoding.batch import Batch  # noqa: E402
 from rmr1.prefix.decoding.packed_linears import PackedLinears  # noqa: E402
 from rmr1.prefix.decoding.sampling import Choice, Sampler, choose  # noqa: E402
@@ -209,7 +209,7 @@ def test_the_identity_knows_the_weights(folder, tmp_path, engine):
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_a_cpu_computes_in_bfloat16_where_it_has_instructions_for_it(tmp_path, monkeypatch, fast):
-    monkeypatch.setattr("rmr1.engines.hf.engine.is_fast_in_bfloat16", lambda: fast)
+    monkeypatch.setattr("rmr1.engines.hf.is_fast_in_bfloat16", lambda: fast)
     wide = write_tiny_model(tmp_path, hidden_size=256, intermediate_size=256, num_attention_heads=8)
     made = HfEngine(str(wide), EngineConfig(device="cpu", slots=1))
     mixed = fast and bool(PackedLinears(made._model, torch.bfloat16))
@@ -231,7 +231,7 @@ def test_mixed_precision_that_is_not_to_be_had_is_refused(folder):
 
 def test_what_cannot_be_run_is_named(folder, tmp_path):
     with pytest.raises(ModelNotFoundError):
-        create_engine("hf/no-such-model")
+        open_model("hf/no-such-model")
     with pytest.raises(ConfigError, match=r"engine\.device nowhere"):
         HfEngine(str(folder), EngineConfig(device="nowhere"))
     silent = tiny_tokenizer()

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("openai", reason="the openai extra is not installed")
 
 from rmr1.config import BatchConfig, EngineConfig
-from rmr1.engines import BatchLedger, batched, create_engine
+from rmr1.engines import BatchLedger, batched, open_model
 from rmr1.errors import ConfigError, EngineError, JournalError
 from rmr1.records import GenerationRequest, Message, Sampling
 from rmr1.runs import Journal
@@ -31,7 +31,7 @@ def ask(address, journal, wanted, *, size=3, stop_after=None, **settings):
     """Ask in a process of its own, so to speak; leave after some answers where told."""
 
     async def work():
-        engine = create_engine("openai/m", EngineConfig(base_url=address, max_retries=0, **settings))
+        engine = open_model("openai/m", EngineConfig(base_url=address, max_retries=0, **settings)).engine
         with Journal(journal) as kept:
             batch = batched(engine, BatchLedger(kept), BatchConfig(size=size, poll_s=0.01), lambda message: None)
             answers = []
@@ -94,7 +94,7 @@ def test_a_process_that_stops_while_batches_are_under_way_leaves_them_to_the_nex
 
 
 async def _cancelled(address, journal, wanted, reached):
-    engine = create_engine("openai/m", EngineConfig(base_url=address))
+    engine = open_model("openai/m", EngineConfig(base_url=address)).engine
     with Journal(journal) as kept:
         batch = batched(engine, BatchLedger(kept), BatchConfig(size=3, poll_s=0.01), lambda message: None)
         waiting = asyncio.create_task(anext(batch.generate(iter(wanted))))

@@ -4,10 +4,9 @@ import struct
 
 import pytest
 
-from rmr1.engines import catalogue_entry, model_template
 from rmr1.errors import ConfigError
-from rmr1.models.loading import ModelCard
-from rmr1.models.resolve import read_gguf_card, resolve_model
+from rmr1.models.card import ModelCard, read_gguf_card
+from rmr1.models.resolve import resolve_model
 
 
 def text(value):
@@ -37,7 +36,7 @@ def test_names_of_the_catalogue():
     assert resolve_model("hf/smollm2-135m-instruct").engine == "hf"
     served = resolve_model("openai/gaotang/RM-R1-DeepSeek-Distilled-Qwen-7B")
     assert (served.engine, served.template, served.think) == ("openai", "reasoning-native", "open")
-    assert catalogue_entry("hf/smollm2-135m-instruct").name == "smollm2-135m-instruct"
+    assert resolve_model("hf/smollm2-135m-instruct").entry.name == "smollm2-135m-instruct"
     assert resolve_model("openai/some/model").template is None
 
 
@@ -54,7 +53,7 @@ def test_a_run_is_its_model(tmp_path):
     folder = model_folder(tmp_path / "run" / "model", ModelCard("tiny", "cor-brief"))
     (tmp_path / "run" / "checkpoints").mkdir()
     assert resolve_model(str(tmp_path / "run")).name == str(folder)
-    assert model_template(str(tmp_path / "run")) == "cor-brief"
+    assert resolve_model(str(tmp_path / "run")).template == "cor-brief"
 
 
 def test_a_gguf_file_says_its_template_before_anything_long(tmp_path):

@@ -11,12 +11,15 @@ gguf = pytest.importorskip("gguf", reason="the train extra is not installed")
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from rmr1.engines import model_template  # noqa: E402
 from rmr1.errors import ConfigError, ModelNotFoundError  # noqa: E402
 from rmr1.export import ExportTask, export_model  # noqa: E402
 from rmr1.export.gguf_file import interleave_halves  # noqa: E402
-from rmr1.models.loading import ModelCard, read_card  # noqa: E402
-from rmr1.models.resolve import read_gguf_card, resolve_model  # noqa: E402
+from rmr1.models.card import (  # noqa: E402
+    ModelCard,
+    read_card,
+    read_gguf_card,
+)
+from rmr1.models.resolve import resolve_model  # noqa: E402
 from tests.support.tiny_model import CHAT_TEMPLATE, tiny_model, tiny_tokenizer, write_tiny_model  # noqa: E402
 
 SHAPE = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2}
@@ -104,7 +107,7 @@ def test_the_metadata_are_those_of_the_base_with_what_is_our_own(folder, base, t
 def test_a_file_carries_its_card(folder, base, tmp_path):
     path = export_model(ExportTask(str(folder), tmp_path / "x.gguf", base=base)).path
     assert read_gguf_card(path) == ModelCard("someone/tiny", "cor-compact", "closed")
-    assert model_template(str(path)) == "cor-compact"
+    assert resolve_model(str(path)).template == "cor-compact"
     assert resolve_model(str(tmp_path)).name == str(path), "a folder with one GGUF file is that file"
     assert resolve_model(str(tmp_path)).engine == "llamacpp"
     assert read_gguf_card(base) is None

@@ -11,7 +11,8 @@ from datasets import Dataset
 
 from rmr1.config import RlConfig
 from rmr1.errors import ConfigError, DataError
-from rmr1.models.loading import ModelCard, context_of, load_causal_lm, published_type
+from rmr1.models.card import ModelCard
+from rmr1.models.loading import context_of, load_causal_lm, published_type
 from rmr1.prefix.decoding.trial import trial_unsupported_reason
 from rmr1.prompts import Template
 from rmr1.records import PreferencePair

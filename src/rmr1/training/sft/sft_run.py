@@ -9,8 +9,9 @@ from typing import Any
 
 from rmr1.config import SftConfig
 from rmr1.errors import DataError
+from rmr1.models.card import ModelCard
 from rmr1.models.hardware import has_flash_attention
-from rmr1.models.loading import ModelCard, context_of, load_causal_lm, published_type
+from rmr1.models.loading import context_of, load_causal_lm, published_type
 from rmr1.results import SftEvalMetrics, SftStepMetrics
 from rmr1.training.callback import TrainingCallback
 from rmr1.training.chat_tokens import end_of_turn, settle_think

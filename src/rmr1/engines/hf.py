@@ -16,14 +16,14 @@ from typing import Any, Literal
 
 from rmr1.config import EngineConfig
 from rmr1.errors import ConfigError, EngineError, MissingExtraError
-from rmr1.models.fingerprint import folder_fingerprint
+from rmr1.models.files import folder_fingerprint
 from rmr1.models.loading import DType, context_of, hf_folder, load_causal_lm
 from rmr1.records import Generation, GenerationRequest, Usage
 
 try:
     import torch
 
-    from rmr1.engines.hf.chat_text import ChatText
+    from rmr1.engines.chat_text import ChatText
     from rmr1.models.hardware import is_fast_in_bfloat16
     from rmr1.prefix.decoding.batch import Batch, rows_for
     from rmr1.prefix.decoding.packed_linears import PackedLinears
@@ -33,6 +33,11 @@ except ImportError as error:
     raise MissingExtraError("the hf engine", "train") from error
 
 DEFAULT_SLOTS = 32
+
+
+def load(model: str, config: EngineConfig, *, concurrency: int) -> HfEngine:
+    """``hf/MODEL``; how many requests are under way is set by ``config.slots``."""
+    return HfEngine(model, config)
 
 
 class HfEngine:

@@ -1,14 +1,18 @@
-"""What was sent to a provider in which batch, kept in a run's journal, so that nothing is paid for twice.
+"""Batch APIs: what an engine with one offers, and the ledger that keeps batches from being paid for twice.
 
-A batch stands in the journal before the provider is asked to run it, under a token that the provider keeps beside the batch. So
-a process that is killed between the provider's answer and the next line of the journal leaves a batch that can be found again.
+A run's journal records which request was sent to a provider in which batch. A batch is written down before the provider is asked to
+run it, under a token that the provider keeps with the batch. So a process that is killed between the provider's answer and the next
+line of the journal leaves a batch that can be found again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeGuard
 
-from rmr1.errors import JournalError
+from rmr1.config import BatchConfig
+from rmr1.engines.protocol import Engine
+from rmr1.errors import ConfigError, JournalError
 from rmr1.runs import Journal
 
 
@@ -77,3 +81,33 @@ class BatchLedger:
             for key in record["taken"]:
                 self._open[token].discard(key)
                 self._tokens.pop(key, None)
+
+
+class BatchEngine(Engine, Protocol):
+    """An engine whose provider has a batch API."""
+
+    def batched(self, ledger: BatchLedger, config: BatchConfig, say: Callable[[str], None]) -> Engine:
+        """The same model, asked through the batch API.
+
+        Args:
+            ledger: Where the batches of the run are kept.
+            config: Sizes and waiting times.
+            say: Told of batches that are sent and answered.
+        """
+        ...
+
+
+def has_batches(engine: Engine) -> TypeGuard[BatchEngine]:
+    """Whether an engine has a batch API."""
+    return callable(getattr(engine, "batched", None))
+
+
+def batched(engine: Engine, ledger: BatchLedger, config: BatchConfig, say: Callable[[str], None]) -> Engine:
+    """The same model, asked through its provider's batch API, see ``BatchEngine.batched``.
+
+    Raises:
+        ConfigError: The engine has no batch API.
+    """
+    if not has_batches(engine):
+        raise ConfigError(f"{engine.name} has no batch API")
+    return engine.batched(ledger, config, say)

