@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmr1.curation import curate, load_recipe
-from rmr1.curation.mix import quotas
-from rmr1.curation.normalise import normalise_text
+from rmr1.curation.intake import normalise_text
+from rmr1.curation.selection import quotas
 from rmr1.data import load_pairs, prompt_key, split_of, write_pairs
 from rmr1.records import Message, PreferencePair
+from rmr1.results import DataResults
 
 short = st.text(st.sampled_from("ab \n\té"), max_size=4)
 prompts = st.sampled_from(["Why?", "why? ", "WHY?", "How?", "Who\nis it?", "who is it?", "7", " 8"])
@@ -44,12 +45,7 @@ pairs = st.builds(
 )
 
 
-class Quiet:
-    def say(self, message: str) -> None:
-        pass
-
-
-def files_of(tables: list[list[dict[str, Any]]], **content: Any) -> tuple[dict[str, bytes], dict[str, Any]]:
+def files_of(tables: list[list[dict[str, Any]]], **content: Any) -> tuple[dict[str, bytes], DataResults]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number, rows in enumerate(tables):
@@ -57,8 +53,8 @@ def files_of(tables: list[list[dict[str, Any]]], **content: Any) -> tuple[dict[s
         named = [{"path": str(folder / f"s{number}.jsonl")} for number in range(len(tables))]
         screens = {"empty": False, "identical": False, "near_duplicates": None, "duplicates": False}
         recipe = load_recipe(None, flags={"sources": named, "screens": screens, **content})
-        results = curate(recipe, Quiet(), out=folder / "out").results
-        return {path.name: path.read_bytes() for path in (folder / "out").glob("*.jsonl")}, dict(results)
+        results = curate(recipe, out=folder / "out").results
+        return {path.name: path.read_bytes() for path in (folder / "out").glob("*.jsonl")}, results
 
 
 def rows_in(content: bytes) -> list[PreferencePair]:
@@ -76,10 +72,10 @@ def test_no_prompt_crosses_and_the_counts_add_up(tables: list[list[dict[str, Any
     read = {name: rows_in(content) for name, content in files.items()}
     keys = {name: {prompt_key(pair.prompt) for pair in found} for name, found in read.items()}
     assert sum(len(found) for found in keys.values()) == len(set().union(*keys.values()))
-    total = results["pairs"]
-    assert total["read"] == sum(map(len, tables)) == total["kept"] + sum(total["dropped"].values())
-    assert total["kept"] == min(10, total["read"])
-    assert sum(len(found) for found in read.values()) == total["kept"] * (2 if orders == "both" else 1)
+    total = results.pairs
+    assert total.read == sum(map(len, tables)) == total.kept + sum(total.dropped.values())
+    assert total.kept == min(10, total.read)
+    assert sum(len(found) for found in read.values()) == total.kept * (2 if orders == "both" else 1)
 
 
 @settings(max_examples=40, deadline=None)

@@ -11,8 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from rmr1.cli.stdin import spooled
-from rmr1.config import find_recipe, recipe_names
-from rmr1.errors import ConfigError
 from rmr1.report.data_report import print_data_summary
 
 
@@ -35,7 +33,7 @@ def data(
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json in place of tables.")] = False,
 ) -> None:
     """Mix, screen and split preference pairs by a recipe; every row that was read is accounted for."""
-    from rmr1.curation import curate, load_recipe
+    from rmr1.curation import curate, load_recipe, recipe_file
 
     flags: dict[str, Any] = {
         "size": size,
@@ -46,30 +44,20 @@ def data(
         "difficulty.high": high,
     }
     with ExitStack() as copies:
-        recipe = _recipe_file(sources)
+        recipe = recipe_file(sources)
         if recipe is None:
             flags["sources"] = [
                 {"path": copies.enter_context(spooled(path)), **({"name": "stdin"} if path == "-" else {})}
                 for path in sources
             ]
-        result = curate(load_recipe(recipe, settings=settings or (), flags=flags), _Callbacks(), out=out)
+        result = curate(load_recipe(recipe, settings=settings or (), flags=flags), out=out, callbacks=_Callbacks())
     if as_json:
-        sys.stdout.write(json.dumps(result.results, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(result.results.to_json(), indent=2, ensure_ascii=False) + "\n")
     else:
         print_data_summary(sys.stdout, result.results)
-    typer.echo(
-        f"written: {', '.join(str(result.run / f'{name}.jsonl') for name in result.results['splits'])}", err=True
-    )
+    typer.echo(f"written: {', '.join(str(result.run / f'{name}.jsonl') for name in result.results.splits)}", err=True)
 
 
 class _Callbacks:
     def say(self, message: str) -> None:
         typer.echo(message, err=True)
-
-
-def _recipe_file(sources: list[str]) -> Path | None:
-    shipped = [name for name in recipe_names("data") if not Path(name).exists()]
-    recipes = [source for source in sources if source.endswith((".yaml", ".yml")) or source in shipped]
-    if recipes and len(sources) > 1:
-        raise ConfigError(f"{recipes[0]}: a recipe stands alone; name further sources in it")
-    return find_recipe("data", recipes[0]) if recipes else None

@@ -2,30 +2,108 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from rmr1.curation.candidates import Candidate, PairStore, content_digests, rank_of
-from rmr1.curation.difficulty import PassRates
-from rmr1.curation.duplicates import signature_of
-from rmr1.curation.normalise import normalise_pair
-from rmr1.curation.recipe import DataRecipe
-from rmr1.curation.screens import Reason, Screen
-from rmr1.curation.sources import OpenSource
+from rmr1.curation.raw_rows import row_transform
+from rmr1.curation.recipe import CurriculumRequest, DataRecipe, SourceRecipe
+from rmr1.curation.screens import PassRates, Reason, Screen
+from rmr1.curation.selection import signature_of
 from rmr1.curation.tally import Tally
-from rmr1.data import split_of
-from rmr1.records import PreferencePair
+from rmr1.curriculum import generate_pairs
+from rmr1.data import PairSource, load_pairs, split_of
+from rmr1.records import Message, PreferencePair
+from rmr1.runs import Callbacks
 
 _SAY_EVERY_S = 10.0
+_LINE_END = re.compile("\r\n?|\x85")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
+_BLANK_START = re.compile(r"\A(?:[^\S\n]*\n)+")
 
 
-class DataCallbacks(Protocol):
-    """Told what a job is doing."""
+class OpenSource(Protocol):
+    """Pairs with a name and an identity."""
 
-    def say(self, message: str) -> None:
-        """A sentence for the user."""
+    name: str
+
+    def __iter__(self) -> Iterator[PreferencePair]:
+        """Read all pairs."""
+        ...
+
+    def describe(self) -> str:
+        """Say how the pairs are read or made."""
+        ...
+
+    def identity(self) -> Mapping[str, Any]:
+        """What the pairs come from."""
+        ...
+
+    def lost(self) -> tuple[int, int, list[str]]:
+        """Rows that the latest pass left out by a condition, and as invalid, with some messages about the latter."""
+        ...
+
+
+class _File:
+    def __init__(self, name: str, recipe: SourceRecipe) -> None:
+        self.name = name
+        self._category = recipe.category
+        self._pairs: PairSource = load_pairs(
+            str(recipe.path),
+            columns=recipe.columns,
+            skip_invalid=recipe.skip_invalid,
+            transform=row_transform(recipe.reader, recipe.where),
+        )
+
+    def __iter__(self) -> Iterator[PreferencePair]:
+        for pair in self._pairs:
+            yield pair if self._category is None else replace(pair, category=self._category)
+
+    def describe(self) -> str:
+        return self._pairs.shape.describe()
+
+    def identity(self) -> Mapping[str, Any]:
+        return {"sha256": self._pairs.fingerprint()}
+
+    def lost(self) -> tuple[int, int, list[str]]:
+        return self._pairs.left_out, self._pairs.skipped.count, self._pairs.skipped.messages
+
+
+class _Curriculum:
+    def __init__(self, name: str, request: CurriculumRequest, category: str | None) -> None:
+        self.name = name
+        self._request = request
+        self._category = category
+
+    def __iter__(self) -> Iterator[PreferencePair]:
+        request = self._request
+        for pair in generate_pairs(request.families, request.levels, request.count, request.seed):
+            yield pair if self._category is None else replace(pair, category=self._category)
+
+    def describe(self) -> str:
+        return f"{self.name}: {self._request.count} generated pairs"
+
+    def identity(self) -> Mapping[str, Any]:
+        return {}
+
+    def lost(self) -> tuple[int, int, list[str]]:
+        return 0, 0, []
+
+
+def open_recipe_source(name: str, recipe: SourceRecipe) -> OpenSource:
+    """Open a source under the name that it has in the recipe.
+
+    Raises:
+        DataError: It cannot be read, or its rows have no known shape.
+        MissingExtraError: Its format needs a library that is not installed.
+    """
+    if recipe.curriculum is not None:
+        return _Curriculum(name, recipe.curriculum, recipe.category)
+    return _File(name, recipe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +124,7 @@ class Intake:
     rates: PassRates | None
     store: PairStore
     tally: Tally
-    callbacks: DataCallbacks
+    callbacks: Callbacks
 
     def take(self, sources: Sequence[OpenSource]) -> list[Candidate]:
         """Read all sources.
@@ -102,3 +180,25 @@ def _counted(source: OpenSource, say: Callable[[str], None]) -> Iterator[Prefere
         if time.monotonic() - last >= _SAY_EVERY_S:
             last = time.monotonic()
             say(f"{source.name}: {count} pairs read")
+
+
+def normalise_text(text: str) -> str:
+    r"""Write a text in one way, without a change of meaning; doing it twice changes nothing more.
+
+    Line ends become ``\n``; characters take their composed form (NFC), so that equal texts are equal. Control characters other
+    than tab and line end go, as do a byte order mark, blank lines at the beginning and white space at the end. Case, indentation,
+    white space inside, compatibility characters (``ﬁ``, ``²``) and markdown stay.
+    """
+    text = _CONTROL.sub("", _LINE_END.sub("\n", text))
+    return _BLANK_START.sub("", unicodedata.normalize("NFC", text)).rstrip()
+
+
+def normalise_pair(pair: PreferencePair) -> PreferencePair:
+    """Normalise every turn of a pair."""
+    return replace(
+        pair, prompt=_turns(pair.prompt), response_a=_turns(pair.response_a), response_b=_turns(pair.response_b)
+    )
+
+
+def _turns(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    return tuple(Message(message.role, normalise_text(message.content)) for message in messages)

@@ -1,14 +1,52 @@
-"""What a recipe asks for of a source's raw rows: conditions on their columns, and a reader by name."""
+"""What a recipe asks for of a source's raw rows: conditions on their columns, and changes by name that no mapping of columns can
+express.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
-from rmr1.curation.readers import ROW_READERS
-from rmr1.curation.recipe import Condition
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
 from rmr1.data import RowTransform
 from rmr1.data.rows import RowError
+
+
+class Condition(BaseModel):
+    """Which values of a column stay. Values are compared as texts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    include: Annotated[list[Any] | None, Field(description="Only these")] = None
+    exclude: Annotated[list[Any] | None, Field(description="All but these")] = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Condition:
+        if (self.include is None) == (self.exclude is None):
+            raise ValueError('give either "include" or "exclude"')
+        return self
+
+
+def math_step_dpo(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    r"""Join the steps that both sides share to the two that differ, as the paper does with Math-Step-DPO-10K.
+
+    A row: ``{"dataset": "MATH", "prompt": "...", "initial_reason_steps": "Let's think step by step.\nStep 1: ...\nStep 2:",
+    "chosen": " 3 + 4 = 7.", "rejected": " 3 + 4 = 8.", "full_chosen": "...", "full_rejected": "...", "answer": "7"}``
+
+    Raises:
+        RowError: A column is missing.
+    """
+    shared = _text(row, "initial_reason_steps", missing="")
+    return {
+        "prompt": _text(row, "prompt"),
+        "chosen": shared + _text(row, "chosen"),
+        "rejected": shared + _text(row, "rejected"),
+        "category": _text(row, "dataset", missing=""),
+    }
+
+
+ROW_READERS: dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {"math_step_dpo": math_step_dpo}
 
 
 def row_transform(reader: str | None, where: Mapping[str, Condition]) -> RowTransform | None:
@@ -46,4 +84,11 @@ def _value(row: Mapping[str, Any], column: str) -> object:
         if not isinstance(value, Mapping) or part not in value:
             raise RowError(f'"where" asks for the column "{column}", which is not there')
         value = value[part]
+    return value
+
+
+def _text(row: Mapping[str, Any], column: str, *, missing: str | None = None) -> str:
+    value = row.get(column, missing)
+    if not isinstance(value, str):
+        raise RowError(f'"{column}" is missing')
     return value

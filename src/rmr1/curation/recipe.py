@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from rmr1.config import load_config
-from rmr1.curation.readers import ROW_READERS
+from rmr1.config import find_recipe, load_config, recipe_names
+from rmr1.curation.raw_rows import ROW_READERS, Condition
 from rmr1.data import check_shares
+from rmr1.errors import ConfigError
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 _SPLIT_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -44,21 +45,6 @@ FOREIGN_MARKERS = (
 """Marks of chat templates. In a text they are traces of a tool, often on one side only (``magpie_ultra``: ``<im_start>``)."""
 
 
-class Condition(BaseModel):
-    """Which values of a column stay. Values are compared as texts."""
-
-    model_config = _STRICT
-
-    include: Annotated[list[Any] | None, Field(description="Only these")] = None
-    exclude: Annotated[list[Any] | None, Field(description="All but these")] = None
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Condition:
-        if (self.include is None) == (self.exclude is None):
-            raise ValueError('give either "include" or "exclude"')
-        return self
-
-
 class CurriculumRequest(BaseModel):
     """Pairs to generate; None takes all families or all levels."""
 
@@ -83,7 +69,7 @@ class SourceRecipe(BaseModel):
     where: Annotated[dict[str, Condition], Field(description="Conditions on columns; extra.level goes into extra")] = {}
     category: Annotated[str | None, Field(description="Category of all its pairs")] = None
     weight: Annotated[float | None, Field(gt=0, description="Share of the size; by rows where not given")] = None
-    cap: Annotated[int | None, Field(ge=1, description="At most so many pairs")] = None
+    cap: Annotated[int | None, Field(ge=1, description="At most this many pairs")] = None
     skip_invalid: Annotated[bool, Field(description="Leave out rows that cannot be read")] = False
 
     @field_validator("reader")
@@ -126,7 +112,7 @@ class OverLong(BaseModel):
 
 
 class NearDuplicates(BaseModel):
-    """Pairs whose sets of word shingles (prompt and responses) overlap so much, by MinHash, are one pair."""
+    """Pairs whose sets of word shingles (prompt and responses) are alike are one pair; the likeness is estimated by MinHash."""
 
     model_config = _STRICT
 
@@ -136,7 +122,7 @@ class NearDuplicates(BaseModel):
 
 
 class BenchmarkOverlap(BaseModel):
-    """Prompts that are, or share so many words in a row with, a prompt of these files."""
+    """Prompts that are in these files, or share ``ngram`` words in a row with one that is."""
 
     model_config = _STRICT
 
@@ -191,7 +177,7 @@ class DataRecipe(BaseModel):
         "dev": 0.05,
         "held_out": 0.05,
     }
-    normalise: Annotated[bool, Field(description="See rmr1.curation.normalise")] = True
+    normalise: Annotated[bool, Field(description="One way to write a text, see docs/curation.md")] = True
     screens: Screens = Screens()
     difficulty: Difficulty | None = None
 
@@ -251,3 +237,31 @@ def load_recipe(
     variables = os.environ if environment is None else environment
     known = {name: text for name, text in variables.items() if name.partition("__")[0] in keys}
     return load_config(DataRecipe, file=file, settings=settings, flags=flags, environment=known)
+
+
+def recipe_file(sources: Sequence[str]) -> Path | None:
+    """The file of the recipe that is named: a ``.yaml`` file or one that ships, such as ``paper-mix``; None where data are named.
+
+    Raises:
+        ConfigError: There is no such recipe, or further sources are named beside it.
+    """
+    shipped = [name for name in recipe_names("data") if not Path(name).exists()]
+    recipes = [source for source in sources if source.endswith((".yaml", ".yml")) or source in shipped]
+    if recipes and len(sources) > 1:
+        raise ConfigError(f"{recipes[0]}: a recipe stands alone; name further sources in it")
+    return find_recipe("data", recipes[0]) if recipes else None
+
+
+def recipe_of(what: DataRecipe | str | Path | Sequence[str | Path], **settings: Any) -> DataRecipe:
+    """A recipe out of what ``curate`` takes. Environment variables play no part.
+
+    Raises:
+        ConfigError: There is no such recipe, a key is unknown, or a value is wrong.
+    """
+    if isinstance(what, DataRecipe):
+        given = what.model_dump(exclude_unset=True)
+        return load_config(DataRecipe, flags={**given, **settings}, environment={}) if settings else what
+    sources = [str(what)] if isinstance(what, str | Path) else [str(one) for one in what]
+    file = recipe_file(sources)
+    named = {} if file else {"sources": [{"path": path} for path in sources]}
+    return load_config(DataRecipe, file=file, flags={**named, **settings}, environment={})

@@ -1,14 +1,27 @@
-"""Screens that look at one pair alone."""
+"""Screens: what makes a pair unfit, whatever other pairs there are.
+
+Decontamination: prompts that are in a benchmark, or share a long run of words with one, must not be trained on. Only what users
+say counts: answers and system messages hold phrases that occur everywhere.
+
+Difficulty: a pair that is always judged right, or always wrong, has the same reward in every rollout: a group without variance,
+and without advantage under GRPO. The paper does not filter such prompts; several works that follow it do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Literal
 
-from rmr1.curation.decontaminate import BenchmarkIndex
-from rmr1.curation.recipe import OverLong, Screens
-from rmr1.curation.words import text_of, words_of
-from rmr1.records import PreferencePair
+from rmr1.curation.recipe import Difficulty, OverLong, Screens
+from rmr1.data import PairSource
+from rmr1.errors import ConfigError
+from rmr1.judging.completions import Completion
+from rmr1.records import Message, PreferencePair
+from rmr1.runs import read_records
 
 Screen = Callable[[PreferencePair], bool]
 """Tells whether a pair is unfit."""
@@ -31,6 +44,87 @@ Reason = Literal[
     "not_drawn",
 ]
 """Why something that was read is not in the result, in the order in which it is looked for."""
+
+_NO_SPACES = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+"""Kana and Chinese characters: scripts without spaces, in which each character counts as a word."""
+
+_WORD = re.compile(rf"[{_NO_SPACES}]|[^\W{_NO_SPACES}]+")
+
+
+class BenchmarkIndex:
+    """Knows the prompts of benchmark files.
+
+    Args:
+        sources: The benchmark files; rows that cannot be read are passed over.
+        ngram: Words in a row that count as overlap. A prompt that has fewer words has to be equal.
+    """
+
+    def __init__(self, sources: Sequence[PairSource], ngram: int) -> None:
+        self._ngram = ngram
+        self._whole: set[str] = set()
+        self._runs: set[str] = set()
+        for source in sources:
+            for responses in source.sets():
+                words = _user_words(responses.prompt)
+                self._whole.add(" ".join(words))
+                if len(words) >= ngram:
+                    self._runs |= runs_of(words, ngram)
+
+    def overlaps(self, prompt: Sequence[Message]) -> bool:
+        """Tell whether a prompt is one of the benchmarks' or shares a run of words with one."""
+        words = _user_words(prompt)
+        if " ".join(words) in self._whole:
+            return True
+        return len(words) >= self._ngram and not self._runs.isdisjoint(runs_of(words, self._ngram))
+
+
+class PassRates:
+    """The share of right completions of each pair, over all orders and votes; an invalid verdict is not right.
+
+    Args:
+        filter: The run and the bounds.
+
+    Raises:
+        ConfigError: The directory is no run of ``rmr1 judge``, or its pairs have no labels.
+        JournalError: Its samples cannot be read.
+    """
+
+    def __init__(self, filter: Difficulty) -> None:
+        self._filter = filter
+        rule = _rule(filter.run)
+        right: defaultdict[str, int] = defaultdict(int)
+        asked: defaultdict[str, int] = defaultdict(int)
+        # The journal may still be written to: it is not touched, and a torn last line is passed over.
+        for sample in map(Completion.from_record, read_records(filter.run / "samples.jsonl")):
+            if sample.label is not None:
+                asked[sample.pair_id] += 1
+                right[sample.pair_id] += sample.as_vote(rule).side == sample.label
+        if not asked:
+            raise ConfigError(f"--difficulty {filter.run}: no judged pair has a label; judge labelled pairs")
+        self._rates = {name: right[name] / count for name, count in asked.items()}
+
+    def rate(self, name: str) -> float | None:
+        """The share of right completions, or None for a pair that was not judged."""
+        return self._rates.get(name)
+
+    def verdict(self, name: str) -> Reason | None:
+        """Why a pair does not lie strictly between the bounds; None where it does."""
+        rate = self.rate(name)
+        if rate is None:
+            return "not_judged"
+        if rate >= self._filter.high:
+            return "too_easy"
+        return "too_hard" if rate <= self._filter.low else None
+
+
+def _rule(run: Path) -> str:
+    try:
+        identity = json.loads((run / "run.json").read_text(encoding="utf-8"))["identity"]
+        if identity["job"] == "judge":
+            return str(identity["rule"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"--difficulty {run}: not the directory of a run ({error})") from error
+    raise ConfigError(f'--difficulty {run}: a run of "rmr1 {identity["job"]}"; give one of "rmr1 judge --votes K"')
 
 
 def pair_screens(screens: Screens, benchmarks: BenchmarkIndex | None) -> list[tuple[Reason, Screen]]:
@@ -78,3 +172,24 @@ def _holding(markers: tuple[str, ...]) -> Screen:
         return any(marker in text for marker in folded)
 
     return holds_marker
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text without case; punctuation is none."""
+    return _WORD.findall(text.casefold())
+
+
+def runs_of(words: Sequence[str], length: int) -> set[str]:
+    """All runs of ``length`` words; a shorter text is one run."""
+    if len(words) <= length:
+        return {" ".join(words)} if words else set()
+    return {" ".join(words[start : start + length]) for start in range(len(words) - length + 1)}
+
+
+def text_of(messages: Iterable[Message]) -> str:
+    """The contents of turns as one text."""
+    return "\n".join(message.content for message in messages)
+
+
+def _user_words(prompt: Sequence[Message]) -> list[str]:
+    return words_of(text_of([turn for turn in prompt if turn.role == "user"] or prompt))

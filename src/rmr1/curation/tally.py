@@ -6,11 +6,11 @@ import statistics
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
-from rmr1.curation.screens import Reason
-from rmr1.curation.words import text_of, words_of
+from rmr1.curation.screens import Reason, text_of, words_of
 from rmr1.records import Message, PreferencePair
+from rmr1.results import LengthSummary, ResponseLengths, SourceCounts, SplitCounts
 
 _REASONS: tuple[Reason, ...] = get_args(Reason)
 
@@ -39,7 +39,7 @@ class Tally:
         self._dropped[source][reason] += 1
 
     def lose(self, source: int, reason: Reason, rows: int) -> None:
-        """So many rows were left out before pairs were made of them."""
+        """Rows were left out before pairs were made of them."""
         self._read[source] += rows
         self._dropped[source][reason] += rows
 
@@ -47,23 +47,16 @@ class Tally:
         """One pair went to a split."""
         self._kept[source][split] += 1
 
-    def results(self) -> dict[str, Any]:
-        """All counts: the total, and those of each source."""
-        total = {
-            "read": sum(self._read),
-            "kept": sum(kept.total() for kept in self._kept),
-            "dropped": _in_order(sum(self._dropped, Counter())),
-        }
-        sources = {
-            name: {
-                "read": read,
-                "kept": kept.total(),
-                "dropped": _in_order(dropped),
-                "splits": dict(sorted(kept.items())),
-            }
+    def total(self) -> SourceCounts:
+        """The counts of all sources together."""
+        return _counts(sum(self._read), sum(self._kept, Counter()), sum(self._dropped, Counter()))
+
+    def by_source(self) -> dict[str, SourceCounts]:
+        """The counts of each source."""
+        return {
+            name: _counts(read, kept, dropped)
             for name, read, kept, dropped in zip(self._names, self._read, self._kept, self._dropped, strict=True)
         }
-        return {"pairs": total, "sources": sources}
 
 
 class SplitTally:
@@ -83,17 +76,17 @@ class SplitTally:
         """One more row."""
         self._labels[label or "none"] += 1
 
-    def results(self, sha256: str) -> dict[str, Any]:
+    def results(self, sha256: str) -> SplitCounts:
         """Counts, and the hash of the split's file."""
         labelled = self._labels["A"] + self._labels["B"]
-        return {
-            "pairs": self._pairs,
-            "rows": self._labels.total(),
-            "labels": dict(sorted(self._labels.items())),
-            "label_a_share": self._labels["A"] / labelled if labelled else None,
-            "categories": dict(sorted(self._categories.items())),
-            "sha256": sha256,
-        }
+        return SplitCounts(
+            pairs=self._pairs,
+            rows=self._labels.total(),
+            labels=dict(sorted(self._labels.items())),
+            label_a_share=self._labels["A"] / labelled if labelled else None,
+            categories=dict(sorted(self._categories.items())),
+            sha256=sha256,
+        )
 
 
 class Lengths:
@@ -114,17 +107,20 @@ class Lengths:
             self._numbers[side, "characters"].append(characters)
             self._numbers[side, "words"].append(words)
 
-    def results(self) -> dict[str, Any]:
+    def results(self) -> ResponseLengths:
         """Mean, median and 90th percentile of each, and how often the better response is the longer one."""
         chosen, rejected = self._numbers["chosen", "characters"], self._numbers["rejected", "characters"]
         count = len(chosen)
         longer = sum(better > worse for better, worse in zip(chosen, rejected, strict=True))
         equal = sum(better == worse for better, worse in zip(chosen, rejected, strict=True))
-        return {
-            **{f"{side}_{unit}": _summary(numbers) for (side, unit), numbers in self._numbers.items()},
-            "chosen_longer": longer / count if count else None,
-            "equally_long": equal / count if count else None,
-        }
+        return ResponseLengths(
+            chosen_characters=_summary(chosen),
+            chosen_words=_summary(self._numbers["chosen", "words"]),
+            rejected_characters=_summary(rejected),
+            rejected_words=_summary(self._numbers["rejected", "words"]),
+            chosen_longer=longer / count if count else None,
+            equally_long=equal / count if count else None,
+        )
 
 
 def _lengths(turns: tuple[Message, ...]) -> tuple[int, int]:
@@ -132,15 +128,19 @@ def _lengths(turns: tuple[Message, ...]) -> tuple[int, int]:
     return len(text), len(words_of(text))
 
 
-def _summary(numbers: array[int]) -> dict[str, float] | None:
+def _summary(numbers: array[int]) -> LengthSummary | None:
     if not numbers:
         return None
     ordered = sorted(numbers)
-    return {
-        "mean": round(statistics.fmean(ordered), 2),
-        "median": statistics.median(ordered),
-        "p90": ordered[min(len(ordered) - 1, len(ordered) * 9 // 10)],
-    }
+    return LengthSummary(
+        mean=round(statistics.fmean(ordered), 2),
+        median=float(statistics.median(ordered)),
+        p90=float(ordered[min(len(ordered) - 1, len(ordered) * 9 // 10)]),
+    )
+
+
+def _counts(read: int, kept: Counter[str], dropped: Counter[Reason]) -> SourceCounts:
+    return SourceCounts(read, kept.total(), _in_order(dropped), dict(sorted(kept.items())))
 
 
 def _in_order(counts: Counter[Reason]) -> dict[str, int]:

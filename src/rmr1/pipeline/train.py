@@ -21,6 +21,7 @@ from rmr1.pipeline.launch import launch
 from rmr1.pipeline.recipe import TrainRecipe
 from rmr1.pipeline.report import Evaluation, training_report
 from rmr1.report.html import write_training_report
+from rmr1.results import DataResults
 from rmr1.runs import RunDirectory, default_run_name
 from rmr1.training import RlCallbacks, SftCallbacks, TrainingResult, TrainingTask, train_rl, train_sft
 
@@ -88,7 +89,7 @@ class _Training:
     def run(self, name: str) -> TrainResult:
         recipe = self._recipe
         self._callbacks.stage("data")
-        data = curate(recipe.data, self._callbacks, out=self._path / "data")
+        data = curate(recipe.data, out=self._path / "data", callbacks=self._callbacks)
         pairs = data.run / f"{recipe.evaluation.split}.jsonl"
         before = recipe.evaluation.limit_before
         evaluations = [self._evaluate("before training", pairs, "before", recipe.evaluation.judge.model, before)]
@@ -143,7 +144,7 @@ class _Training:
     def _conclude(
         self,
         name: str,
-        data: Mapping[str, Any],
+        data: DataResults,
         stages: Mapping[str, Mapping[str, Any]],
         model: Path,
         evaluations: tuple[Evaluation, ...],
@@ -151,7 +152,7 @@ class _Training:
         results = {
             "evaluations": {evaluation.name: evaluation.result.results for evaluation in evaluations},
             **stages,
-            "data": {"splits": data["splits"]},
+            "data": {"splits": data.to_json()["splits"]},
         }
         self._directory.write_json("results.json", results)
         metrics = {stage: self._path / stage / "metrics.jsonl" for stage in stages}

@@ -16,11 +16,6 @@ from rmr1.errors import ConfigError
 RECIPES = sorted((Path(__file__).parents[3] / "recipes" / "data").glob("*.yaml"))
 
 
-class Quiet:
-    def say(self, message: str) -> None:
-        pass
-
-
 def recipe(**content: Any) -> DataRecipe:
     return load_recipe(None, flags={"sources": [{"path": "a.jsonl"}], **content})
 
@@ -66,10 +61,10 @@ def test_the_papers_mix_reads_rows_as_the_hub_has_them(tmp_path: Path) -> None:
         Path(source["path"]).write_text("".join(json.dumps(row) + "\n" for row in rows[source["name"]]))
     content["splits"] = {"all": 1}
     content["orders"] = "given"
-    result = curate(DataRecipe.model_validate(content), Quiet(), out=tmp_path / "out")
+    result = curate(DataRecipe.model_validate(content), out=tmp_path / "out")
     written = {row["id"]: row for row in map(json.loads, (tmp_path / "out" / "all.jsonl").read_text().splitlines())}
     assert sorted(written) == ["code/17", "math/row-0", "skywork/row-1"]
-    assert result.results["sources"]["skywork"]["dropped"] == {"filtered": 1}
+    assert result.results.sources["skywork"].dropped == {"filtered": 1}
     assert written["math/row-0"]["response_a"][0]["content"] == "Step 1: Add.\nStep 2: It is 7."
     assert written["math/row-0"]["response_b"][0]["content"] == "Step 1: Add.\nStep 2: It is 8."
     assert [written[name]["category"] for name in sorted(written)] == ["code", "MATH", "wildguard"]

@@ -9,18 +9,13 @@ from typing import Any
 
 import pytest
 
-from rmr1.curation import CurationResult, curate, load_recipe, sources
+from rmr1.curation import CurationResult, DataRecipe, curate, intake
+from rmr1.curation.run import rows_of
 from rmr1.data import load_pairs, prompt_key, split_of
 from rmr1.errors import ConfigError, DataError, RunMismatchError
 from rmr1.records import Message, PreferencePair
-
-
-class Listener:
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
+from rmr1.results import DataResults
+from tests.support.pairs import make_pair, sample_row
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -38,8 +33,7 @@ def row(number: int, **more: Any) -> dict[str, Any]:
 
 
 def run(out: Path, *paths: Path, **content: Any) -> CurationResult:
-    flags = {"sources": [{"path": str(path)} for path in paths], **content}
-    return curate(load_recipe(None, flags=flags), Listener(), out=out)
+    return curate(paths, out=out, **content)
 
 
 def everything(folder: Path) -> dict[str, PreferencePair]:
@@ -47,12 +41,13 @@ def everything(folder: Path) -> dict[str, PreferencePair]:
     return {pair.id: pair for path in files for pair in load_pairs(path)}
 
 
-def check_sums(results: dict[str, Any]) -> None:
-    for counts in (results["pairs"], *results["sources"].values()):
-        assert counts["read"] == counts["kept"] + sum(counts["dropped"].values())
-    for field in ("read", "kept"):
-        assert results["pairs"][field] == sum(counts[field] for counts in results["sources"].values())
-    assert results["pairs"]["kept"] == sum(split["pairs"] for split in results["splits"].values())
+def check_sums(results: DataResults) -> None:
+    for counts in (results.pairs, *results.sources.values()):
+        assert counts.read == counts.kept + sum(counts.dropped.values())
+        assert counts.kept == sum(counts.splits.values())
+    assert results.pairs.read == sum(counts.read for counts in results.sources.values())
+    assert results.pairs.kept == sum(counts.kept for counts in results.sources.values())
+    assert results.pairs.splits == {name: split.pairs for name, split in results.splits.items() if split.pairs}
 
 
 def test_every_row_is_accounted_for(tmp_path: Path) -> None:
@@ -70,7 +65,7 @@ def test_every_row_is_accounted_for(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", rows)
     source = {"path": str(path), "where": {"kind": {"exclude": ["no"]}}, "skip_invalid": True, "cap": 30}
     result = run(tmp_path / "out", sources=[source, {"path": str(write(tmp_path / "b.jsonl", [row(90), row(2)]))}])
-    assert result.results["sources"]["a"]["dropped"] == {
+    assert result.results.sources["a"].dropped == {
         "filtered": 1,
         "invalid": 1,
         "empty": 1,
@@ -80,15 +75,11 @@ def test_every_row_is_accounted_for(tmp_path: Path) -> None:
         "duplicate": 1,
         "not_drawn": 10,
     }
-    assert result.results["sources"]["b"] == {
-        "read": 2,
-        "kept": 1,
-        "dropped": {"duplicate": 1},
-        "splits": result.results["sources"]["b"]["splits"],
-    }
-    check_sums(dict(result.results))
-    assert len(everything(tmp_path / "out")) == result.results["pairs"]["kept"] == 31
-    assert json.loads((tmp_path / "out" / "results.json").read_text()) == result.results
+    b = result.results.sources["b"]
+    assert (b.read, b.kept, b.dropped) == (2, 1, {"duplicate": 1})
+    check_sums(result.results)
+    assert len(everything(tmp_path / "out")) == result.results.pairs.kept == 31
+    assert DataResults.from_json(json.loads((tmp_path / "out" / "results.json").read_text())) == result.results
 
 
 def test_splits_hold_whole_prompts_and_sides_are_drawn(tmp_path: Path) -> None:
@@ -102,15 +93,15 @@ def test_splits_hold_whole_prompts_and_sides_are_drawn(tmp_path: Path) -> None:
     assert len(seen["train"] | seen["dev"]) == 300
     pairs = everything(tmp_path / "out")
     assert all((pair.response_a[0].content != "bad") == (pair.label == "A") for pair in pairs.values())
-    assert all(0.4 < split["label_a_share"] < 0.6 for split in result.results["splits"].values())
+    assert all(0.4 < (split.label_a_share or 0) < 0.6 for split in result.results.splits.values())
     assert {pair.extra["origin"] for pair in pairs.values()} == {"a"}
 
 
 def test_both_orders_are_two_rows_of_one_pair(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [row(number) for number in range(10)])
     result = run(tmp_path / "out", path, orders="both", splits={"all": 1})
-    assert (result.results["splits"]["all"]["pairs"], result.results["splits"]["all"]["rows"]) == (10, 20)
-    assert result.results["splits"]["all"]["labels"] == {"A": 10, "B": 10}
+    split = result.results.splits["all"]
+    assert (split.pairs, split.rows, split.labels) == (10, 20, {"A": 10, "B": 10})
     rows = list(load_pairs(tmp_path / "out" / "all.jsonl"))
     for first, second in zip(rows[::2], rows[1::2], strict=True):
         assert first.group == second.group
@@ -152,6 +143,39 @@ def test_a_finished_run_is_not_done_again_and_a_damaged_one_is(tmp_path: Path) -
     assert not run(tmp_path / "out", sources=[{"path": str(moved), "name": "a"}]).fresh
 
 
+def test_results_of_another_version_are_made_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [row(number) for number in range(20)])
+    results = run(tmp_path / "out", path).results
+    (tmp_path / "out" / "results.json").write_text(json.dumps({**results.to_json(), "schema": 1}))
+    again = run(tmp_path / "out", path)
+    assert (again.fresh, again.results) == (True, results)
+
+
+def test_what_curate_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.jsonl", [row(number) for number in range(20)])
+    (tmp_path / "mix.yaml").write_text("sources: [{path: a.jsonl}]\nsplits: {all: 1}\nsize: 9\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RMR1_SIZE", "1")  # not a setting of a call
+    said: list[str] = []
+
+    class Callbacks:
+        def say(self, message: str) -> None:
+            said.append(message)
+
+    assert curate("a.jsonl", callbacks=Callbacks()).run.parent == Path("runs")
+    assert said[0].startswith("a.jsonl: prompt/chosen/rejected")
+    assert curate(path, size=3).results.pairs.kept == 3
+    assert curate("mix.yaml", out="nine").results.pairs.kept == 9
+    assert curate("mix.yaml", out=tmp_path / "four", size=4).results.splits["all"].pairs == 4
+    recipe = DataRecipe.model_validate({"sources": [{"path": "a.jsonl"}], "size": 9, "splits": {"all": 1}})
+    assert not curate(recipe, out="nine").fresh
+    assert curate(recipe, out="five", size=5).results.splits["all"].pairs == 5
+    with pytest.raises(ConfigError, match='unknown key "sise"'):
+        curate("a.jsonl", sise=3)
+    with pytest.raises(ConfigError, match="a recipe stands alone"):
+        curate(["mix.yaml", "a.jsonl"])
+
+
 def test_other_settings_or_data_are_another_run(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [row(number) for number in range(20)])
     run(tmp_path / "out", path)
@@ -178,16 +202,15 @@ def test_generated_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             turns = (Message("user", f"q{number}"),), (Message("assistant", "a"),), (Message("assistant", "b"),)
             yield PreferencePair(f"p{number}", *turns, "A", "", "family", {"level": 2})
 
-    monkeypatch.setattr(sources, "generate_pairs", generate)
+    monkeypatch.setattr(intake, "generate_pairs", generate)
     request = {"families": ["x"], "levels": [1], "count": 5, "seed": 3}
     result = run(tmp_path / "out", sources=[{"curriculum": request}], splits={"all": 1})
     assert asked == [(["x"], [1], 5, 3)]
-    assert result.results["splits"]["all"]["categories"] == {"family": 5}
+    assert result.results.splits["all"].categories == {"family": 5}
     assert {pair.extra["level"] for pair in everything(tmp_path / "out").values()} == {2}
 
 
 def test_curated_pairs_can_be_curated_again_by_difficulty(tmp_path: Path) -> None:
-    from tests.unit.curation.test_steps import sample
 
     path = write(tmp_path / "a.jsonl", [row(number) for number in range(6)])
     run(tmp_path / "out", path, splits={"train": 1})
@@ -198,14 +221,14 @@ def test_curated_pairs_can_be_curated_again_by_difficulty(tmp_path: Path) -> Non
     votes = [("r0", "[[A]]"), ("r0", "[[B]]"), ("r1", "[[A]]"), ("r2", "nothing")]
     write(
         judged / "samples.jsonl",
-        [sample(name, text, label=labels[name], vote=n) for n, (name, text) in enumerate(votes)],
+        [sample_row(name, text, label=labels[name], vote=n) for n, (name, text) in enumerate(votes)],
     )
     content = {"orders": "given", "splits": {"train": 1}, "difficulty": {"run": str(judged)}}
     result = run(tmp_path / "kept", tmp_path / "out" / "train.jsonl", **content)
     assert list(everything(tmp_path / "kept")) == ["r0"]
     assert everything(tmp_path / "kept")["r0"].label == labels["r0"]
     expected = "too_easy" if labels["r1"] == "A" else "too_hard"
-    dropped = result.results["pairs"]["dropped"]
+    dropped = result.results.pairs.dropped
     assert (dropped["not_judged"], sum(dropped.values()), expected in dropped) == (3, 5, True)
     (judged / "samples.jsonl").unlink()
     with pytest.raises(ConfigError, match=r"no samples\.jsonl"):
@@ -222,15 +245,29 @@ def test_public_sets(shared: Path, tmp_path: Path) -> None:
         sources=[{"path": str(path), **content} for path in paths],
         screens={"benchmarks": benchmark},
     )
-    found = dict(result.results)
+    found = result.results
     check_sums(found)
-    assert [found["sources"][name]["read"] for name in names] == [2426, 1133, 2307]
-    assert [found["sources"][name]["kept"] for name in names] == [300, 300, 300]
-    assert found["sources"]["hh_harmless_test"]["dropped"]["empty"] == 4
-    assert found["sources"]["rmb_pairwise_sample"]["dropped"]["benchmark"] > 0
+    assert [found.sources[name].read for name in names] == [2426, 1133, 2307]
+    assert [found.sources[name].kept for name in names] == [300, 300, 300]
+    assert found.sources["hh_harmless_test"].dropped["empty"] == 4
+    assert found.sources["rmb_pairwise_sample"].dropped["benchmark"] > 0
     pairs = everything(tmp_path / "out")
     assert len(pairs) == 900
-    for name, split in found["splits"].items():
+    for name, split in found.splits.items():
         read = list(load_pairs(tmp_path / "out" / f"{name}.jsonl"))
-        assert len(read) == split["rows"]
+        assert len(read) == split.rows
         assert {split_of(pair.prompt, {"train": 0.9, "dev": 0.05, "held_out": 0.05}) for pair in read} == {name}
+
+
+def test_sides() -> None:
+    subjects = [make_pair(id=str(number)) for number in range(400)]
+    drawn = [next(rows_of(one, "random", 0)) for one in subjects]
+    share = sum(row.label == "A" for row in drawn) / 400
+    assert 0.42 < share < 0.58
+    for row in drawn:
+        better = row.response_a if row.label == "A" else row.response_b
+        assert better[0].content == "seven"
+    assert [row.id for row in rows_of(make_pair(), "both", 0)] == ["p/ab", "p/ba"]
+    assert [row.label for row in rows_of(make_pair(group="g"), "both", 0)] == ["A", "B"]
+    assert {row.group for row in rows_of(make_pair(group="g"), "both", 0)} == {"g"}
+    assert list(rows_of(make_pair(), "given", 0)) == [make_pair()]

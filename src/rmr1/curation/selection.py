@@ -1,6 +1,8 @@
-"""Pairs that say again, or almost again, what another pair says; and pairs that contradict each other.
+"""Which candidates stay: one of those that say the same, none of those that contradict each other, and as many of each source as
+the recipe asks for.
 
 Of several alike the one of the earliest source stays, within a source the one of the lowest rank: not the first row of a file.
+Caps and weights count pairs that passed the screens.
 """
 
 from __future__ import annotations
@@ -12,9 +14,8 @@ from typing import Any
 from zlib import crc32
 
 from rmr1.curation.candidates import Candidate
-from rmr1.curation.recipe import NearDuplicates
-from rmr1.curation.screens import Reason, whole_text
-from rmr1.curation.words import runs_of, words_of
+from rmr1.curation.recipe import NearDuplicates, SourceRecipe
+from rmr1.curation.screens import Reason, runs_of, whole_text, words_of
 from rmr1.errors import MissingExtraError
 from rmr1.records import PreferencePair
 
@@ -77,6 +78,46 @@ def in_preference(candidates: Sequence[Candidate]) -> list[Candidate]:
     return sorted(candidates, key=lambda candidate: (candidate.source, candidate.rank))
 
 
+def quotas(available: Sequence[int], weights: Sequence[float], size: int | None) -> list[int]:
+    """Divide a size among sources by weight; what a source cannot give, the others give by their weights.
+
+    Args:
+        available: Pairs that each source can give.
+        weights: Their shares, in any unit.
+        size: How many pairs in all; None, and more than there are, takes all.
+    """
+    if size is None or size >= sum(available):
+        return list(available)
+    open_sources = {number for number, count in enumerate(available) if count}
+    taken = [0] * len(available)
+    while True:
+        left = size - sum(taken)
+        total = sum(weights[number] for number in open_sources)
+        short = {n for n in open_sources if available[n] * total < left * weights[n]}
+        if not short:
+            for number, count in _largest_remainders(left, {n: weights[n] / total for n in open_sources}).items():
+                taken[number] = min(count, available[number])
+            return _filled(taken, available, size)
+        for number in short:
+            taken[number] = available[number]
+        open_sources -= short
+
+
+def draw(candidates: Sequence[Candidate], sources: Sequence[SourceRecipe], size: int | None) -> list[Candidate]:
+    """Take of each source the pairs of the lowest ranks, as many as its cap and its weight allow; lowest ranks first."""
+    by_source: list[list[Candidate]] = [[] for _ in sources]
+    for candidate in sorted(candidates, key=lambda candidate: candidate.rank):
+        by_source[candidate.source].append(candidate)
+    available = [
+        len(found) if source.cap is None else min(len(found), source.cap)
+        for found, source in zip(by_source, sources, strict=True)
+    ]
+    weights = [float(a) if s.weight is None else s.weight for a, s in zip(available, sources, strict=True)]
+    counts = quotas(available, weights, size)
+    drawn = [candidate for found, count in zip(by_source, counts, strict=True) for candidate in found[:count]]
+    return sorted(drawn, key=lambda candidate: candidate.rank)
+
+
 def _too_alike(one: Candidate, other: Candidate, threshold: float) -> bool:
     same_group = (one.source, one.group) == (other.source, other.group)
     return not same_group and float(one.signature.jaccard(other.signature)) >= threshold
@@ -100,3 +141,19 @@ def _library() -> Any:
     except ImportError as error:
         raise MissingExtraError("the screen for near-duplicates", "data") from error
     return datasketch
+
+
+def _largest_remainders(total: int, shares: dict[int, float]) -> dict[int, int]:
+    exact = {number: total * share for number, share in shares.items()}
+    counts = {number: int(value) for number, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda number: (counts[number] - exact[number], number))
+    for number in by_remainder[: total - sum(counts.values())]:
+        counts[number] += 1
+    return counts
+
+
+def _filled(taken: list[int], available: Sequence[int], size: int) -> list[int]:
+    """Give what rounding left over to the first sources that still have pairs."""
+    for number, count in enumerate(available):
+        taken[number] += min(count - taken[number], size - sum(taken))
+    return taken

@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rmr1.curation.candidates import Candidate, PairStore
-from rmr1.curation.decontaminate import BenchmarkIndex
-from rmr1.curation.difficulty import PassRates
-from rmr1.curation.duplicates import without_duplicates, without_near_duplicates
-from rmr1.curation.intake import DataCallbacks, Intake
-from rmr1.curation.mix import draw
-from rmr1.curation.recipe import DataRecipe, Orders
-from rmr1.curation.screens import Reason, pair_screens
-from rmr1.curation.sources import OpenSource, open_recipe_source
+from rmr1.curation.intake import Intake, OpenSource, open_recipe_source
+from rmr1.curation.recipe import DataRecipe, Orders, recipe_of
+from rmr1.curation.screens import BenchmarkIndex, PassRates, Reason, pair_screens
+from rmr1.curation.selection import draw, without_duplicates, without_near_duplicates
 from rmr1.curation.tally import Lengths, SplitTally, Tally
 from rmr1.data import PairSource, load_pairs, write_pairs
 from rmr1.data.rows import file_digest
-from rmr1.errors import ConfigError, DataError
+from rmr1.errors import ConfigError, DataError, ResultsError
 from rmr1.records import Order, PreferencePair
-from rmr1.runs import RunDirectory, default_run_name
+from rmr1.results import DataResults, SplitCounts
+from rmr1.runs import Callbacks, NullCallbacks, RunDirectory, default_run_name
 from rmr1.sides import random_order, show, shown_orders
 
 
@@ -36,30 +33,44 @@ class CurationResult:
     """Where the files are and what ``results.json`` says; ``fresh`` is false where an earlier process had done it all."""
 
     run: Path
-    results: Mapping[str, Any]
+    results: DataResults
     fresh: bool
 
 
-def curate(recipe: DataRecipe, callbacks: DataCallbacks, *, out: Path | None = None) -> CurationResult:
+def curate(
+    recipe: DataRecipe | str | Path | Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    callbacks: Callbacks | None = None,
+    **settings: Any,
+) -> CurationResult:
     """Make the files of a recipe: ``SPLIT.jsonl`` for each split, and ``results.json``.
 
+    ``curate("pairs.jsonl", splits={"train": 0.9, "dev": 0.1}, size=1000).results`` says what became of every row.
+
     Args:
-        recipe: What to do.
-        callbacks: Told of progress.
-        out: The run's directory; one that belongs to exactly this recipe and these data where not given.
+        recipe: A recipe: as a value, a ``.yaml`` file, or the name of one that ships, such as ``"paper-mix"``. Or the sources
+            themselves, with the defaults of a recipe: files, saved data sets, ``hf:OWNER/NAME``.
+        out: The run's directory; the same one resumes it. Where not given, ``runs/data-...``, which belongs to exactly this
+            recipe and these data.
+        callbacks: Told of progress; nobody is by default.
+        settings: Keys of ``DataRecipe``; they win over the recipe.
 
     Raises:
         DataError: A source or one of its rows cannot be read, or nothing is left.
-        ConfigError: The run that tells the difficulty is none.
+        ConfigError: A setting is wrong, or the run that tells the difficulty is none.
         MissingExtraError: A format or a screen needs a library that is not installed.
         RunError: The directory is in use, or is another run's.
     """
+    callbacks = callbacks or NullCallbacks()
+    recipe = recipe_of(recipe, **settings)
     sources = [open_recipe_source(*named) for named in zip(recipe.source_names(), recipe.sources, strict=True)]
     benchmarks = recipe.screens.benchmarks
     files = [load_pairs(path, skip_invalid=True) for path in benchmarks.files] if benchmarks else []
     identity = _identity(recipe, sources, files)
     subject = sources[0].name if len(sources) == 1 else "mix"
-    with RunDirectory(out or Path("runs") / default_run_name("data", subject, identity), identity) as run:
+    folder = Path("runs") / default_run_name("data", subject, identity) if out is None else Path(out)
+    with RunDirectory(folder, identity) as run:
         results = _finished(run.path)
         if results is not None:
             callbacks.say(f"{run.path}: done before, nothing to do")
@@ -73,7 +84,7 @@ def curate(recipe: DataRecipe, callbacks: DataCallbacks, *, out: Path | None = N
             intake = Intake(recipe, pair_screens(recipe.screens, index), rates, store, tally, callbacks)
             kept = _chosen(recipe, intake.take(sources), tally)
             results = _write(recipe, kept, store, tally, run.path)
-        run.write_json("results.json", results)
+        run.write_json("results.json", results.to_json())
         return CurationResult(run.path, results, fresh=True)
 
 
@@ -91,8 +102,8 @@ def _chosen(recipe: DataRecipe, candidates: list[Candidate], tally: Tally) -> li
         if candidate.offset not in offsets:
             drop(candidate, "not_drawn")
     if not kept:
-        counts = tally.results()["pairs"]
-        raise DataError(f"no pair is left of {counts['read']}: {json.dumps(counts['dropped'])}; loosen a screen")
+        counts = tally.total()
+        raise DataError(f"no pair is left of {counts.read}: {json.dumps(dict(counts.dropped))}; loosen a screen")
     return _uniquely_named(kept)
 
 
@@ -111,11 +122,9 @@ def _uniquely_named(candidates: Sequence[Candidate]) -> list[Candidate]:
     return unique
 
 
-def _write(
-    recipe: DataRecipe, kept: Sequence[Candidate], store: PairStore, tally: Tally, folder: Path
-) -> dict[str, Any]:
+def _write(recipe: DataRecipe, kept: Sequence[Candidate], store: PairStore, tally: Tally, folder: Path) -> DataResults:
     lengths = Lengths()
-    splits: dict[str, Any] = {}
+    splits: dict[str, SplitCounts] = {}
     for name in recipe.splits:
         counts = SplitTally()
 
@@ -134,7 +143,7 @@ def _write(
         path = folder / f"{name}.jsonl"
         write_pairs(path, rows())
         splits[name] = counts.results(file_digest([path], str(path)))
-    return {**tally.results(), "splits": splits, "lengths": lengths.results()}
+    return DataResults(tally.total(), tally.by_source(), splits, lengths.results())
 
 
 def rows_of(pair: PreferencePair, orders: Orders, seed: int) -> Iterator[PreferencePair]:
@@ -174,14 +183,14 @@ def _identity(recipe: DataRecipe, sources: Sequence[OpenSource], files: Sequence
     return {"job": "data", **settings}
 
 
-def _finished(folder: Path) -> dict[str, Any] | None:
-    """Read the results of a run whose files are all as they were written."""
+def _finished(folder: Path) -> DataResults | None:
+    """Read the results of a run whose files are all as they were written; of any other there is nothing that is worth keeping."""
     try:
-        results: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        for name, split in results["splits"].items():
+        results = DataResults.from_json(json.loads((folder / "results.json").read_text(encoding="utf-8")))
+        for name, split in results.splits.items():
             path = folder / f"{name}.jsonl"
-            if file_digest([path], str(path)) != split["sha256"]:
+            if file_digest([path], str(path)) != split.sha256:
                 return None
-    except (OSError, ValueError, KeyError, DataError):
+    except (OSError, ValueError, AttributeError, DataError, ResultsError):
         return None
     return results

@@ -1,0 +1,118 @@
+"""Screens of one pair, benchmark overlap and difficulty."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rmr1.curation import Difficulty
+from rmr1.curation.recipe import OverLong, Screens
+from rmr1.curation.screens import BenchmarkIndex, PassRates, pair_screens, runs_of, words_of
+from rmr1.data import load_pairs
+from rmr1.errors import ConfigError, JournalError
+from rmr1.records import Message, PreferencePair
+from tests.support.pairs import make_pair, sample_row
+
+
+def reasons(subject: PreferencePair, screens: Screens | None = None, index: BenchmarkIndex | None = None) -> list[str]:
+    return [reason for reason, is_unfit in pair_screens(screens or Screens(), index) if is_unfit(subject)]
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        (make_pair(), []),
+        (make_pair(label=None), ["unlabelled"]),
+        (make_pair(a=" \n"), ["empty"]),
+        (make_pair(b="seven"), ["identical"]),
+        (make_pair(b="  seven"), []),  # indentation can be the difference
+        (make_pair(a="x" * 16_000), ["over_long"]),
+        (make_pair(b="8<im_start>"), ["marker"]),
+        (make_pair(prompt="[inst] Name a prime. [/inst]"), ["marker"]),
+        (make_pair(b="8<｜end▁of▁sentence｜>"), ["marker"]),
+    ],
+)
+def test_screens_of_one_pair(subject: PreferencePair, expected: list[str]) -> None:
+    assert reasons(subject) == expected
+
+
+def test_screens_can_be_turned_off_and_set() -> None:
+    off = Screens(unlabelled=False, empty=False, identical=False, over_long=None, markers=())
+    assert reasons(make_pair("", "", label=None), off) == []
+    words = Screens(over_long=OverLong(max_chars=None, max_words=5))
+    assert reasons(make_pair(), words) == []
+    assert reasons(make_pair("seven it is"), words) == ["over_long"]
+    assert reasons(make_pair(), Screens(markers=("PRIME",))) == ["marker"]
+
+
+def test_benchmark_overlap(tmp_path: Path) -> None:
+    long = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+    (tmp_path / "bench.jsonl").write_text(
+        json.dumps({"prompt": "Name a PRIME!", "chosen": "7", "rejected": "8"})
+        + "\n"
+        + json.dumps({"prompt": f"Say: {long}", "chosen": "7", "rejected": "8"})
+        + "\n"
+    )
+    index = BenchmarkIndex([load_pairs(tmp_path / "bench.jsonl")], 13)
+    assert reasons(make_pair(), index=index) == ["benchmark"]
+    assert reasons(make_pair(prompt="Name a prime. Quickly."), index=index) == []
+    assert reasons(make_pair(prompt=f"Well, {long.replace('one', 'zero')}"), index=index) == ["benchmark"]
+    assert reasons(make_pair(prompt=f"Well, {long.replace('seven', 'zero')}"), index=index) == []
+    answered = make_pair()
+    multi = PreferencePair(
+        "m", (*answered.prompt, Message("assistant", long), Message("user", "More.")), *answered_sides(answered), "A"
+    )
+    assert reasons(multi, index=index) == []
+
+
+def answered_sides(subject: PreferencePair) -> tuple[Any, Any]:
+    return subject.response_a, subject.response_b
+
+
+def test_words() -> None:
+    assert words_of("It's 3.5 — état, 日本語 x_y") == ["it", "s", "3", "5", "état", "日", "本", "語", "x_y"]
+    assert runs_of(["a", "b", "c"], 2) == {"a b", "b c"}
+    assert runs_of(["a"], 2) == {"a"}
+    assert runs_of([], 2) == set()
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Path:
+    (tmp_path / "run.json").write_text(json.dumps({"identity": {"job": "judge", "rule": "default"}}))
+    samples = [
+        sample_row("easy", "[[A]]"),
+        sample_row("easy", "[[B]]", "ba"),
+        sample_row("hard", "[[B]]"),
+        sample_row("hard", "nothing", "ba"),
+        sample_row("mixed", "[[A]]"),
+        sample_row("mixed", "nothing", "ba"),
+        sample_row("unlabelled", "[[A]]", label=None),
+    ]
+    (tmp_path / "samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in samples) + '{"pair": 1, "ind')
+    return tmp_path
+
+
+def test_difficulty(judged: Path) -> None:
+    rates = PassRates(Difficulty(run=judged))
+    assert [rates.rate(name) for name in ("easy", "hard", "mixed", "unlabelled")] == [1, 0, 0.5, None]
+    verdicts = {name: rates.verdict(name) for name in ("easy", "hard", "mixed", "other")}
+    assert verdicts == {"easy": "too_easy", "hard": "too_hard", "mixed": None, "other": "not_judged"}
+    assert PassRates(Difficulty(run=judged, high=0.5)).verdict("mixed") == "too_easy"
+    assert PassRates(Difficulty(run=judged, low=0.5)).verdict("mixed") == "too_hard"
+
+
+def test_a_run_that_tells_no_difficulty(judged: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not the directory of a run"):
+        PassRates(Difficulty(run=tmp_path / "none"))
+    (judged / "samples.jsonl").write_text(json.dumps(sample_row("x", "[[A]]", label=None)) + "\n")
+    with pytest.raises(ConfigError, match="no judged pair has a label"):
+        PassRates(Difficulty(run=judged))
+    (judged / "samples.jsonl").write_text("{\n" + json.dumps(sample_row("x", "[[A]]")) + "\n")
+    with pytest.raises(JournalError, match=r"samples.jsonl:1"):
+        PassRates(Difficulty(run=judged))
+    (judged / "run.json").write_text(json.dumps({"identity": {"job": "data"}}))
+    with pytest.raises(ConfigError, match='a run of "rmr1 data"'):
+        PassRates(Difficulty(run=judged))
