@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-from rmr1.data.columns import parse_columns
 from rmr1.data.formats import Format, sniff_format
-from rmr1.data.shape import Shape
+from rmr1.data.rows import RowTransform
+from rmr1.data.shapes import Shape, parse_columns
 from rmr1.data.source import PairSource, Skipped, load_pairs
 from rmr1.data.split import check_shares, cluster_of, prompt_key, split_of
-from rmr1.data.transform import RowTransform
 from rmr1.data.write import pair_row, write_pairs
 
 __all__ = [

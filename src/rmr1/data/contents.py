@@ -22,8 +22,8 @@ from rmr1.data.messages import (
     read_responses,
     split_shared,
 )
-from rmr1.data.recognition import Family, Layout
 from rmr1.data.rows import RowError
+from rmr1.data.shapes import Family, Layout
 from rmr1.records import Message, Side
 
 SCORE_KEYS = ("score", "overall_score", "rating")

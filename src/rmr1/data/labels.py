@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rmr1.data.recognition import Layout
 from rmr1.data.rows import RowError
+from rmr1.data.shapes import Layout
 from rmr1.records import Side
 
 WORDS: dict[str, Side] = {

@@ -24,6 +24,10 @@ RowTest = Callable[[Mapping[str, Any]], bool]
 """Tells whether a JSON object is itself a row."""
 
 
+RowTransform = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+"""Gives the row to read instead, or None to leave it out; a ``RowError`` says why a row cannot be read."""
+
+
 class RowError(DataError):
     """What is wrong with one row, without its place; ``PairSource`` adds the place or counts the row as skipped."""
 
@@ -112,6 +116,53 @@ class LocalFile:
             raise DataError(
                 f"{self.name}:{number + 1}: cannot be read on from here ({error}); fetch it again"
             ) from error
+
+
+class TransformedReader:
+    """A reader whose rows pass through a function; numbers, places and the fingerprint are those of its source.
+
+    Attributes:
+        left_out: How many rows the latest pass has left out.
+    """
+
+    def __init__(self, reader: RowReader, transform: RowTransform) -> None:
+        self.left_out = 0
+        self._reader = reader
+        self._transform = transform
+
+    @property
+    def name(self) -> str:
+        """The source as the user named it."""
+        return self._reader.name
+
+    def rows(self) -> Iterator[RawRow]:
+        """Yield the rows that remain.
+
+        Raises:
+            DataError: As the source does.
+        """
+        self.left_out = 0
+        for row in self._reader.rows():
+            if row.columns is None:
+                yield row
+                continue
+            try:
+                columns = self._transform(row.columns)
+            except RowError as problem:
+                yield RawRow(row.index, row.number, None, str(problem))
+                continue
+            if columns is None:
+                self.left_out += 1
+            else:
+                yield RawRow(row.index, row.number, columns)
+
+    def place(self, number: int) -> str:
+        """Name a row."""
+        return self._reader.place(number)
+
+    def fingerprint(self) -> str:
+        """Identify the content of the source; the function is not part of it."""
+        return self._reader.fingerprint()
 
 
 def open_content(path: Path, name: str) -> IO[bytes]:

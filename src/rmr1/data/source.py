@@ -11,10 +11,8 @@ from typing import Any
 from rmr1.data.contents import RowContent, read_content
 from rmr1.data.formats import open_file
 from rmr1.data.hub import HUB_PREFIX, HubDataset, SavedDataset
-from rmr1.data.recognition import Layout, recognise
-from rmr1.data.rows import RawRow, RowError, RowReader
-from rmr1.data.shape import Shape, shape_of
-from rmr1.data.transform import RowTransform, TransformedReader
+from rmr1.data.rows import RawRow, RowError, RowReader, RowTransform, TransformedReader
+from rmr1.data.shapes import Layout, Shape, recognise, shape_of
 from rmr1.errors import DataError
 from rmr1.records import PreferencePair, ResponseSet
 

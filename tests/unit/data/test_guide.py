@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rmr1.data import load_pairs
-from rmr1.data.columns import NAMES
+from rmr1.data.shapes import NAMES
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
 SAMPLES = [
