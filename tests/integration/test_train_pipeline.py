@@ -7,8 +7,7 @@ import sys
 import pytest
 import yaml
 
-from rmr1.config import find_recipe
-from rmr1.config.recipes import recipe_names
+from rmr1.config import find_recipe, recipe_names
 from rmr1.errors import ConfigError, TrainingError
 from rmr1.pipeline import load_train_recipe
 from rmr1.pipeline.launch import launch

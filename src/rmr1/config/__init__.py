@@ -1,10 +1,9 @@
-"""Typed configuration: flags over environment over YAML, unknown keys refused."""
+"""Typed configuration: flags over ``--set`` over environment over YAML; unknown keys are errors."""
 
-from rmr1.config.distill import BatchConfig, DistillConfig
-from rmr1.config.load import is_setting, load_config
-from rmr1.config.models import EngineConfig, JudgeConfig, OrderPolicy
-from rmr1.config.prices import Prices, cost, parse_prices
-from rmr1.config.recipes import find_recipe, recipe_names
+from rmr1.config.distill import BatchConfig, DistillConfig, Prices, cost, parse_prices
+from rmr1.config.fields import Flag, Key, list_keys, option_of
+from rmr1.config.judge import EngineConfig, JudgeConfig, OrderPolicy
+from rmr1.config.load import find_recipe, is_setting, load_config, recipe_names
 from rmr1.config.rl import RlConfig, VllmConfig
 from rmr1.config.sft import SftConfig
 from rmr1.config.trainer import LoraConfig, TrainerConfig
@@ -13,7 +12,9 @@ __all__ = [
     "BatchConfig",
     "DistillConfig",
     "EngineConfig",
+    "Flag",
     "JudgeConfig",
+    "Key",
     "LoraConfig",
     "OrderPolicy",
     "Prices",
@@ -24,7 +25,9 @@ __all__ = [
     "cost",
     "find_recipe",
     "is_setting",
+    "list_keys",
     "load_config",
+    "option_of",
     "parse_prices",
     "recipe_names",
 ]

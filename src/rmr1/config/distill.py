@@ -1,15 +1,57 @@
-"""How to distil traces, and what may be spent on it."""
+"""How to distil traces, what tokens cost, and how much may be spent."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from rmr1.config.models import EngineConfig, JudgeConfig, OrderPolicy
-from rmr1.config.prices import Prices
+from rmr1.config.fields import Flag
+from rmr1.config.judge import EngineConfig, JudgeConfig, OrderPolicy
+from rmr1.errors import ConfigError
+from rmr1.records import Usage
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
+_MILLION = 1_000_000
+
+
+class Prices(BaseModel):
+    """What a million tokens cost, in any one currency."""
+
+    model_config = _STRICT
+
+    prompt: Annotated[float, Field(ge=0, description="Price of a million prompt tokens")]
+    completion: Annotated[float, Field(ge=0, description="Price of a million completion tokens")]
+    cached: Annotated[
+        float | None,
+        Field(ge=0, description="Price of a million cached prompt tokens; that of prompt tokens if not set"),
+    ] = None
+
+
+def cost(usage: Usage, prices: Prices | None) -> float:
+    """The money that tokens cost, in the currency of the prices; 0 if there are none."""
+    if prices is None:
+        return 0.0
+    cached = prices.prompt if prices.cached is None else prices.cached
+    fresh = usage.prompt_tokens - usage.cached_tokens
+    return (
+        fresh * prices.prompt + usage.cached_tokens * cached + usage.completion_tokens * prices.completion
+    ) / _MILLION
+
+
+def parse_prices(text: str) -> Prices:
+    """Prices from ``PROMPT,COMPLETION``.
+
+    Raises:
+        ConfigError: The text is something else.
+    """
+    values = text.split(",")
+    try:
+        if len(values) == 2:
+            return Prices.model_validate({"prompt": values[0], "completion": values[1]})
+    except ValidationError:
+        pass
+    raise ConfigError(f"--prices {text}: expected the prices of a million tokens as PROMPT,COMPLETION, such as 3,15")
 
 
 class BatchConfig(BaseModel):
@@ -17,9 +59,9 @@ class BatchConfig(BaseModel):
 
     model_config = _STRICT
 
-    size: Annotated[int, Field(ge=1, le=50_000, description="Requests of one batch")] = 1000
-    under_way: Annotated[int, Field(ge=1, description="New batches under way at once")] = 4
-    poll_s: Annotated[float, Field(gt=0, description="Seconds between looks at the batches under way")] = 30.0
+    size: Annotated[int, Field(ge=1, le=50_000, description="Requests per batch")] = 1000
+    under_way: Annotated[int, Field(ge=1, description="Batches in flight at the same time")] = 4
+    poll_s: Annotated[float, Field(gt=0, description="Seconds between two queries of a batch's state")] = 30.0
 
 
 class DistillConfig(BaseModel):
@@ -27,33 +69,74 @@ class DistillConfig(BaseModel):
 
     model_config = _STRICT
 
-    teacher: Annotated[str, Field(description="The model that writes traces: ENGINE/MODEL, catalogue name, path")] = ""
-    teacher_engine: EngineConfig = EngineConfig()
-    teacher_prices: Prices | None = None
-    repairer: Annotated[str | None, Field(description="The model that corrects failed traces")] = None
-    repairer_engine: Annotated[EngineConfig | None, Field(description="The teacher's where not given")] = None
-    repairer_prices: Prices | None = None
+    teacher: Annotated[
+        str, Field(description="Model that writes the traces: ENGINE/MODEL, a catalogue name or a path"), Flag("Model")
+    ] = ""
+    teacher_engine: Annotated[EngineConfig, Flag("Engine of the teacher", {"base_url": "--base-url"})] = EngineConfig()
+    teacher_prices: Annotated[Prices | None, Flag("Budget")] = None
+    repairer: Annotated[
+        str | None, Field(description="Model that corrects failed traces in a second pass"), Flag("Model")
+    ] = None
+    repairer_engine: Annotated[
+        EngineConfig | None,
+        Flag("Engine of the repairer; the teacher's settings if none of these is given"),
+    ] = None
+    repairer_prices: Annotated[Prices | None, Flag("Budget")] = None
     failed_chars: Annotated[
-        int, Field(ge=200, description="Characters of a failed trace that the repairer sees; the middle is left out")
+        int,
+        Field(ge=200, description="Characters of a failed trace that the repairer sees; the middle is left out"),
+        Flag("Prompt"),
     ] = 16_000
-    template: Annotated[str, Field(description="Prompt template of the student: a name or a file")] = "cor"
-    orders: Annotated[OrderPolicy, Field(description="In which orders each pair is shown")] = "random"
-    samples: Annotated[int, Field(ge=1, description="Tries of the teacher; the first right ones are kept")] = 1
-    keep: Annotated[int, Field(ge=1, description="Right traces to keep of each comparison")] = 1
-    require_format: Annotated[bool, Field(description="Reject traces that break the format of completions")] = False
-    keep_think: Annotated[bool, Field(description="Keep think blocks in the traces")] = False
-    temperature: Annotated[float | None, Field(ge=0, description="0 for one sample, 1.0 for several")] = None
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    max_tokens: Annotated[int, Field(ge=1, description="Longest trace, in tokens")] = 8192
-    seed: int = 0
-    constrain: Annotated[bool, Field(description="Force the output format with a grammar")] = False
-    fence: Annotated[bool, Field(description="Disarm marks of the prompt inside the responses")] = True
-    system_role: Literal["system", "merge"] = "system"
-    concurrency: Annotated[int, Field(ge=1, description="Requests under way at a server")] = 16
-    max_total_tokens: Annotated[int | None, Field(ge=1, description="Tokens that may be spent in all")] = None
-    max_cost: Annotated[float | None, Field(gt=0, description="Money that may be spent in all; needs prices")] = None
-    batch: Annotated[bool, Field(description="Send openai/ requests through the provider's batch API")] = False
-    batching: BatchConfig = BatchConfig()
+    template: Annotated[str, Field(description="Prompt template of the student: a name or a file"), Flag("Prompt")] = (
+        "cor"
+    )
+    orders: Annotated[
+        OrderPolicy, Field(description="Orders in which the teacher sees the two responses of a pair"), Flag("Prompt")
+    ] = "random"
+    samples: Annotated[
+        int,
+        Field(ge=1, description="Attempts of the teacher per comparison; the first correct ones are kept"),
+        Flag("Sampling"),
+    ] = 1
+    keep: Annotated[int, Field(ge=1, description="Correct traces to keep per comparison"), Flag("Sampling")] = 1
+    require_format: Annotated[
+        bool, Field(description="Reject traces that break the output format"), Flag("Verification")
+    ] = False
+    keep_think: Annotated[bool, Field(description="Keep think blocks in the traces"), Flag("Verification")] = False
+    temperature: Annotated[
+        float | None,
+        Field(ge=0, description="Sampling temperature; if not set, 0 for one sample and 1.0 for several"),
+        Flag("Sampling"),
+    ] = None
+    top_p: Annotated[
+        float, Field(gt=0, le=1, description="Probability mass to sample from (nucleus sampling)"), Flag("Sampling")
+    ] = 1.0
+    max_tokens: Annotated[int, Field(ge=1, description="Longest trace, in tokens"), Flag("Sampling")] = 8192
+    seed: Annotated[int, Field(description="Seed of random orders and of sampling"), Flag("Sampling")] = 0
+    constrain: Annotated[
+        bool, Field(description="Constrain traces to the output format with a grammar"), Flag("Sampling")
+    ] = False
+    fence: Annotated[
+        bool, Field(description="Disarm text in the responses that looks like the prompt's own marks"), Flag("Prompt")
+    ] = True
+    system_role: Annotated[
+        Literal["system", "merge"],
+        Field(description="merge puts the system part at the head of the user message"),
+        Flag("Prompt"),
+    ] = "system"
+    concurrency: Annotated[int, Field(ge=1, description="Requests in flight at a server"), Flag("Requests")] = 16
+    max_total_tokens: Annotated[
+        int | None, Field(ge=1, description="Stop before the run has used more tokens than this"), Flag("Budget")
+    ] = None
+    max_cost: Annotated[
+        float | None,
+        Field(gt=0, description="Stop before the run has cost more than this; needs prices"),
+        Flag("Budget"),
+    ] = None
+    batch: Annotated[
+        bool, Field(description="Send requests of the openai engine through the provider's batch API"), Flag("Requests")
+    ] = False
+    batching: Annotated[BatchConfig, Flag("Requests")] = BatchConfig()
 
     @model_validator(mode="after")
     def _is_whole(self) -> DistillConfig:
@@ -68,11 +151,11 @@ class DistillConfig(BaseModel):
         if self.max_cost is not None:
             if self.teacher_prices is None:
                 raise ValueError(
-                    "--max-cost needs the prices of a million tokens: --set teacher_prices.prompt=3 "
-                    "--set teacher_prices.completion=15"
+                    "--max-cost needs the prices of a million tokens: --teacher-prices-prompt 3 "
+                    "--teacher-prices-completion 15"
                 )
             if self.repairer is not None and self.repairer != self.teacher and self.repairer_prices is None:
-                raise ValueError("--max-cost needs repairer_prices.prompt and repairer_prices.completion too")
+                raise ValueError("--max-cost needs --repairer-prices-prompt and --repairer-prices-completion too")
         return self
 
     @property
@@ -88,7 +171,7 @@ class DistillConfig(BaseModel):
         return self.repairer_prices
 
     def judging(self, model: str, engine: EngineConfig) -> JudgeConfig:
-        """The part of it that says how one of the models writes completions."""
+        """How one of the two models writes completions, as the settings of a judge."""
         return JudgeConfig(
             model=model,
             engine=engine,

@@ -1,21 +1,30 @@
-"""Layers of configuration: flags over environment (``RMR1_*``) over a YAML file."""
+"""Layers of configuration: flags over ``--set`` over environment (``RMR1_*``) over YAML files; recipes that ship, by name.
+
+Every value remembers where it came from, so that an error names the flag, the variable, or the file and line to change.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
+from rmr1.config.fields import list_keys, option_of, without_none
 from rmr1.errors import ConfigError
 
 _PREFIX = "RMR1_"
 _NOT_CONFIGURATION = frozenset({"RMR1_CACHE"})
 _BOOLEAN = "tag:yaml.org,2002:bool"
+_IN_A_CHECKOUT = Path(__file__).parents[3] / "recipes"
 Config = TypeVar("Config", bound=BaseModel)
 
 
@@ -30,60 +39,161 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver(_BOOLEAN, re.compile("(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where a value was given, as an error calls it, and how that layer spells a key."""
+
+    where: str
+    spell: Callable[[str], str]
+
+
+@dataclass(slots=True)
+class _Values:
+    """What the layers gave so far, and from where; ``source`` is blamed for what nobody gave."""
+
+    source: str
+    values: dict[str, Any]
+    origins: dict[str, _Origin]
+
+    def put(self, key: str, value: Any, origin: _Origin) -> None:
+        group = self.values
+        *path, last = key.split(".")
+        for part in path:
+            group = group.setdefault(part, {})
+            if not isinstance(group, dict):
+                raise ConfigError(f'{origin.where}: "{part}" is a value, not a group of keys')
+        group[last] = value
+        self.origins = {name: known for name, known in self.origins.items() if not name.startswith(f"{key}.")}
+        self.origins[key] = origin
+
+    def origin_of(self, location: tuple[int | str, ...]) -> tuple[str, _Origin | None]:
+        """The longest part of a place that was given, and its origin; else that of a part of it."""
+        for length in range(len(location), 0, -1):
+            key = ".".join(map(str, location[:length]))
+            if key in self.origins:
+                return key, self.origins[key]
+        whole = ".".join(map(str, location))
+        inner = next((origin for key, origin in self.origins.items() if key.startswith(f"{whole}.")), None)
+        return whole, inner if whole else None
+
+
 def load_config(
     kind: type[Config],
     *,
     file: Path | None = None,
+    recipe: Path | None = None,
     settings: Iterable[str] = (),
     flags: Mapping[str, Any] | None = None,
+    options: Mapping[str, str] | None = None,
+    arguments: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Config:
-    """Build a configuration from its layers, the later ones first: flags, ``settings``, environment, file.
+    """Build a configuration from its layers; the first one wins: flags, ``settings``, environment, file, recipe.
 
     Args:
         kind: The pydantic model to build.
         file: A YAML file with any of its keys.
+        recipe: Another one, beneath ``file``.
         settings: ``key=value`` strings; a dot goes into a nested key, as in ``engine.slots=4``; values are YAML.
-        flags: Values by dotted key; None means not given.
+        flags: Values of the command line by dotted key; None means not given.
+        options: What the command line calls a key, where that is not made of the key: ``{"engine.base_url": "--base-url"}``.
+        arguments: Values of a Python call by dotted key; they win over flags.
         environment: Variables to read, ``os.environ`` by default: ``RMR1_VOTES``, ``RMR1_ENGINE__SLOTS``.
 
     Raises:
         ConfigError: A key is unknown or a value is wrong; the message names the key and where it was set.
     """
-    values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    for key, value, origin in (
-        *_from_file(file),
-        *_from_environment(os.environ if environment is None else environment),
-        *_from_settings(settings),
-        *(
-            (key, value, f"--{key.rpartition('.')[2].replace('_', '-')}")
-            for key, value in (flags or {}).items()
-            if value is not None
-        ),
-    ):
-        _put(values, key, value, origin)
-        origins[key] = origin
+    read = _Values(str(file or recipe or "configuration"), {}, {})
+    for path in (recipe, file):
+        if path is not None:
+            _read_file(path, read)
+    _read_environment(os.environ if environment is None else environment, read)
+    for setting in settings:
+        _read_setting(setting, read)
+    _read_flags(flags or {}, options or {}, read)
+    for key, value in (arguments or {}).items():
+        read.put(key, value, _Origin("arguments", _quoted))
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(read.values)
     except ValidationError as error:
-        raise ConfigError(_explain(kind, error, origins)) from error
+        lines = dict.fromkeys(_explain(kind, problem, read) for problem in error.errors())
+        raise ConfigError("; ".join(lines)) from error
 
 
-def _from_file(file: Path | None) -> list[tuple[str, Any, str]]:
-    if file is None:
-        return []
+def is_setting(variable: str) -> bool:
+    """Whether an environment variable is read as a setting."""
+    return variable.startswith(_PREFIX) and variable not in _NOT_CONFIGURATION
+
+
+def recipe_names(kind: str) -> tuple[str, ...]:
+    """The recipes of a kind, such as ``"sft"``, that ship with the package."""
+    return tuple(sorted(path.stem for path in (_recipes() / kind).glob("*.yaml")))
+
+
+def find_recipe(kind: str, name: str) -> Path:
+    """The file of a recipe.
+
+    Args:
+        kind: The verb that it is for, such as ``"sft"``.
+        name: A path to a YAML file, or the name of a recipe that ships with the package.
+
+    Raises:
+        ConfigError: It is neither; the message lists the names.
+    """
+    shipped = _recipes() / kind / f"{name}.yaml"
+    if Path(name).name == name and shipped.is_file():
+        return shipped
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    known = ", ".join(recipe_names(kind)) or "none"
+    raise ConfigError(f"recipe {name}: neither a file nor a recipe for rmr1 {kind}; the recipes are {known}")
+
+
+def _recipes() -> Path:
+    installed = Path(str(files("rmr1"))) / "recipes"
+    return installed if installed.is_dir() else _IN_A_CHECKOUT
+
+
+def _read_file(file: Path, read: _Values) -> None:
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
+        loader = _Loader(file.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        content = None if node is None else loader.construct_document(node)
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror or error}") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{file}:{line}: not YAML: {error.problem}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: not YAML: {error}") from error
     if content is None:
-        return []
+        return
     if not isinstance(content, dict):
         raise ConfigError(f"{file}: expected keys and values")
-    return [(key, value, str(file)) for key, value in _flatten(content)]
+    lines: dict[str, int] = {}
+    for key, line in _key_lines(node):
+        if key in lines:
+            raise ConfigError(f'{file}:{line}: the key "{key}" is there twice, first in line {lines[key]}; drop one')
+        lines[key] = line
+    for key, value in _flatten(content):
+        read.put(key, value, _Origin(f"{file}:{lines.get(key, 1)}: {key}", _quoted))
+    inner = {key: _Origin(f"{file}:{line}: {key}", _quoted) for key, line in lines.items()}
+    read.origins = inner | read.origins
+
+
+def _key_lines(node: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """Every key of a document, also those inside lists, with its line."""
+    if isinstance(node, yaml.MappingNode):
+        parts = [(key.value, key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
+    elif isinstance(node, yaml.SequenceNode):
+        parts = [(str(number), value, value) for number, value in enumerate(node.value)]
+    else:
+        return
+    for name, marked, value in parts:
+        if name != "<<":
+            yield f"{prefix}{name}", marked.start_mark.line + 1
+        yield from _key_lines(value, f"{prefix}{name}.")
 
 
 def _flatten(content: Mapping[Any, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
@@ -94,65 +204,90 @@ def _flatten(content: Mapping[Any, Any], prefix: str = "") -> Iterable[tuple[str
             yield f"{prefix}{key}", value
 
 
-def is_setting(variable: str) -> bool:
-    """Whether an environment variable is read as a setting."""
-    return variable.startswith(_PREFIX) and variable not in _NOT_CONFIGURATION
+def _read_environment(environment: Mapping[str, str], read: _Values) -> None:
+    def spell(key: str) -> str:
+        return f"{_PREFIX}{key.upper().replace('.', '__')}"
+
+    for name, text in sorted(environment.items()):
+        if is_setting(name):
+            where = f"{name}={text}"
+            key = name.removeprefix(_PREFIX).lower().replace("__", ".")
+            read.put(key, _yaml_value(text, where), _Origin(where, spell))
 
 
-def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, Any, str]]:
-    return [
-        (name.removeprefix(_PREFIX).lower().replace("__", "."), _value(text, name), name)
-        for name, text in sorted(environment.items())
-        if is_setting(name)
-    ]
+def _read_setting(setting: str, read: _Values) -> None:
+    key, equals, text = setting.partition("=")
+    where = f"--set {setting}"
+    if not equals or not key:
+        raise ConfigError(f'{where}: expected key=value, such as "--set votes=4"')
+    read.put(key, _yaml_value(text, where), _Origin(where, _quoted))
 
 
-def _from_settings(settings: Iterable[str]) -> list[tuple[str, Any, str]]:
-    result = []
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals or not key:
-            raise ConfigError(f'--set {setting}: expected key=value, such as "--set votes=4"')
-        result.append((key, _value(text, f"--set {key}"), f"--set {key}"))
-    return result
+def _read_flags(flags: Mapping[str, Any], options: Mapping[str, str], read: _Values) -> None:
+    def spell(key: str) -> str:
+        return options.get(key) or option_of(key)
+
+    for key, value in flags.items():
+        if value is not None:
+            shown = "" if isinstance(value, bool | list | tuple | dict) else f" {value}"
+            read.put(key, value, _Origin(f"{spell(key)}{shown}", spell))
 
 
-def _value(text: str, origin: str) -> Any:
+def _yaml_value(text: str, where: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{origin}: not a value: {text}") from error
+        raise ConfigError(f"{where}: not a YAML value; put it into quotes") from error
 
 
-def _put(values: dict[str, Any], key: str, value: Any, origin: str) -> None:
-    *path, last = key.split(".")
-    for part in path:
-        values = values.setdefault(part, {})
-        if not isinstance(values, dict):
-            raise ConfigError(f'{origin}: "{part}" is a value, not a group of keys')
-    values[last] = value
+def _quoted(key: str) -> str:
+    return f'"{key}"'
 
 
-def _keys_beside(kind: type[BaseModel], key: str) -> Iterable[str]:
-    """The keys that are known where an unknown one stands."""
-    *path, _ = key.split(".")
-    fields = kind.model_fields
-    for part in path:
-        default = fields[part].default if part in fields else None
-        if not isinstance(default, BaseModel):
-            return kind.model_fields
-        fields = type(default).model_fields
-    return fields
+def _explain(kind: type[BaseModel], problem: ErrorDetails, read: _Values) -> str:
+    key, origin = read.origin_of(problem["loc"])
+    where = origin.where if origin else read.source
+    if problem["type"] == "extra_forbidden":
+        unknown = ".".join(map(str, problem["loc"]))
+        spell = origin.spell if origin else _quoted
+        return f"{where.removesuffix(f': {unknown}')}: {_unknown_key(kind, problem['loc'], spell)}"
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not problem["loc"]:
+        return f"{message}{_culprits(message, read)}"
+    if origin is None or where == "arguments":
+        return f"{where}: {'.'.join(map(str, problem['loc'])) if origin else key}: {message}"
+    return f"{where}: {message}"
 
 
-def _explain(kind: type[BaseModel], error: ValidationError, origins: Mapping[str, str]) -> str:
-    lines = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
-        where = origins.get(key, "configuration")
-        if problem["type"] == "extra_forbidden":
-            lines.append(f'{where}: unknown key "{key}"; the keys are {", ".join(_keys_beside(kind, key))}')
+def _culprits(message: str, read: _Values) -> str:
+    """Where the keys that a message names were set."""
+    words = set(re.findall(r"\w+", message.replace("-", "_")))
+    found = [origin.where for key, origin in read.origins.items() if key.rpartition(".")[2] in words]
+    named = [where for where in dict.fromkeys(found) if where != "arguments" and where not in message]
+    return f" (set by {', '.join(named)})" if named else ""
+
+
+def _unknown_key(kind: type[BaseModel], location: tuple[int | str, ...], spell: Callable[[str], str]) -> str:
+    key = ".".join(map(str, location))
+    group = key.rpartition(".")[0]
+    beside = [f"{group}.{name}" if group else name for name in _names_beside(kind, location)]
+    known = [*beside, *(one.name for one in list_keys(kind))]
+    last = key.rpartition(".")[2]
+    nearest = [one for one in known if one.rpartition(".")[2] == last] or get_close_matches(key, known, 1)
+    if nearest:
+        return f'unknown key "{key}"; did you mean {spell(nearest[0])}?'
+    return f'unknown key "{key}"; the keys are {", ".join(map(spell, beside or known))}'
+
+
+def _names_beside(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The fields of the model that a place stands in, through groups, lists and mappings."""
+    found: Any = kind
+    for part in location[:-1]:
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            info = found.model_fields.get(str(part))
+            found = None if info is None else without_none(info.annotation)
+        elif get_origin(found) in (list, dict):
+            found = get_args(found)[-1]
         else:
-            message = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"{where}: {key}: {message}" if key else message)
-    return "; ".join(lines)
+            return []
+    return list(found.model_fields) if isinstance(found, type) and issubclass(found, BaseModel) else []

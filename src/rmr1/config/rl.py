@@ -7,16 +7,16 @@ recipes in ``recipes/train`` add what does. ``default`` is what is known to be b
 key                 paper          default       why
 ==================  =============  ============  ===========================================================================
 orders              random         both          a judge that is right in one order only is not right
-group               comparison     pair          one baseline for both orders: favouring a side is no way to be above it
+group               comparison     pair          one baseline for both orders, so that favouring a side does not pay
 rollouts            7              4             of each order; a group of both orders then has 8
 pairs_per_step      128            16            smaller machines take more and smaller steps
 steps_per_rollout   8              1             every step is on policy, so that nothing is clipped
 loss                sequence-mean  token-mean    a long and a short rollout count by their tokens; independent of micro-batches
-skip_zero_variance  false          true          where all rollouts got the same reward there is nothing to learn
+skip_zero_variance  false          true          a group with equal rewards has no gradient
 mask_truncated      false          true          a rollout that was cut says little about its reasoning
 kl                  1e-3           0             the reference costs a forward pass of every token; the correctness reward holds
-unbiased_kl         false          true          weighed by the policy's ratio, the estimate's gradient is that of the divergence
-max_tokens          8192           1024          completions of small models are short
+unbiased_kl         false          true          with the policy ratio as weight, the gradient is that of the KL divergence
+max_tokens          8192           1024          small models write short completions
 evaluations         0              4             the released runs have no held-out set
 held_out_share      0              0.05          the same
 ==================  =============  ============  ===========================================================================
@@ -31,7 +31,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rmr1.config.models import OrderPolicy
+from rmr1.config.fields import Flag
+from rmr1.config.judge import OrderPolicy
 from rmr1.config.trainer import TrainerConfig
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -56,79 +57,131 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class VllmConfig(BaseModel):
-    """How vLLM writes the rollouts, where ``rollout_backend`` is vllm. TRL corrects for its other probabilities."""
+    """How vLLM generates the rollouts, if ``rollout_backend`` is vllm. TRL corrects for its different probabilities."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mode: Annotated[
-        Literal["colocate", "server"], Field(description="In the trainer's processes, or trl vllm-serve")
+        Literal["colocate", "server"], Field(description="In the trainer's processes, or as a server (trl vllm-serve)")
     ] = "colocate"
     memory: Annotated[float, Field(gt=0, lt=1, description="Share of the GPU memory that a colocated vLLM takes")] = 0.3
     sleep: Annotated[bool, Field(description="Let a colocated vLLM free its memory while weights are trained")] = True
-    tensor_parallel: Annotated[int, Field(ge=1, description="GPUs over which a colocated vLLM spreads a model")] = 1
-    host: Annotated[str, Field(description="Host of the server")] = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535, description="Port of the server")] = 8000
-    timeout_s: Annotated[float, Field(gt=0, description="Seconds to wait for the server")] = 240.0
+    tensor_parallel: Annotated[int, Field(ge=1, description="GPUs over which a colocated vLLM spreads the model")] = 1
+    host: Annotated[str, Field(description="Host of the vLLM server")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535, description="Port of the vLLM server")] = 8000
+    timeout_s: Annotated[float, Field(gt=0, description="Seconds to wait for the vLLM server")] = 240.0
 
 
 class RlConfig(TrainerConfig):
     """How to train a judge with group-relative policy optimisation (GRPO)."""
 
-    preset: Annotated[Literal["default", "paper"], Field(description="Where keys that are not given come from")] = (
-        "default"
-    )
-    template: Annotated[str | None, Field(description="Prompt template; the model's own where not given, else cor")] = (
-        None
-    )
-    fence: Annotated[bool, Field(description="Disarm marks of the prompt inside the responses")] = True
-    system_role: Literal["system", "merge"] = "system"
-    orders: Annotated[OrderPolicy, Field(description="In which orders each pair is shown")] = "both"
+    preset: Annotated[
+        Literal["default", "paper"],
+        Field(description="Where the values of keys that are not set come from"),
+        Flag("Run"),
+    ] = "default"
+    template: Annotated[
+        str | None, Field(description="Prompt template; the model's own, else cor, if not set"), Flag("Data")
+    ] = None
+    fence: Annotated[
+        bool, Field(description="Disarm text in the responses that looks like the prompt's own marks"), Flag("Data")
+    ] = True
+    system_role: Annotated[
+        Literal["system", "merge"],
+        Field(description="merge puts the system part at the head of the user message"),
+        Flag("Data"),
+    ] = "system"
+    orders: Annotated[
+        OrderPolicy, Field(description="Orders in which the judge sees the two responses of a pair"), Flag("Data")
+    ] = "both"
     group: Annotated[
-        Literal["pair", "comparison"], Field(description="Whether the orders of a pair share a group and its baseline")
+        Literal["pair", "comparison"],
+        Field(description="Rollouts that share a baseline: those of a pair, or those of one order of it"),
+        Flag("Loss"),
     ] = "pair"
-    rollouts: Annotated[int, Field(ge=2, description="Rollouts of each comparison")] = 4
-    pairs_per_step: Annotated[int, Field(ge=1, description="Pairs of one optimiser step, over all devices")] = 16
-    steps_per_rollout: Annotated[int, Field(ge=1, description="Optimiser steps on the rollouts of one policy")] = 1
-    micro_batch_size: Annotated[int, Field(ge=1, description="Rollouts that one device computes at once")] = 8
-    max_prompt_tokens: Annotated[int, Field(ge=16, description="Pairs with a longer prompt are dropped, never cut")] = (
-        4096
+    rollouts: Annotated[int, Field(ge=2, description="Rollouts per comparison"), Flag("Rollouts")] = 4
+    pairs_per_step: Annotated[
+        int, Field(ge=1, description="Pairs per optimiser step, over all devices"), Flag("Rollouts")
+    ] = 16
+    steps_per_rollout: Annotated[
+        int, Field(ge=1, description="Optimiser steps on the rollouts of one policy"), Flag("Rollouts")
+    ] = 1
+    micro_batch_size: Annotated[
+        int, Field(ge=1, description="Rollouts that one device computes at once"), Flag("Machine")
+    ] = 8
+    max_prompt_tokens: Annotated[
+        int, Field(ge=16, description="Longest prompt; pairs with a longer one are dropped, never cut"), Flag("Data")
+    ] = 4096
+    max_tokens: Annotated[
+        int, Field(ge=1, description="Longest completion, in tokens; longer ones are cut"), Flag("Rollouts")
+    ] = 1024
+    temperature: Annotated[float, Field(gt=0, description="Sampling temperature of the rollouts"), Flag("Rollouts")] = (
+        1.0
     )
-    max_tokens: Annotated[int, Field(ge=1, description="Longest completion; what is longer is cut")] = 1024
-    temperature: Annotated[float, Field(gt=0, description="Temperature of the rollouts")] = 1.0
-    top_p: Annotated[float, Field(gt=0, le=1, description="Share of the probability that is drawn from")] = 1.0
+    top_p: Annotated[
+        float, Field(gt=0, le=1, description="Probability mass to sample from (nucleus sampling)"), Flag("Rollouts")
+    ] = 1.0
     loss: Annotated[
         Literal["token-mean", "sequence-mean"],
         Field(description="Mean over all tokens of a step, or over each rollout's tokens and then over rollouts"),
+        Flag("Loss"),
     ] = "token-mean"
-    normalise: Annotated[bool, Field(description="Divide advantages by the standard deviation of their group")] = True
-    clip: Annotated[float, Field(gt=0, lt=1, description="Policy ratios are clipped at 1 - clip")] = 0.2
-    clip_high: Annotated[float | None, Field(gt=0, description="And at 1 + clip_high; clip where not given")] = None
-    kl: Annotated[float, Field(ge=0, description="Weight of the divergence from the model before RL; 0 is off")] = 0.0
+    normalise: Annotated[
+        bool, Field(description="Divide advantages by the standard deviation of their group"), Flag("Loss")
+    ] = True
+    clip: Annotated[float, Field(gt=0, lt=1, description="Clip policy ratios below 1 - clip"), Flag("Loss")] = 0.2
+    clip_high: Annotated[
+        float | None,
+        Field(gt=0, description="Clip policy ratios above 1 + clip_high; as clip if not set"),
+        Flag("Loss"),
+    ] = None
+    kl: Annotated[
+        float, Field(ge=0, description="Weight of the KL divergence from the model before RL; 0 is off"), Flag("Loss")
+    ] = 0.0
     unbiased_kl: Annotated[
-        bool, Field(description="Weigh the estimated divergence by the policy's ratio; false is the plain k3 estimator")
+        bool,
+        Field(description="Weigh the estimated KL divergence by the policy ratio; false is the plain k3 estimator"),
+        Flag("Loss"),
     ] = True
     skip_zero_variance: Annotated[
-        bool, Field(description="Leave groups whose rewards are all equal out of the forward and backward pass")
+        bool,
+        Field(description="Skip groups whose rewards are all equal in the forward and backward pass"),
+        Flag("Loss"),
     ] = True
-    mask_truncated: Annotated[bool, Field(description="Learn nothing from completions that were cut")] = True
-    learning_rate: Annotated[float, Field(gt=0, description="Highest learning rate")] = 1e-6
+    mask_truncated: Annotated[bool, Field(description="Learn nothing from completions that were cut"), Flag("Loss")] = (
+        True
+    )
+    learning_rate: Annotated[float, Field(gt=0, description="Highest learning rate"), Flag("Optimiser")] = 1e-6
     schedule: Annotated[
-        Literal["cosine", "linear", "constant"], Field(description="Course of the learning rate after the warm-up")
+        Literal["cosine", "linear", "constant"],
+        Field(description="How the learning rate falls after the warm-up"),
+        Flag("Optimiser"),
     ] = "constant"
-    warmup: Annotated[float, Field(ge=0, lt=1, description="Share of the steps in which the learning rate rises")] = 0.0
+    warmup: Annotated[
+        float, Field(ge=0, lt=1, description="Share of the steps over which the learning rate rises"), Flag("Optimiser")
+    ] = 0.0
     max_minutes: Annotated[
-        float | None, Field(gt=0, description="Stop after the step that ends past so many minutes of steps")
+        float | None,
+        Field(gt=0, description="Stop after the step that ends past this many minutes of training steps"),
+        Flag("Optimiser"),
     ] = None
     rollout_backend: Annotated[
         Literal["batch", "generate", "vllm"],
-        Field(description="What writes rollouts: our own batches, generate of transformers, or vLLM"),
+        Field(description="What generates the rollouts: our batched decoding, generate of transformers, or vLLM"),
+        Flag("Rollouts"),
     ] = "batch"
-    slots: Annotated[int, Field(ge=1, description="Rollouts that our own batches write at once")] = 32
-    vllm: VllmConfig = VllmConfig()
-    held_out_share: Annotated[float, Field(ge=0, lt=1, description="Share of the prompts that are held out")] = 0.05
-    held_out_most: Annotated[int, Field(ge=1, description="Held-out pairs that are judged")] = 64
+    slots: Annotated[
+        int, Field(ge=1, description="Rollouts that our batched decoding generates at once"), Flag("Rollouts")
+    ] = 32
+    vllm: Annotated[VllmConfig, Flag("vLLM")] = VllmConfig()
+    held_out_share: Annotated[
+        float, Field(ge=0, lt=1, description="Share of the prompts to hold out"), Flag("Evaluation")
+    ] = 0.05
+    held_out_most: Annotated[int, Field(ge=1, description="Most held-out pairs to judge"), Flag("Evaluation")] = 64
     evaluations: Annotated[
-        int, Field(ge=0, description="Evaluations on the way, evenly spaced; one more at the end")
+        int,
+        Field(ge=0, description="Evaluations during training, evenly spaced; one more follows at the end"),
+        Flag("Evaluation"),
     ] = 4
 
     @model_validator(mode="before")

@@ -6,7 +6,7 @@ recipes in ``recipes/sft`` add what does. ``default`` is what is known to be bet
 =================  =========  =========  ====================================================================================
 key                paper      default    why
 =================  =========  =========  ====================================================================================
-batch_size         128        32         128 examples a step leave a small set of traces with too few steps to learn from
+batch_size         128        32         with 128 examples per step, a small set of traces has too few steps to learn from
 max_length         12288      8192       what is longer is dropped, never cut; memory grows with the longest example
 packing            on         auto       packs where flash attention keeps examples apart for free; elsewhere groups by length
 learning_rate      5e-6       1e-5       fewer, smaller steps (the paper: 5e-6, 3e-6 and 2e-6 for 7B, 14B and 32B)
@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from rmr1.config.fields import Flag
 from rmr1.config.trainer import TrainerConfig
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -40,24 +41,42 @@ PRESETS: dict[str, dict[str, Any]] = {
 class SftConfig(TrainerConfig):
     """How to fine-tune a judge on traces."""
 
-    preset: Annotated[Literal["default", "paper"], Field(description="Where keys that are not given come from")] = (
-        "default"
-    )
+    preset: Annotated[
+        Literal["default", "paper"],
+        Field(description="Where the values of keys that are not set come from"),
+        Flag("Run"),
+    ] = "default"
     template: Annotated[
-        str | None, Field(description="Prompt template of the traces; that of the run which wrote them where not given")
+        str | None,
+        Field(description="Prompt template of the traces; that of the run that wrote them if not set"),
+        Flag("Data"),
     ] = None
-    batch_size: Annotated[int, Field(ge=1, description="Examples of one optimiser step, over all devices")] = 32
-    micro_batch_size: Annotated[int, Field(ge=1, description="Examples that one device computes at once")] = 4
-    max_length: Annotated[int, Field(ge=16, description="Tokens of prompt and trace; longer examples are dropped")] = (
-        8192
-    )
+    batch_size: Annotated[
+        int, Field(ge=1, description="Examples per optimiser step, over all devices"), Flag("Optimiser")
+    ] = 32
+    micro_batch_size: Annotated[
+        int, Field(ge=1, description="Examples that one device computes at once"), Flag("Machine")
+    ] = 4
+    max_length: Annotated[
+        int,
+        Field(ge=16, description="Tokens of prompt and trace; longer examples are dropped, never cut"),
+        Flag("Data"),
+    ] = 8192
     packing: Annotated[
-        Literal["auto", "on", "off"], Field(description="Several examples in one row, kept apart by attention")
+        Literal["auto", "on", "off"],
+        Field(description="Put several examples into one row, kept apart by attention"),
+        Flag("Machine"),
     ] = "auto"
-    held_out_share: Annotated[float, Field(ge=0, lt=1, description="Share of the prompts that are held out")] = 0.05
-    held_out_most: Annotated[int, Field(ge=1, description="Held-out examples that are evaluated")] = 64
+    held_out_share: Annotated[
+        float, Field(ge=0, lt=1, description="Share of the prompts to hold out"), Flag("Evaluation")
+    ] = 0.05
+    held_out_most: Annotated[
+        int, Field(ge=1, description="Most held-out examples to evaluate on"), Flag("Evaluation")
+    ] = 64
     evaluations: Annotated[
-        int, Field(ge=0, description="Evaluations on the way, evenly spaced; one more at the end")
+        int,
+        Field(ge=0, description="Evaluations during training, evenly spaced; one more follows at the end"),
+        Flag("Evaluation"),
     ] = 4
 
     @model_validator(mode="before")

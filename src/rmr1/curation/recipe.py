@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from rmr1.config import find_recipe, load_config, recipe_names
+from rmr1.config import Flag, find_recipe, load_config, recipe_names
 from rmr1.curation.raw_rows import ROW_READERS, Condition
 from rmr1.data import check_shares
 from rmr1.errors import ConfigError
@@ -50,10 +50,10 @@ class CurriculumRequest(BaseModel):
 
     model_config = _STRICT
 
-    families: list[str] | None = None
-    levels: list[int] | None = None
-    count: Annotated[int, Field(ge=1)]
-    seed: int = 0
+    families: Annotated[list[str] | None, Field(description="Families of tasks; all if not set")] = None
+    levels: Annotated[list[int] | None, Field(description="Levels of difficulty; all if not set")] = None
+    count: Annotated[int, Field(ge=1, description="Pairs to generate")]
+    seed: Annotated[int, Field(description="Seed of the tasks")] = 0
 
 
 class SourceRecipe(BaseModel):
@@ -68,7 +68,7 @@ class SourceRecipe(BaseModel):
     columns: Annotated[dict[str, str], Field(description="Our fields with the columns that hold them")] = {}
     where: Annotated[dict[str, Condition], Field(description="Conditions on columns; extra.level goes into extra")] = {}
     category: Annotated[str | None, Field(description="Category of all its pairs")] = None
-    weight: Annotated[float | None, Field(gt=0, description="Share of the size; by rows where not given")] = None
+    weight: Annotated[float | None, Field(gt=0, description="Share of the size; by rows if not set")] = None
     cap: Annotated[int | None, Field(ge=1, description="At most this many pairs")] = None
     skip_invalid: Annotated[bool, Field(description="Leave out rows that cannot be read")] = False
 
@@ -107,8 +107,10 @@ class OverLong(BaseModel):
 
     model_config = _STRICT
 
-    max_chars: Annotated[int | None, Field(ge=1)] = 16_000
-    max_words: Annotated[int | None, Field(ge=1)] = None
+    max_chars: Annotated[
+        int | None, Field(ge=1, description="Most characters of prompt and both responses together")
+    ] = 16_000
+    max_words: Annotated[int | None, Field(ge=1, description="Most words of prompt and both responses together")] = None
 
 
 class NearDuplicates(BaseModel):
@@ -116,9 +118,11 @@ class NearDuplicates(BaseModel):
 
     model_config = _STRICT
 
-    threshold: Annotated[float, Field(gt=0, lt=1, description="Jaccard similarity")] = 0.8
-    shingle: Annotated[int, Field(ge=1, description="Words of one shingle")] = 5
-    permutations: Annotated[int, Field(ge=16, le=1024, description="Values of one signature")] = 128
+    threshold: Annotated[
+        float, Field(gt=0, lt=1, description="Jaccard similarity from which two pairs are near-duplicates")
+    ] = 0.8
+    shingle: Annotated[int, Field(ge=1, description="Words per shingle")] = 5
+    permutations: Annotated[int, Field(ge=16, le=1024, description="Hash values per MinHash signature")] = 128
 
 
 class BenchmarkOverlap(BaseModel):
@@ -126,8 +130,10 @@ class BenchmarkOverlap(BaseModel):
 
     model_config = _STRICT
 
-    files: Annotated[list[str], Field(min_length=1, description="Files or hf: names that rmr1 can read")]
-    ngram: Annotated[int, Field(ge=2)] = 13
+    files: Annotated[
+        list[str], Field(min_length=1, description="Benchmarks whose prompts must not occur: files or hf: names")
+    ]
+    ngram: Annotated[int, Field(ge=2, description="Words in a row that two prompts must not share")] = 13
 
 
 class Screens(BaseModel):
@@ -135,13 +141,15 @@ class Screens(BaseModel):
 
     model_config = _STRICT
 
-    unlabelled: bool = True
-    empty: bool = True
-    identical: bool = True
+    unlabelled: Annotated[bool, Field(description="Drop pairs without a label")] = True
+    empty: Annotated[bool, Field(description="Drop pairs with an empty prompt or response")] = True
+    identical: Annotated[bool, Field(description="Drop pairs whose responses are the same")] = True
     over_long: OverLong | None = OverLong()
-    markers: Annotated[tuple[str, ...], Field(description="Texts that must not occur, in any case")] = FOREIGN_MARKERS
+    markers: Annotated[
+        tuple[str, ...], Field(description="Drop pairs with one of these texts, in upper or lower case")
+    ] = FOREIGN_MARKERS
     benchmarks: BenchmarkOverlap | None = None
-    duplicates: Annotated[bool, Field(description="Also pairs that contradict each other")] = True
+    duplicates: Annotated[bool, Field(description="Drop repeated pairs, and pairs that contradict each other")] = True
     near_duplicates: NearDuplicates | None = NearDuplicates()
 
 
@@ -150,9 +158,15 @@ class Difficulty(BaseModel):
 
     model_config = _STRICT
 
-    run: Annotated[Path, Field(description="Directory of a run of rmr1 judge --votes K")]
-    low: Annotated[float, Field(ge=0, le=1)] = 0.0
-    high: Annotated[float, Field(ge=0, le=1)] = 1.0
+    run: Annotated[
+        Path, Field(description="Run of rmr1 judge --votes K; keep pairs that are judged right sometimes, not always")
+    ]
+    low: Annotated[
+        float, Field(ge=0, le=1, description="Keep pairs with a higher share of right completions than this")
+    ] = 0.0
+    high: Annotated[
+        float, Field(ge=0, le=1, description="Keep pairs with a lower share of right completions than this")
+    ] = 1.0
 
     @model_validator(mode="after")
     def _bounds(self) -> Difficulty:
@@ -166,20 +180,30 @@ class DataRecipe(BaseModel):
 
     model_config = _STRICT
 
-    sources: Annotated[list[SourceRecipe], Field(min_length=1)]
-    size: Annotated[int | None, Field(ge=1, description="Pairs in all; whatever passes where not given")] = None
-    seed: int = 0
-    orders: Annotated[Orders, Field(description="random draws the sides, both writes two rows, given leaves them")] = (
-        "random"
-    )
-    splits: Annotated[dict[str, float], Field(min_length=1, description="Shares by name of the file")] = {
+    sources: Annotated[list[SourceRecipe], Field(min_length=1, description="Where the pairs come from")]
+    size: Annotated[
+        int | None, Field(ge=1, description="Pairs in all; every pair that passes if not set"), Flag("Mix")
+    ] = None
+    seed: Annotated[int, Field(description="Seed of draws, splits and sides"), Flag("Mix")] = 0
+    orders: Annotated[
+        Orders,
+        Field(description="Sides of each pair: random draws them, both writes two rows, given keeps them"),
+        Flag("Mix"),
+    ] = "random"
+    splits: Annotated[
+        dict[str, float], Field(min_length=1, description="Share of each split, by the name of its file"), Flag("Mix")
+    ] = {
         "train": 0.9,
         "dev": 0.05,
         "held_out": 0.05,
     }
-    normalise: Annotated[bool, Field(description="One way to write a text, see docs/curation.md")] = True
-    screens: Screens = Screens()
-    difficulty: Difficulty | None = None
+    normalise: Annotated[bool, Field(description="Normalise Unicode, line ends and white space"), Flag("Screens")] = (
+        True
+    )
+    screens: Annotated[Screens, Flag("Screens")] = Screens()
+    difficulty: Annotated[
+        Difficulty | None, Flag("Difficulty", {"run": "--difficulty", "low": "--low", "high": "--high"})
+    ] = None
 
     @field_validator("splits")
     @classmethod
@@ -220,6 +244,7 @@ def load_recipe(
     *,
     settings: Iterable[str] = (),
     flags: Mapping[str, Any] | None = None,
+    options: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> DataRecipe:
     """Build a recipe from a YAML file, ``--set`` and flags; of the environment only what names a key of recipes counts.
@@ -228,6 +253,7 @@ def load_recipe(
         file: The recipe, or None for its defaults.
         settings: See ``load_config``.
         flags: Likewise.
+        options: Likewise.
         environment: Variables to read, ``os.environ`` by default.
 
     Raises:
@@ -236,7 +262,7 @@ def load_recipe(
     keys = tuple(f"RMR1_{key.upper()}" for key in DataRecipe.model_fields)
     variables = os.environ if environment is None else environment
     known = {name: text for name, text in variables.items() if name.partition("__")[0] in keys}
-    return load_config(DataRecipe, file=file, settings=settings, flags=flags, environment=known)
+    return load_config(DataRecipe, file=file, settings=settings, flags=flags, options=options, environment=known)
 
 
 def recipe_file(sources: Sequence[str]) -> Path | None:
@@ -260,8 +286,8 @@ def recipe_of(what: DataRecipe | str | Path | Sequence[str | Path], **settings: 
     """
     if isinstance(what, DataRecipe):
         given = what.model_dump(exclude_unset=True)
-        return load_config(DataRecipe, flags={**given, **settings}, environment={}) if settings else what
+        return load_config(DataRecipe, arguments={**given, **settings}, environment={}) if settings else what
     sources = [str(what)] if isinstance(what, str | Path) else [str(one) for one in what]
     file = recipe_file(sources)
     named = {} if file else {"sources": [{"path": path} for path in sources]}
-    return load_config(DataRecipe, file=file, flags={**named, **settings}, environment={})
+    return load_config(DataRecipe, file=file, arguments={**named, **settings}, environment={})

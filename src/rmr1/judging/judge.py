@@ -38,7 +38,7 @@ class Judge:
     def __init__(self, model: str | Engine | None = None, **settings: Any) -> None:
         if isinstance(model, str):
             settings["model"] = model
-        self.config = load_config(JudgeConfig, flags=settings, environment={})
+        self.config = load_config(JudgeConfig, arguments=settings, environment={})
         named = self.config.model if model is None or isinstance(model, str) else model
         loaded = open_model(named, self.config.engine, concurrency=self.config.concurrency)
         self.engine: Engine = loaded.engine

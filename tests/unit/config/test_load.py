@@ -1,6 +1,7 @@
 import pytest
 
 from rmr1.config import JudgeConfig, SftConfig, load_config
+from rmr1.curation import DataRecipe
 from rmr1.errors import ConfigError
 
 
@@ -43,37 +44,86 @@ def test_on_and_off_are_words_wherever_they_stand(tmp_path):
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ({"settings": ["vote=4"]}, '--set vote: unknown key "vote"; the keys are model, engine'),
+        ({"settings": ["vote=4"]}, '--set vote=4: unknown key "vote"; did you mean "votes"?'),
         (
             {"settings": ["engine.slot=4"]},
-            '--set engine.slot: unknown key "engine.slot"; the keys are base_url, api_key_env',
+            '--set engine.slot=4: unknown key "engine.slot"; did you mean "engine.slots"?',
         ),
-        ({"settings": ["votes"]}, "expected key=value"),
-        ({"settings": ["votes=many"]}, "--set votes: votes: Input should be a valid integer"),
-        ({"settings": ["seed.x=1", "votes=2"]}, "seed"),
-        ({"environment": {"RMR1_VOTES": "0"}}, "RMR1_VOTES: votes: Input should be greater than or equal to 1"),
-        ({"flags": {"orders": "all"}}, "--orders: orders: Input should be 'both', 'given', 'swapped' or 'random'"),
-        ({"flags": {"engine.slots": 0}}, "--slots: engine.slots"),
-        ({"settings": ["votes=2", "votes.x=2"]}, "is a value, not a group"),
+        ({"settings": ["slots=4"]}, '--set slots=4: unknown key "slots"; did you mean "engine.slots"?'),
+        ({"settings": ["xyz=4"]}, '--set xyz=4: unknown key "xyz"; the keys are "model", "engine", "template"'),
+        ({"settings": ["votes"]}, "--set votes: expected key=value"),
+        ({"settings": ["votes=["]}, "--set votes=[: not a YAML value"),
+        ({"settings": ["votes=many"]}, "--set votes=many: should be a valid integer"),
+        ({"settings": ["seed.x=1", "votes=2"]}, "--set seed.x=1: should be a valid integer"),
+        ({"settings": ["votes=2", "votes.x=2"]}, '--set votes.x=2: "votes" is a value, not a group of keys'),
+        ({"environment": {"RMR1_VOTES": "0"}}, "RMR1_VOTES=0: should be greater than or equal to 1"),
+        (
+            {"environment": {"RMR1_ENGINE__SLOT": "2"}},
+            'RMR1_ENGINE__SLOT=2: unknown key "engine.slot"; did you mean RMR1_ENGINE__SLOTS?',
+        ),
+        ({"flags": {"orders": "all"}}, "--orders all: should be 'both', 'given', 'swapped' or 'random'"),
+        ({"flags": {"engine.slots": 0}}, "--engine-slots 0: should be greater than or equal to 1"),
+        (
+            {"flags": {"engine.base_url": ["a"]}, "options": {"engine.base_url": "--base-url"}},
+            "--base-url: should be a valid string",
+        ),
+        ({"arguments": {"vote": 4}}, 'arguments: unknown key "vote"; did you mean "votes"?'),
+        ({"arguments": {"engine": {"slots": 0}}}, "arguments: engine.slots: should be greater than or equal to 1"),
+        (
+            {"environment": {"RMR1_VOTES": "3"}, "flags": {"temperature": "0"}},
+            "ask for one vote (set by RMR1_VOTES=3, --temperature 0)",
+        ),
     ],
 )
-def test_errors_say_what_and_where(layers, message):
+def test_errors_name_the_setting_as_it_was_given_and_the_fix(layers, message):
     with pytest.raises(ConfigError) as error:
         load(**layers)
     assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("- 1", "expected keys and values"), ("a: [", "not YAML"), (None, "No such file")]
+    ("text", "message"),
+    [
+        ("- 1", ": expected keys and values"),
+        ("votes: 1\na: [", ":2: not YAML"),
+        (None, ": No such file"),
+        ("seed: 1\nengine:\n  slots: 0\n", ":3: engine.slots: should be greater than or equal to 1"),
+        ("# judge\n\nengine: {slot: 1}\n", ':3: unknown key "engine.slot"; did you mean "engine.slots"?'),
+        ("vote: 3\n", ':1: unknown key "vote"; did you mean "votes"?'),
+        ("votes: 3\nseed: 1\ntemperature: 0\n", ":3: temperature)"),
+        ("votes: 3\nseed: 1\nvotes: 4\n", ':3: the key "votes" is there twice, first in line 1; drop one'),
+    ],
 )
-def test_bad_files_are_named(tmp_path, text, message):
+def test_bad_files_are_named_with_the_line(tmp_path, text, message):
     file = tmp_path / "judge.yaml"
     if text is not None:
         file.write_text(text)
     with pytest.raises(ConfigError) as error:
         load(file=file)
-    assert str(file) in str(error.value)
-    assert message in str(error.value)
+    assert f"{file}{message}" in str(error.value)
+
+
+def test_lines_inside_lists_are_named(tmp_path):
+    file = tmp_path / "data.yaml"
+    file.write_text("sources:\n  - path: a.jsonl\n  - path: b.jsonl\n    wieght: 2\n    cap: none\n")
+    with pytest.raises(ConfigError) as error:
+        load_config(DataRecipe, file=file, environment={})
+    assert f"{file}:5: sources.1.cap: should be a valid integer" in str(error.value)
+    assert f'{file}:4: unknown key "sources.1.wieght"; did you mean "sources.1.weight"?' in str(error.value)
+
+
+def test_an_overruled_value_is_not_blamed(tmp_path):
+    file = tmp_path / "judge.yaml"
+    file.write_text("votes: none\n")
+    assert load(file=file, flags={"votes": 2}).votes == 2
+
+
+def test_a_file_wins_over_a_recipe(tmp_path):
+    recipe, file = tmp_path / "recipe.yaml", tmp_path / "mine.yaml"
+    recipe.write_text("votes: 3\nengine: {slots: 3, threads: 3}\n")
+    file.write_text("engine: {slots: 2}\n")
+    config = load(file=file, recipe=recipe)
+    assert (config.votes, config.engine.slots, config.engine.threads) == (3, 2, 3)
 
 
 def test_cache_variable_is_no_configuration():

@@ -318,7 +318,7 @@ def test_pairs_without_a_label_are_refused_by_name(tmp_path):
         ({"teacher": "x", "keep": 2}, "--samples"),
         ({"teacher": "x", "samples": 2, "repairer": "y"}, "second pass"),
         ({"teacher": "x", "samples": 2, "temperature": 0.0}, "temperature"),
-        ({"teacher": "x", "max_cost": 1.0}, "teacher_prices"),
+        ({"teacher": "x", "max_cost": 1.0}, "teacher-prices"),
         (
             {
                 "teacher": "x",
@@ -327,7 +327,7 @@ def test_pairs_without_a_label_are_refused_by_name(tmp_path):
                 "teacher_prices.prompt": 1,
                 "teacher_prices.completion": 1,
             },
-            "repairer_prices",
+            "repairer-prices",
         ),
         ({"teacher": "x", "repare": 1}, 'unknown key "repare"'),
     ],
