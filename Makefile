@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install dev quickstart test check format lock clean
+.PHONY: help install dev quickstart test check docs format lock clean
 
 help:
 	@echo "make install      a virtual environment in $(VENV) with all that a CPU user needs, training included"
 	@echo "make quickstart   install, fetch a small model, teach it to judge on this CPU, write a report (some 20 minutes)"
 	@echo "make test         all tests"
-	@echo "make check        lint, types, dependency and architecture rules"
+	@echo "make check        lint, types, dependency and architecture rules, the documentation"
+	@echo "make docs         the documentation as a site, in build/docs"
 	@echo "make lock         pin today's versions in constraints.txt"
 
 install: $(VENV)/.train
@@ -27,7 +28,7 @@ $(VENV)/.train: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.train
-	$(PIP) -c constraints.txt --group dev
+	$(PIP) -c constraints.txt --group dev --group docs
 	# Tests start many processes, and take the warnings of libraries that are compiled for errors.
 	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
@@ -46,6 +47,10 @@ check: dev
 	$(BIN)/lint-imports
 	$(BIN)/deptry src
 	$(BIN)/python -m pytest tests/architecture
+	$(MAKE) docs
+
+docs: dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: dev
 	$(BIN)/ruff check --fix .
@@ -54,7 +59,7 @@ format: dev
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check "pip==26.0.1"
-	build/lock/bin/python -m pip install --quiet --disable-pip-version-check -e ".[cpu,train,inspect]" --group dev
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check -e ".[cpu,train,inspect]" --group dev --group docs
 	build/lock/bin/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:

@@ -1,0 +1,205 @@
+"""Every command of the documentation is one that the program takes, or says what it needs that a test machine lacks.
+
+A shell block is preceded by ``<!-- needs: WHAT -->`` if its commands need hardware, time, data or the network. Marked or not, a
+command of ``rmr1`` has to parse: verb, flags, values of flags. Commands that are not of ``rmr1`` are checked as far as they can be
+(targets of make, scripts and their flags), and an unmarked one that nothing here knows fails.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+
+from rmr1.cli.main import app
+from rmr1.config import DistillConfig, JudgeConfig, RlConfig, SftConfig, find_recipe, load_config
+
+ROOT = Path(__file__).parents[3]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "recipes").rglob("*.md")),
+]
+SHELL = re.compile(
+    r"(?:^ *<!-- needs: (?P<needs>[^>]*?) -->\n+)?^ *```(?P<info>[^\n]*)\n(?P<code>.*?)^ *```", re.DOTALL | re.MULTILINE
+)
+SEPARATORS = {"|", "||", "&&", ";", ">", ">>", "<", "2>"}
+NEEDS = {"gpu", "time", "network", "data"}
+CONFIGS = {"judge": JudgeConfig, "eval": JudgeConfig, "distill": DistillConfig, "sft": SftConfig, "rl": RlConfig}
+UNIX = {"zcat"}
+VERBS = typer.main.get_command(app).commands
+
+
+@dataclass(frozen=True)
+class Command:
+    """A simple command: its words without redirections, and what its block says that it needs."""
+
+    words: tuple[str, ...]
+    needs: str | None
+
+    @property
+    def rmr1(self) -> tuple[str, ...] | None:
+        """The words after ``rmr1``; None where it is another program. Trainers start it as a module."""
+        for place, word in enumerate(self.words):
+            if word == "rmr1" or word.endswith("/rmr1") or word == "rmr1.cli.main":
+                return self.words[place + 1 :]
+        return None
+
+
+def simple_commands(line: str) -> Iterator[tuple[str, ...]]:
+    words: list[str] = []
+    redirected = False
+    for word in shlex.split(line, comments=True):
+        if word in {">", ">>", "<", "2>"}:
+            redirected = True
+        elif word in SEPARATORS:
+            if words:
+                yield tuple(words)
+            words, redirected = [], False
+        elif not redirected:
+            words.append(word)
+    if words:
+        yield tuple(words)
+
+
+def commands(text: str) -> Iterator[Command]:
+    for block in SHELL.finditer(text):
+        if block["info"].split()[:1] not in (["sh"], ["bash"], ["console"]):
+            continue
+        console = block["info"].startswith("console")
+        for line in block["code"].replace("\\\n", " ").splitlines():
+            if console and not line.lstrip().startswith("$ "):
+                continue
+            for words in simple_commands(line.strip().removeprefix("$ ")):
+                bare = tuple(word for place, word in enumerate(words) if place or not re.match(r"[A-Z0-9_]+=", word))
+                if bare:
+                    yield Command(bare, block["needs"])
+
+
+def rmr1_mistakes(words: tuple[str, ...]) -> Iterator[str]:
+    """What is wrong with a command line of ``rmr1``; its values are converted as the program itself does."""
+    verb, *arguments = words or ("--help",)
+    if verb.startswith("-"):
+        known = {name for option in typer.main.get_command(app).params for name in option.opts} | {"--help"}
+        yield from (word for word in words if word not in known)
+        return
+    if verb not in VERBS:
+        yield f"no verb {verb}"
+        return
+    command = VERBS[verb]
+    try:
+        context = command.make_context(verb, list(arguments), resilient_parsing=False)
+    except Exception as error:  # click's errors; which module they come from is typer's affair
+        yield f"rmr1 {verb}: {getattr(error, 'message', error)}"
+        return
+    context.close()
+    yield from setting_mistakes(verb, arguments)
+
+
+def setting_mistakes(verb: str, arguments: list[str]) -> Iterator[str]:
+    settings = [arguments[place + 1] for place, word in enumerate(arguments) if word == "--set"]
+    if settings and verb in CONFIGS:
+        try:
+            load_config(CONFIGS[verb], settings=settings, environment={})
+        except Exception as error:
+            yield str(error)
+    if verb in ("sft", "rl") and "--recipe" in arguments:
+        find_recipe(verb, arguments[arguments.index("--recipe") + 1])
+
+
+def script_flags(script: Path) -> set[str]:
+    """The flags that a script names: the texts that begin with two dashes, and those that it builds as ``f"--{name}"``."""
+    nodes = list(ast.walk(ast.parse(script.read_text(encoding="utf-8"))))
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    builds = any(
+        isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant) and node.values[0].value == "--"
+        for node in nodes
+    )
+    return {text for text in texts if text.startswith("--")} | {f"--{text}" for text in texts if builds}
+
+
+def other_mistakes(command: Command) -> Iterator[str]:
+    """What is wrong with a command of another program."""
+    name, *arguments = command.words
+    if name == "make":
+        targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+        yield from (f"no target {target}" for target in arguments if target not in targets)
+    elif name == "python":
+        script = ROOT / arguments[0]
+        if not script.is_file():
+            yield f"no script {arguments[0]}"
+            return
+        flags = script_flags(script)
+        yield from (
+            f"{arguments[0]} has no {word}" for word in arguments if word.startswith("--") and word not in flags
+        )
+    elif name.endswith("pytest"):
+        yield from (f"no {word}" for word in arguments if word.startswith("tests/") and not (ROOT / word).exists())
+    elif command.needs is None and name not in UNIX:
+        yield f"nobody checks {name}: test it here, or mark its block with <!-- needs: ... -->"
+
+
+def mistakes(command: Command) -> list[str]:
+    if command.needs is not None and command.needs.split()[0].rstrip(",") not in NEEDS:
+        return [f"unknown mark: needs {command.needs}"]
+    words = command.rmr1
+    return list(rmr1_mistakes(words) if words is not None else other_mistakes(command))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_are_taken(path: Path) -> None:
+    found = commands(path.read_text(encoding="utf-8"))
+    assert [(" ".join(command.words), wrong) for command in found for wrong in mistakes(command)] == []
+
+
+BLOCK = """```sh
+zcat x | RMR1_SEED=1 rmr1 judge - \\
+  --jsn --votes=2 > out --no-such
+rmr1 juge
+rmr1 judge x --votes many
+rmr1 judge x --set vote=2
+frobnicate --now
+make tea
+python bench/rollout.py --no-such
+rmr1 --version
+```
+
+<!-- needs: gpu (8 of them) -->
+```sh
+accelerate launch -m rmr1.cli.main sft --no-such x
+nvidia-smi
+```
+
+<!-- needs: luck -->
+```console
+$ rmr1 pull --list
+its output
+```
+"""
+
+
+def test_mistakes_are_found() -> None:
+    found = {" ".join(command.words): mistakes(command) for command in commands(BLOCK)}
+    wrong = {words for words, problems in found.items() if problems}
+    assert found["zcat x"] == found["rmr1 --version"] == found["nvidia-smi"] == []
+    assert wrong == {
+        "rmr1 judge - --jsn --votes=2",
+        "rmr1 juge",
+        "rmr1 judge x --votes many",
+        "rmr1 judge x --set vote=2",
+        "frobnicate --now",
+        "make tea",
+        "python bench/rollout.py --no-such",
+        "accelerate launch -m rmr1.cli.main sft --no-such x",
+        "rmr1 pull --list",
+    }
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(list(commands((ROOT / "README.md").read_text(encoding="utf-8")))) > 15
