@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rmr1.report.axis import horizontal_axis, vertical_axis
+from rmr1.report.charts import horizontal_axis, vertical_axis
 
 SERIES = {
     "rollouts of a prompt": ("--rollouts", (2, 4, 8, 16, 32)),

@@ -4,9 +4,8 @@ import time
 
 import pytest
 
-from rmr1.report.eval_report import EvalReport
-from rmr1.report.html import write_eval_report
-from rmr1.report.judge_report import Metric
+from rmr1.report.evaluation import EvalReport, write_eval_report
+from rmr1.report.figures import Metric
 from tests.support.browser import open_page
 from tests.support.reports import HOSTILE, make_sample, make_vote, say
 

@@ -7,7 +7,7 @@ import random
 from rmr1.benchmarks import BENCHMARKS, EvalTask, evaluate, find_benchmarks, load
 from rmr1.benchmarks.suite.rewardbench import SIZES
 from rmr1.config import JudgeConfig
-from rmr1.report.eval_progress import EvalProgress
+from rmr1.report.progress import EvalProgress
 from tests.support.engines import FunctionEngine, answer
 
 STYLES = range(3)

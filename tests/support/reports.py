@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from rmr1.records import Message, RubricItem, Sections
-from rmr1.report.judge_report import Sample, SampleVote
+from rmr1.report.samples import Sample, SampleVote
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"' onclick=alert(3) \u2028\u2029</style><!-- {{ 7 }}"
 SECTIONS = Sections(

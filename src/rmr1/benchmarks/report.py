@@ -12,11 +12,8 @@ from rmr1.benchmarks.report_sections import benchmark_section, score_metric
 from rmr1.benchmarks.results import JudgedBenchmark, read_run, results_of
 from rmr1.benchmarks.texts import read_texts
 from rmr1.judging import combine, report_sample
-from rmr1.report.eval_report import EvalReport
-from rmr1.report.eval_tables import protocol_shown
-from rmr1.report.html import write_eval_report
-from rmr1.report.judge_report import Sample
-from rmr1.report.published_tables import published_table
+from rmr1.report.evaluation import EvalReport, protocol_shown, published_table, write_eval_report
+from rmr1.report.samples import Sample
 
 MOST_SAMPLES = 10_000
 """So many comparisons make a page of some 30 MB, which still opens at once."""

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rmr1.benchmarks.audit import CONFIDENCE_EDGES
-from rmr1.report.eval_report import Bars, BenchmarkSection
-from rmr1.report.judge_report import Metric, Table
-from rmr1.report.training_report import Curve, Series
+from rmr1.report.charts import Curve, Series
+from rmr1.report.evaluation import Bars, BenchmarkSection
+from rmr1.report.figures import Metric
+from rmr1.report.tables import Table
 
 Block = Mapping[str, Any]
 """A benchmark of ``results.json``."""

@@ -17,7 +17,7 @@ from rmr1.benchmarks.texts import keep_texts
 from rmr1.config import JudgeConfig
 from rmr1.engines import Engine, LoadedModel, open_model
 from rmr1.judging import JobResult, JudgeCallbacks, JudgingJob, JudgingPlan, plan_judging
-from rmr1.report.eval_plan import plan_line
+from rmr1.report.evaluation import plan_line
 from rmr1.runs import RunDirectory, default_run_name
 
 

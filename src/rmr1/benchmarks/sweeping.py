@@ -20,7 +20,7 @@ from rmr1.config import JudgeConfig
 from rmr1.engines import Engine, LoadedModel, open_model
 from rmr1.errors import ConfigError, RunError
 from rmr1.judging import plan_judging
-from rmr1.report.sweep_page import write_sweep_page
+from rmr1.report.sweep import write_sweep_page
 from rmr1.runs import RunDirectory
 
 SWEEP = "sweep.json"

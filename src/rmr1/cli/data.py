@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from rmr1.cli.stdin import spooled
-from rmr1.report.data_report import print_data_summary
+from rmr1.report.console import print_data_summary
 
 
 def data(

@@ -14,8 +14,7 @@ from rmr1.config import DistillConfig, load_config
 from rmr1.data import parse_columns
 from rmr1.distillation import DistillResult, distill_source
 from rmr1.judging import PairTask
-from rmr1.report.console import print_summary
-from rmr1.report.distill_summary import distill_rows
+from rmr1.report.console import distill_rows, print_summary
 from rmr1.report.progress import JudgingProgress
 from rmr1.runs import encode_line
 

@@ -25,7 +25,7 @@ from rmr1.cli.outcome import Bounds
 from rmr1.cli.report import checked_protocol
 from rmr1.config import JudgeConfig, load_config, parse_prices
 from rmr1.data import parse_columns
-from rmr1.report.eval_progress import EvalProgress
+from rmr1.report.progress import EvalProgress
 
 
 def evaluate_benchmarks(

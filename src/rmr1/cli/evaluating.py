@@ -12,9 +12,9 @@ import typer
 
 from rmr1.benchmarks import PAGE, RESULTS, SWEEP, EvalResult, Protocol, Rates, SweepResult
 from rmr1.cli.outcome import Bounds, Outcome, exit_code
-from rmr1.report.eval_plan import plan_table
-from rmr1.report.eval_tables import print_tables, result_tables
-from rmr1.report.sweep_tables import place_text, sweep_tables
+from rmr1.report.evaluation import plan_table, result_tables
+from rmr1.report.sweep import place_text, sweep_tables
+from rmr1.report.tables import print_tables
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,16 +23,10 @@ from rmr1.benchmarks import (
 )
 from rmr1.cli.exporting import EXPORTS, export
 from rmr1.errors import ConfigError
-from rmr1.report.eval_tables import (
-    difference_tables,
-    differences_csv,
-    markdown,
-    print_tables,
-    result_tables,
-    results_csv,
-)
-from rmr1.report.judge_report import Table
-from rmr1.report.sweep_tables import sweep_csv, sweep_tables
+from rmr1.report.comparison import difference_tables, differences_csv
+from rmr1.report.evaluation import result_tables, results_csv
+from rmr1.report.sweep import sweep_csv, sweep_tables
+from rmr1.report.tables import Table, markdown, print_tables
 
 FORMATS = ("text", "markdown", "json", "csv", *EXPORTS)
 

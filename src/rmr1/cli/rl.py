@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from rmr1.config import RlConfig, find_recipe, load_config
-from rmr1.report.training_progress import RewardProgress
+from rmr1.report.progress import RewardProgress
 from rmr1.training import TrainingTask, train_rl
 
 

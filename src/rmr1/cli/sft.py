@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from rmr1.config import SftConfig, find_recipe, load_config
-from rmr1.report.training_progress import TrainingProgress
+from rmr1.report.progress import TrainingProgress
 from rmr1.training import TrainingTask, train_sft
 
 

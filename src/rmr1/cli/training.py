@@ -17,8 +17,7 @@ from rmr1.judging import Judge
 from rmr1.pipeline import TrainRecipe, TrainResult, load_train_recipe, train
 from rmr1.pipeline.report import comparison_table
 from rmr1.report.console import print_judgment, print_summary
-from rmr1.report.progress import JudgingProgress
-from rmr1.report.training_progress import RewardProgress, TrainingProgress
+from rmr1.report.progress import JudgingProgress, RewardProgress, TrainingProgress
 
 
 class _Callbacks:

@@ -11,9 +11,11 @@ from rmr1.distillation.job import DistillResult
 from rmr1.distillation.results import OUTCOMES, Concluded
 from rmr1.judging import combine, report_sample
 from rmr1.records import PreferencePair
-from rmr1.report.console import share
-from rmr1.report.distill_summary import distill_rows
-from rmr1.report.judge_report import JudgeReport, Metric, Sample, Status, Table
+from rmr1.report.console import distill_rows, share
+from rmr1.report.figures import Metric
+from rmr1.report.judge import JudgeReport
+from rmr1.report.samples import Sample, Status
+from rmr1.report.tables import Table
 
 
 def distill_report(title: str, identity: Mapping[str, Any], result: DistillResult) -> JudgeReport:

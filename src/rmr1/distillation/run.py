@@ -15,7 +15,7 @@ from rmr1.engines import BatchLedger, Engine, batched, has_batches, open_model
 from rmr1.errors import ConfigError
 from rmr1.judging import PairTask, plan_judging
 from rmr1.prompts import load_repair_template
-from rmr1.report.html import write_judge_report
+from rmr1.report.judge import write_judge_report
 from rmr1.runs import RunDirectory
 
 

@@ -8,7 +8,10 @@ from typing import Any
 from rmr1.judging.job import JobResult
 from rmr1.records import Judgment, PreferencePair
 from rmr1.report.console import interval, summary_rows
-from rmr1.report.judge_report import JudgeReport, Metric, Sample, SampleVote, Status, Table
+from rmr1.report.figures import Metric
+from rmr1.report.judge import JudgeReport
+from rmr1.report.samples import Sample, SampleVote, Status
+from rmr1.report.tables import Table
 
 
 def judging_report(title: str, identity: Mapping[str, Any], result: JobResult) -> JudgeReport:

@@ -11,7 +11,7 @@ from rmr1.judging.job import JobResult, JudgeCallbacks, JudgingJob, job_identity
 from rmr1.judging.plan import plan_judging
 from rmr1.judging.report import judging_report
 from rmr1.judging.task import PairTask
-from rmr1.report.html import write_judge_report
+from rmr1.report.judge import write_judge_report
 from rmr1.runs import RunDirectory
 
 

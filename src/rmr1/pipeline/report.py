@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from rmr1.judging import JobResult, headline, report_sample
+from rmr1.report.charts import Curve, Series
 from rmr1.report.console import interval, share
-from rmr1.report.judge_report import Table
-from rmr1.report.training_report import Curve, Series, Stage, StagedSample, TrainingReport
+from rmr1.report.samples import StagedSample
+from rmr1.report.tables import Table
+from rmr1.report.training import Stage, TrainingReport
 from rmr1.runs import Journal
 
 _SAMPLES = 100

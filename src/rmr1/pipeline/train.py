@@ -20,7 +20,7 @@ from rmr1.judging import JobResult, JudgeCallbacks, PairTask, judge_source
 from rmr1.pipeline.launch import launch
 from rmr1.pipeline.recipe import TrainRecipe
 from rmr1.pipeline.report import Evaluation, training_report
-from rmr1.report.html import write_training_report
+from rmr1.report.training import write_training_report
 from rmr1.results import DataResults
 from rmr1.runs import RunDirectory, default_run_name
 from rmr1.training import RlCallbacks, SftCallbacks, TrainingResult, TrainingTask, train_rl, train_sft

@@ -1,4 +1,4 @@
-"""Judgments and summaries as text on a terminal."""
+"""Judgments and summaries of runs as text on a terminal."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from rich.panel import Panel
 from rich.table import Table
 
 from rmr1.records import Judgment, Message, PreferencePair, Vote
+from rmr1.results import DataResults, ResponseLengths, SplitCounts
+
+_WIDTH = 160
 
 
 def judgment_as_json(judgment: Judgment) -> dict[str, Any]:
@@ -127,3 +130,84 @@ def _text(messages: tuple[Message, ...]) -> str:
 def _console(stream: TextIO) -> Console:
     # Piped output keeps whole lines: a narrow default width would break what people grep for.
     return Console(file=stream, highlight=False, width=None if stream.isatty() else 160)
+
+
+def print_data_summary(stream: TextIO, results: DataResults) -> None:
+    """Print the counts of sources and splits, and the lengths."""
+    console = Console(file=stream, highlight=False, width=None if stream.isatty() else _WIDTH)
+    console.print(_sources(results))
+    console.print(_splits(results.splits))
+    for line in _lengths(results.lengths):
+        console.print(escape(line))
+
+
+def _sources(results: DataResults) -> Table:
+    total = results.pairs
+    table = Table("source", "read", "kept", *(reason.replace("_", " ") for reason in total.dropped), box=None)
+    rows = dict(results.sources)
+    if len(rows) > 1:
+        rows["total"] = total
+    for name, counts in rows.items():
+        dropped = (str(counts.dropped.get(reason, 0)) for reason in total.dropped)
+        table.add_row(escape(name), str(counts.read), str(counts.kept), *dropped)
+    return _numbers_right(table)
+
+
+def _splits(splits: Mapping[str, SplitCounts]) -> Table:
+    table = Table("split", "pairs", "rows", "better response is A", box=None)
+    for name, split in splits.items():
+        table.add_row(name, str(split.pairs), str(split.rows), share(split.label_a_share))
+    return _numbers_right(table)
+
+
+def _lengths(lengths: ResponseLengths) -> list[str]:
+    better, worse = lengths.chosen_words, lengths.rejected_words
+    if better is None or worse is None:
+        return []
+    return [
+        f"words, better response: mean {better.mean:.1f}, median {better.median:g}; "
+        f"worse: mean {worse.mean:.1f}, median {worse.median:g}",
+        f"the better response is longer in {share(lengths.chosen_longer)}, as long in {share(lengths.equally_long)}",
+    ]
+
+
+def _numbers_right(table: Table) -> Table:
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table
+
+
+def distill_rows(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The lines of a summary: name and value.
+
+    Args:
+        results: The content of the run's ``results.json``.
+    """
+    total = results["comparisons"]
+    yield "comparisons", f"{total} of {results['pairs']} pairs"
+    for outcome, meaning in (
+        ("kept", "kept (the teacher is right)"),
+        ("repaired", "repaired (right at the second pass)"),
+        ("rejected", "rejected"),
+        ("faulted", "the engine failed; the same command tries again"),
+        ("left", "not asked yet"),
+    ):
+        count = results[outcome]
+        if count or outcome in ("kept", "rejected"):
+            reasons = results["rejected_by_reason"] if outcome == "rejected" else {}
+            yield meaning, f"{count} ({share(count / total if total else None)}){_counts(reasons)}"
+    by_label = ", ".join(f"{side} {count}" for side, count in results["traces_by_label"].items())
+    yield "traces (by their verdict)", f"{results['traces']}" + (f" ({by_label})" if by_label else "")
+    for role, one in results["passes"].items():
+        tokens = f"{one['tokens']['prompt_tokens']} prompt, {one['tokens']['completion_tokens']} written"
+        cost = "" if one["cost"] is None else f", cost {one['cost']:g}"
+        right = share(one["right"] / one["answered"] if one["answered"] else None)
+        yield role, f"{one['answered']} answers, {right} right{_counts(one['rejected'])}; tokens: {tokens}{cost}"
+    if results["problems"]:
+        yield "problems of format in the traces", _counts(results["problems"]).removeprefix(": ")
+    if results["leaked_hints"]:
+        yield "leaked hints, by pattern", _counts(results["leaked_hints"]).removeprefix(": ")
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ": " + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items()) if counts else ""

@@ -6,13 +6,36 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from rmr1.report.judge_report import Metric, Table, Unit
+from rmr1.report.tables import Table
 
+Unit = Literal["share", "number"]
 MISSING = "n/a"
 _WITH_INTERVAL = 3
 _NUMBER = r"[-+−±]?\d[\d,.]*([eE][-+]?\d+)?( ?(%|s|ms|/s))?"
 _NUMERIC = re.compile(rf"{_NUMBER}( (to|±) {_NUMBER})?|[-–—]|n/a|")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A headline figure.
+
+    Args:
+        name: What is measured.
+        value: The figure; None (or a number that is not finite) is shown as not available.
+        low: Lower end of the 95 % interval; the interval is drawn where both ends are known.
+        high: Upper end of the 95 % interval.
+        note: The policy behind the figure, such as "ties and invalid count as wrong".
+        unit: "share" is a part of 1, drawn on a scale from 0 to 100 %; "number" has a scale of its own.
+    """
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    note: str
+    unit: Unit
 
 
 @dataclass(frozen=True, slots=True)

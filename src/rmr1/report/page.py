@@ -3,7 +3,7 @@
 A page loads nothing: its style and its script are inline, and its content security policy admits these two by their
 hashes and nothing else. No text of a user or a model enters the script. The samples are plain markup that the script only
 shows and hides, so that a page can also be read with scripts off; where there are thousands, they are packed instead, see
-``sample_pack``.
+``samples.pack_samples``.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from pathlib import Path
 
 import jinja2
 
-from rmr1.report import figures, sample_parts
-from rmr1.report.chart import VIEW_BOX, draw
-from rmr1.report.sample_filters import change, matching
-from rmr1.report.stages import vote_rows
+from rmr1.report import figures, samples
+from rmr1.report.charts import VIEW_BOX, draw
 
 
 def render_page(template: str, styles: tuple[str, ...], script: str | None, **values: object) -> str:
@@ -68,19 +66,19 @@ def _environment() -> jinja2.Environment:
     environment.globals.update(missing=figures.MISSING, view_box=VIEW_BOX)
     environment.filters.update(
         bar=figures.bar,
-        blocks=sample_parts.blocks,
-        change=change,
+        blocks=samples.blocks,
+        change=samples.change,
         chart=draw,
         csp_hash=_csp_hash,
         figure=figures.figure,
         interval=figures.interval,
-        is_long=sample_parts.is_long,
-        is_tall=sample_parts.is_tall,
-        matching=matching,
+        is_long=samples.is_long,
+        is_tall=samples.is_tall,
+        matching=samples.matching,
         numeric_columns=figures.numeric_columns,
-        pieces=sample_parts.pieces,
-        shown_verdict=sample_parts.shown_verdict,
-        vote_rows=vote_rows,
+        pieces=samples.pieces,
+        shown_verdict=samples.shown_verdict,
+        vote_rows=samples.vote_rows,
     )
     return environment
 

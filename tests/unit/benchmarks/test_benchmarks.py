@@ -19,8 +19,8 @@ from rmr1.benchmarks.suite.ppe import conflict_pairs
 from rmr1.benchmarks.suite.rewardbench import SIZES
 from rmr1.errors import ConfigError, DataError, RunError, RunMismatchError
 from rmr1.records import Generation, Usage
-from rmr1.report.eval_progress import EvalProgress
-from rmr1.report.eval_tables import difference_tables, differences_csv
+from rmr1.report.comparison import difference_tables, differences_csv
+from rmr1.report.progress import EvalProgress
 from rmr1.verdict import parse_verdict
 from tests.support.benchmarks import by_gold, figures, run_eval, write_json, write_rm_bench
 from tests.support.engines import FunctionEngine, answer

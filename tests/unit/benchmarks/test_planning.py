@@ -9,7 +9,7 @@ from rmr1.cli.outcome import Bounds, Outcome, exit_code
 from rmr1.config import JudgeConfig, Prices, cost, parse_prices
 from rmr1.errors import ConfigError, TemplateError
 from rmr1.records import Usage
-from rmr1.report.eval_plan import plan_line, plan_table
+from rmr1.report.evaluation import plan_line, plan_table
 from tests.support.benchmarks import by_gold, run_eval, write_rm_bench, write_rmb
 
 PLAIN = {"benchmark", "items", "pairs", "generations", "prompt_characters", "prompt_tokens", "most_written_tokens"}

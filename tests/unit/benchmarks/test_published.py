@@ -8,7 +8,7 @@ import pytest
 from rmr1.benchmarks import PUBLISHED, published_beside, published_rows
 from rmr1.benchmarks.published import SLIP_NOTE, THREE
 from rmr1.benchmarks.released import score_released
-from rmr1.report.eval_tables import result_tables, results_csv
+from rmr1.report.evaluation import result_tables, results_csv
 from tests.support.benchmarks import by_gold, run_eval, write_rm_bench
 
 DOMAINS = ("chat", "math", "code", "safety-refuse")

@@ -21,9 +21,8 @@ from rmr1.benchmarks import (
 from rmr1.config import JudgeConfig, load_config
 from rmr1.errors import ConfigError, EngineError, RunError, RunMismatchError
 from rmr1.records import Generation, Usage
-from rmr1.report.eval_progress import EvalProgress
-from rmr1.report.sweep_page import sweep_report
-from rmr1.report.sweep_tables import sweep_csv, sweep_tables
+from rmr1.report.progress import EvalProgress
+from rmr1.report.sweep import sweep_csv, sweep_report, sweep_tables
 from tests.support.benchmarks import run_eval, write_rm_bench, write_rmb
 from tests.support.engines import FunctionEngine, answer
 from tests.support.html_tree import parse, texts

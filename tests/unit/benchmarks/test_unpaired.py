@@ -9,7 +9,7 @@ from rmr1.benchmarks import compare_runs
 from rmr1.benchmarks.suite.rewardbench import SIZES
 from rmr1.benchmarks.unpaired import INDEPENDENT_NOTE, UNCOUNTED, UNPAIRED_NOTE
 from rmr1.errors import RunError
-from rmr1.report.eval_tables import difference_tables, differences_csv
+from rmr1.report.comparison import difference_tables, differences_csv
 from rmr1.results import Estimate
 from rmr1.stats import Average, Observations, unpaired_difference, wilson
 from tests.support.benchmarks import by_gold, run_eval, write_json, write_rm_bench

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from rmr1.records import Message, RubricItem, Sections
-from rmr1.report.html import render_judge_report, write_judge_report
-from rmr1.report.judge_report import JudgeReport, Metric, Sample, SampleVote, Table
+from rmr1.report.figures import Metric
+from rmr1.report.judge import JudgeReport, render_judge_report, write_judge_report
+from rmr1.report.samples import Sample, SampleVote
+from rmr1.report.tables import Table
 from tests.support.html_tree import Node, parse, texts
 from tests.support.reports import HOSTILE, SECTIONS, make_sample, make_vote, say
 

@@ -8,9 +8,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmr1.report.axis import Axis, horizontal_axis, vertical_axis
-from rmr1.report.chart import VIEW_BOX, draw
-from rmr1.report.training_report import Curve, Series
+from rmr1.report.charts import VIEW_BOX, Axis, Curve, Series, draw, horizontal_axis, vertical_axis
 
 ANY = st.floats() | st.integers(-(10**7), 10**7).map(float)
 SIZED = st.floats(-1e299, 1e299) | st.integers(-1000, 1000).map(float)

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from rmr1.records import Message, Sections
-from rmr1.report.axis import horizontal_axis, vertical_axis
-from rmr1.report.chart import draw, thin
-from rmr1.report.html import render_training_report, write_training_report
-from rmr1.report.judge_report import Metric, Table
-from rmr1.report.training_report import Curve, Series, Stage, StagedSample, TrainingReport
+from rmr1.report.charts import Curve, Series, draw, horizontal_axis, thin, vertical_axis
+from rmr1.report.figures import Metric
+from rmr1.report.samples import StagedSample
+from rmr1.report.tables import Table
+from rmr1.report.training import Stage, TrainingReport, render_training_report, write_training_report
 from tests.support.html_tree import Node, parse, texts
 from tests.support.reports import HOSTILE, SECTIONS, make_sample, make_vote, say
 

@@ -1,6 +1,5 @@
 """The page of an evaluation: what it says, where its texts come from, and that none of them can break out."""
 
-import dataclasses
 import re
 import shutil
 
@@ -10,12 +9,10 @@ from rmr1.benchmarks import evaluation_report, score_run, write_evaluation_repor
 from rmr1.benchmarks.report import shares
 from rmr1.benchmarks.texts import TEXTS
 from rmr1.errors import RunError
-from rmr1.report.html import render_eval_report
-from rmr1.report.sample_pack import BLOCK, pack_samples
+from rmr1.report.evaluation import render_eval_report
 from tests.support.benchmarks import by_gold, run_eval, write_rm_bench
 from tests.support.html_tree import parse, texts
-from tests.support.packed import packed_rows, unpacked
-from tests.support.reports import HOSTILE, make_sample, make_vote, say
+from tests.support.packed import packed_rows
 
 DOMAINS = ("chat", "code")
 
@@ -135,42 +132,3 @@ def test_what_is_no_run_of_an_evaluation_is_refused(tmp_path):
 )
 def test_benchmarks_share_the_room_on_the_page(sizes, most, wanted):
     assert shares(sizes, most) == wanted
-
-
-def test_hostile_texts_stay_texts():
-    sample = make_sample(
-        id=HOSTILE,
-        category=HOSTILE,
-        prompt=say(HOSTILE, HOSTILE),
-        response_a=say(HOSTILE),
-        votes=(make_vote(text=HOSTILE, problems=(HOSTILE,)),),
-    )
-    packed = pack_samples([sample])
-    assert not re.search(r"[<>\"'&]", packed.index + "".join(packed.blocks))
-    ((_, category, line),) = unpacked(packed.index)
-    ((body, searched),) = unpacked(packed.blocks[0])
-    assert category == HOSTILE
-    assert HOSTILE in searched
-    for markup in (line, body):
-        tags = {node.tag for node in parse(markup).walk()}
-        assert not tags & {"script", "img", "style"}
-        assert all(not name.startswith("on") for node in parse(markup).walk() for name in node.attrs)
-
-
-def test_blocks_hold_all_samples_in_order():
-    samples = [make_sample(id=f"pair-{number}") for number in range(2 * BLOCK + 1)]
-    packed = pack_samples(iter(samples))
-    rows = [row for block in packed.blocks for row in unpacked(block)]
-    assert [len(unpacked(block)) for block in packed.blocks] == [BLOCK, BLOCK, 1]
-    assert [str(row[1]).split("\n")[0] for row in rows] == [sample.id for sample in samples]
-    assert all(f'href="#sample-{number}"' in row[0] for number, row in enumerate(rows, 1))
-
-
-def test_lone_surrogates_do_not_stop_a_page():
-    packed = pack_samples([make_sample(prompt=say("half \ud800", "user"))])
-    assert "half ?" in unpacked(packed.blocks[0])[0][1]
-
-
-def test_equal_samples_are_packed_to_equal_bytes():
-    sample = make_sample()
-    assert pack_samples([sample]) == pack_samples([dataclasses.replace(sample)])

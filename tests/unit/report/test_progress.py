@@ -2,7 +2,7 @@
 
 import io
 
-from rmr1.report.training_progress import TrainingProgress, duration
+from rmr1.report.progress import TrainingProgress, duration
 from rmr1.results import SftEvalMetrics, SftStepMetrics
 
 

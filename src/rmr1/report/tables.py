@@ -1,0 +1,64 @@
+"""Tables of ready-made texts: for a terminal, and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+NUMBERS = frozenset(
+    {"value", "95 %", "n", "difference", "p", "first", "second", "items", "comparisons", "completions"}
+    | {"rewardbench", "rm-bench", "rmb", "mean", "votes", "max tokens", "invalid", "tokens written"}
+)
+"""Columns whose cells are set to the right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A captioned table of ready-made texts. The first cell of a row names the row.
+
+    Raises:
+        ValueError: A row has not one cell for each column.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        for number, row in enumerate(self.rows, start=1):
+            if len(row) != len(self.columns):
+                raise ValueError(
+                    f"table {self.title!r}: row {number} has {len(row)} cells for {len(self.columns)} columns"
+                )
+
+
+def print_tables(stream: TextIO, tables: Iterator[Table]) -> None:
+    """Print tables for people."""
+    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 160)
+    for table in tables:
+        console.print(f"[bold]{escape(table.title)}[/bold]", soft_wrap=True)
+        shown = RichTable(box=None, pad_edge=False)
+        for column in table.columns:
+            shown.add_column(escape(column), justify="right" if column in NUMBERS else "left", overflow="fold")
+        for row in table.rows:
+            shown.add_row(*(escape(cell) for cell in row))
+        console.print(shown)
+        console.print()
+
+
+def markdown(tables: Iterator[Table]) -> str:
+    """Tables as Markdown."""
+    lines = []
+    for table in tables:
+        lines += [f"### {table.title}", "", _cells(table.columns), "|" + "---|" * len(table.columns)]
+        lines += [_cells(row) for row in table.rows] + [""]
+    return "\n".join(lines)
+
+
+def _cells(row: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
