@@ -70,7 +70,7 @@ class ResponseSet:
 class Comparison:
     """A pair as the judge sees it. ``gold`` and both responses are in shown sides.
 
-    ``order`` "ab" shows the pair's A as A; "ba" shows the pair's B as A. ``vote`` numbers repeated judgments of the same order.
+    ``order`` "ab" shows the pair's A as A; "ba" shows the pair's B as A. ``vote`` numbers repeated completions of the same order.
     """
 
     pair_id: str
@@ -157,6 +157,19 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """One part of a completion: its tag, and the character offsets of its content in the text."""
+
+    name: str
+    start: int
+    end: int
+
+    def content(self, text: str) -> str:
+        """The part of the text."""
+        return text[self.start : self.end]
+
+
+@dataclass(frozen=True, slots=True)
 class RubricItem:
     """One weighted criterion of a rubric. ``weight`` is a share of 1, or None where none was written."""
 
@@ -196,6 +209,7 @@ class Verdict:
         problems: Names of what is wrong with the format, see ``rmr1.verdict.problems``.
         position: Character offset of the letter that decided, or None.
         rule: Name of the rule that decided.
+        spans: Where the parts stand in the text, think blocks first; ``sections`` follows from them and the text.
     """
 
     side: Side | None
@@ -205,6 +219,7 @@ class Verdict:
     problems: tuple[str, ...] = ()
     position: int | None = None
     rule: str = "default"
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

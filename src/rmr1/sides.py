@@ -33,6 +33,11 @@ def pair_side(shown: Side | None, order: Order) -> Side | None:
     return shown if shown is None or order == "ab" else OTHER_SIDE[shown]
 
 
+def pair_probability(p_shown_a: float | None, order: Order) -> float | None:
+    """Turn the probability of the shown A against the shown B into that of the pair's A; None stays None."""
+    return p_shown_a if p_shown_a is None or order == "ab" else 1.0 - p_shown_a
+
+
 def show(pair: PreferencePair, order: Order, vote: int = 0) -> Comparison:
     """Show a pair in an order.
 

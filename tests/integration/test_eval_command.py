@@ -138,7 +138,7 @@ def test_released_logs_are_a_run(shared, tmp_path):
 
 
 def journals(run):
-    return sum(path.stat().st_size for path in run.glob("*/samples.jsonl"))
+    return sum(path.stat().st_size for path in run.glob("*/completions.jsonl"))
 
 
 @pytest.mark.slow
@@ -174,5 +174,5 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_results(tmp_path):
     final = evaluate(tmp_path, "--run", "killed", "--json")
     assert "resuming" in final.stderr
     assert final.stdout == undisturbed.stdout
-    for name in ("results.json", "rm-bench/samples.jsonl", "rmb/samples.jsonl", "rmb/pairs.jsonl"):
+    for name in ("results.json", "rm-bench/completions.jsonl", "rmb/completions.jsonl", "rmb/pairs.jsonl"):
         assert (killed / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()

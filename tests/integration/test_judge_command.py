@@ -81,7 +81,7 @@ def test_the_same_command_does_nothing_twice(folder):
     assert first.stdout == second.stdout
     assert "resuming: 60 comparisons are already answered" in second.stderr
     (run,) = (folder / "runs").iterdir()
-    assert len((run / "samples.jsonl").read_text().splitlines()) == 60
+    assert len((run / "completions.jsonl").read_text().splitlines()) == 60
 
 
 def test_a_larger_limit_goes_on_where_the_smaller_one_ended(folder):
@@ -114,7 +114,7 @@ def test_a_replay_of_a_run_is_that_run(folder):
     done = rmr1("judge", "pairs.jsonl", "--model", "replay/a", "--json", "--run", "b", cwd=folder)
     assert done.stdout == first.stdout
     assert (folder / "a/results.json").read_bytes() == (folder / "b/results.json").read_bytes()
-    assert (folder / "a/samples.jsonl").read_bytes() == (folder / "b/samples.jsonl").read_bytes()
+    assert (folder / "a/completions.jsonl").read_bytes() == (folder / "b/completions.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_version_and_help(folder):
 
 
 def samples(run):
-    return [json.loads(line) for line in (run / "samples.jsonl").read_bytes().splitlines()]
+    return [json.loads(line) for line in (run / "completions.jsonl").read_bytes().splitlines()]
 
 
 @pytest.mark.slow
@@ -204,12 +204,12 @@ def test_killed_anywhere_a_rerun_has_each_comparison_once_and_the_same_results(f
         time.sleep(chance.uniform(0.4, 1.0) * whole)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        journal = killed / "samples.jsonl"
+        journal = killed / "completions.jsonl"
         in_the_middle += 0 < (journal.read_bytes().count(b"\n") if journal.exists() else 0) < 2 * many
         final = subprocess.run([*command, killed.name], cwd=folder, capture_output=True, check=True)
         requests = [sample["request"] for sample in samples(killed)]
         assert len(requests) == len(set(requests)) == 2 * many
-        for name in ("samples.jsonl", "results.json"):
+        for name in ("completions.jsonl", "results.json"):
             assert (killed / name).read_bytes() == (folder / "undisturbed" / name).read_bytes()
         assert final.stdout == undisturbed.stdout
     assert in_the_middle >= 5

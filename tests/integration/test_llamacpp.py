@@ -207,7 +207,7 @@ def test_killed_in_the_middle_the_rerun_ends_as_if_undisturbed(folder):
         process.send_signal(signal.SIGKILL)
         process.wait()
         run(folder, name)
-        for file in ("samples.jsonl", "results.json"):
+        for file in ("completions.jsonl", "results.json"):
             assert (folder / name / file).read_bytes() == (folder / "undisturbed" / file).read_bytes()
 
 
@@ -222,7 +222,7 @@ def test_ctrl_c_says_how_to_go_on(folder):
             signal.SIGINT, signal.SIG_DFL
         ),  # where the tests run in the background, it is ignored
     )
-    journal = folder / "stopped" / "samples.jsonl"
+    journal = folder / "stopped" / "completions.jsonl"
     while not (journal.exists() and journal.stat().st_size):
         time.sleep(0.1)
         assert process.poll() is None

@@ -48,7 +48,7 @@ def test_a_sweep_asks_for_its_most_votes_once(folder):
     for name, comparisons in COMPARISONS.items():
         requests = [
             json.loads(line)["request"]
-            for line in (folder / "sweep" / "4-votes" / name / "samples.jsonl").read_text().splitlines()
+            for line in (folder / "sweep" / "4-votes" / name / "completions.jsonl").read_text().splitlines()
         ]
         assert len(requests) == len(set(requests)) == comparisons * 2 * 4
     total = sum(COMPARISONS.values())
@@ -147,7 +147,7 @@ def test_mistakes_in_a_report_are_one_line(folder, options, message):
 
 
 def journals(run):
-    return sum(path.stat().st_size for path in run.glob("*/*/samples.jsonl"))
+    return sum(path.stat().st_size for path in run.glob("*/*/completions.jsonl"))
 
 
 @pytest.mark.slow
@@ -168,5 +168,5 @@ def test_killed_at_random_moments_a_sweep_ends_with_the_same_results(tmp_path):
     final = rmr1(*arguments(*options, "--run", "killed", "--json"), cwd=tmp_path)
     assert "resuming" in final.stderr
     assert final.stdout == undisturbed.stdout
-    for file in ("sweep.json", "sweep.html", "cor-4-votes/results.json", "cor-brief-4-votes/rmb/samples.jsonl"):
+    for file in ("sweep.json", "sweep.html", "cor-4-votes/results.json", "cor-brief-4-votes/rmb/completions.jsonl"):
         assert (tmp_path / "killed" / file).read_bytes() == (tmp_path / "undisturbed" / file).read_bytes()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rmr1.records import Message, PreferencePair, Side
+from rmr1.records import Message, Order, PreferencePair, Side
+from tests.support.completions import completion
 
 
 def make_pair(
@@ -14,22 +15,8 @@ def make_pair(
     return PreferencePair(more.pop("id", "p"), (Message("user", prompt),), *turns, label, **more)
 
 
-def sample_row(pair_id: str, shown: str, order: str = "ab", label: str | None = "A", vote: int = 0) -> dict[str, Any]:
-    return {
-        "pair": 0,
-        "index": 0,
-        "request": f"{pair_id}/{order}/{vote}",
-        "pair_id": pair_id,
-        "group": pair_id,
-        "category": "",
-        "label": label,
-        "order": order,
-        "vote": vote,
-        "text": f"<answer>{shown}</answer>",
-        "finish_reason": "stop",
-        "think_open": False,
-        "usage": {},
-        "p_shown_a": None,
-        "fenced": 0,
-        "prompt_sha256": "",
-    }
+def sample_row(
+    pair_id: str, shown: str, order: Order = "ab", label: Side | None = "A", vote: int = 0
+) -> dict[str, Any]:
+    text = f"<answer>{shown}</answer>"
+    return completion(text, pair_id=pair_id, group=pair_id, label=label, order=order, vote=vote).to_record()

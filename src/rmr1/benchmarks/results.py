@@ -15,7 +15,7 @@ from rmr1.benchmarks.scoring import score
 from rmr1.benchmarks.suite.registry import BENCHMARKS
 from rmr1.errors import ConfigError, RunError
 from rmr1.judging import Completion
-from rmr1.runs import read_records
+from rmr1.runs import read_manifest, read_records
 
 RESULTS = "results.json"
 
@@ -124,20 +124,15 @@ def read_identity(path: Path) -> Mapping[str, Any]:
     """What identifies a run, from its manifest.
 
     Raises:
-        RunError: The directory is no run.
+        RunError: The directory is no run, or of another version of rmr1.
     """
-    try:
-        identity: Mapping[str, Any] = json.loads((path / "run.json").read_text(encoding="utf-8"))["identity"]
-    except OSError as error:
-        raise RunError(f"{path}: not a run directory ({error.strerror or error})") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path / 'run.json'}: not a run manifest") from error
+    identity: Mapping[str, Any] = read_manifest(path)["identity"]
     return identity
 
 
 def _read(path: Path, benchmark: Benchmark, identity: Mapping[str, Any]) -> JudgedBenchmark:
     entries = [Entry.from_record(record) for record in read_records(path / "pairs.jsonl")]
-    journal = path / "samples.jsonl"
+    journal = path / "completions.jsonl"
     samples = (Completion.from_record(record) for record in (read_records(journal) if journal.is_file() else ()))
     votes, orders = int(identity["votes"]), 2 if identity["orders"] == "both" else 1
     data = json.loads((path / "benchmark.json").read_text(encoding="utf-8"))

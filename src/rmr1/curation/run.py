@@ -174,10 +174,10 @@ def _identity(recipe: DataRecipe, sources: Sequence[OpenSource], files: Sequence
     if files:
         settings["screens"]["benchmarks"]["files"] = [file.fingerprint() for file in files]
     if recipe.difficulty is not None:
-        samples = recipe.difficulty.run / "samples.jsonl"
+        samples = recipe.difficulty.run / "completions.jsonl"
         if not samples.is_file():
             raise ConfigError(
-                f"--difficulty {recipe.difficulty.run}: no samples.jsonl in it; give the directory of a run"
+                f"--difficulty {recipe.difficulty.run}: no completions.jsonl in it; give the directory of a run"
             )
         settings["difficulty"]["run"] = file_digest([samples], str(samples))
     return {"job": "data", **settings}

@@ -9,7 +9,6 @@ and without advantage under GRPO. The paper does not filter such prompts; severa
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -18,10 +17,10 @@ from typing import Literal
 
 from rmr1.curation.recipe import Difficulty, OverLong, Screens
 from rmr1.data import PairSource
-from rmr1.errors import ConfigError
-from rmr1.judging.completions import Completion
+from rmr1.errors import ConfigError, RunError
+from rmr1.judging import Completion
 from rmr1.records import Message, PreferencePair
-from rmr1.runs import read_records
+from rmr1.runs import read_manifest, read_records
 
 Screen = Callable[[PreferencePair], bool]
 """Tells whether a pair is unfit."""
@@ -95,7 +94,7 @@ class PassRates:
         right: defaultdict[str, int] = defaultdict(int)
         asked: defaultdict[str, int] = defaultdict(int)
         # The journal may still be written to: it is not touched, and a torn last line is passed over.
-        for sample in map(Completion.from_record, read_records(filter.run / "samples.jsonl")):
+        for sample in map(Completion.from_record, read_records(filter.run / "completions.jsonl")):
             if sample.label is not None:
                 asked[sample.pair_id] += 1
                 right[sample.pair_id] += sample.as_vote(rule).side == sample.label
@@ -119,12 +118,12 @@ class PassRates:
 
 def _rule(run: Path) -> str:
     try:
-        identity = json.loads((run / "run.json").read_text(encoding="utf-8"))["identity"]
-        if identity["job"] == "judge":
-            return str(identity["rule"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"--difficulty {run}: not the directory of a run ({error})") from error
-    raise ConfigError(f'--difficulty {run}: a run of "rmr1 {identity["job"]}"; give one of "rmr1 judge --votes K"')
+        identity = read_manifest(run)["identity"]
+    except RunError as error:
+        raise ConfigError(f"--difficulty {error}") from error
+    if identity.get("job") == "judge":
+        return str(identity["rule"])
+    raise ConfigError(f'--difficulty {run}: a run of "rmr1 {identity.get("job")}"; give one of "rmr1 judge --votes K"')
 
 
 def pair_screens(screens: Screens, benchmarks: BenchmarkIndex | None) -> list[tuple[Reason, Screen]]:

@@ -1,20 +1,20 @@
 """Whether a written completion may become a trace: the package's one parser against the label, for both passes alike.
 
 The code released with the paper keeps a trace whose last 100 characters hold the right letter, and never looks at those of its
-second pass; here both passes are held to the verdict that the reward of stage 2 will read.
+second pass; here both passes are held to the verdict that the reward of stage 2 reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rmr1.distillation.hint_leak import leaked_hints
 from rmr1.judging import Completion
-from rmr1.records import Generation, PreferencePair, Side
+from rmr1.records import Generation, PreferencePair, Side, Verdict
 from rmr1.sides import pair_side
-from rmr1.verdict import parse_verdict
+from rmr1.verdict import moved, parse_verdict
 
 RULE = "default"
 Reason = Literal["wrong_verdict", "missing", "conflicting", "truncated", "format", "leaks_hint"]
@@ -44,10 +44,30 @@ class Assessment:
 
 def trim(text: str, *, think_open: bool, keep_think: bool) -> str:
     """The trace in a text: without what stands before the last ``</think>``, or with a think block that is whole."""
-    if not keep_think:
-        return text.rpartition(_THINK_END)[2].strip()
-    text = text.strip()
-    return f"<think>\n{text}" if think_open else text
+    start, end = _extent(text, keep_think)
+    return f"<think>\n{text[start:end]}" if keep_think and think_open else text[start:end]
+
+
+def read_trace(generation: Generation, *, keep_think: bool) -> Verdict:
+    """The verdict of the trace in a generation; what is verified is what will be trained on.
+
+    Args:
+        generation: What the engine wrote.
+        keep_think: Whether its think block becomes part of the trace.
+
+    Returns:
+        The verdict by the default rule; its offsets count from the start of the whole text.
+    """
+    start, end = _extent(generation.text, keep_think)
+    trace = replace(generation, text=generation.text[start:end], think_open=keep_think and generation.think_open)
+    return moved(parse_verdict(trace, RULE), start)
+
+
+def _extent(text: str, keep_think: bool) -> tuple[int, int]:
+    start = 0 if keep_think else text.rfind(_THINK_END) + len(_THINK_END) if _THINK_END in text else 0
+    kept = text[start:]
+    start += len(kept) - len(kept.lstrip())
+    return start, start + len(kept.strip())
 
 
 def assess(
@@ -62,8 +82,7 @@ def assess(
         told: The pair, where the writer was told the label: then the trace must not give that away.
     """
     trace = trim(sample.text, think_open=sample.think_open, keep_think=keep_think)
-    # What is verified is what will be trained on, so the parser reads the trimmed text.
-    verdict = parse_verdict(Generation(sample.request, trace, sample.finish_reason), RULE)
+    verdict = sample.verdict
     gold = _gold(sample)
     hints = leaked_hints(trace, (*verdict.sections.quotes_a, *verdict.sections.quotes_b), _texts(told)) if told else ()
     reason: Reason | None = None

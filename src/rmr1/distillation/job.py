@@ -126,12 +126,22 @@ class DistillJob:
         began = time.monotonic()
         orders, config = orders_of(self._config), self._config
         with closing(
-            WrittenPass("pass1", self._teacher, orders * config.samples, self._run, self._budget, self._tally.add)
+            WrittenPass(
+                "pass1",
+                self._teacher,
+                orders * config.samples,
+                self._run,
+                self._budget,
+                config.keep_think,
+                self._tally.add,
+            )
         ) as first:
             if self._repairer is None:
                 covered = await self._teach(first)
                 return self._conclude(first, None, not covered, began)
-            with closing(WrittenPass("pass2", self._repairer, orders, self._run, self._budget)) as second:
+            with closing(
+                WrittenPass("pass2", self._repairer, orders, self._run, self._budget, config.keep_think)
+            ) as second:
                 covered = await self._teach(first) and await self._repair(first, second)
                 return self._conclude(first, second, not covered, began)
 

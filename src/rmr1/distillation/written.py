@@ -6,9 +6,10 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from rmr1.config import Prices
-from rmr1.distillation.assess import RULE
+from rmr1.distillation.assess import read_trace
 from rmr1.distillation.budget import Budget, Gate
 from rmr1.engines import Engine
 from rmr1.judging import Completion, JudgeRequest, JudgingPlan, RequestRunner
@@ -38,6 +39,7 @@ class WrittenPass:
         per_pair: Requests of one pair at most.
         run: The run's open directory.
         budget: Counts what is spent.
+        keep_think: Whether think blocks become part of the traces.
         answered: Called with every sample, also with those of earlier processes.
 
     Attributes:
@@ -52,6 +54,7 @@ class WrittenPass:
         per_pair: int,
         run: RunDirectory,
         budget: Budget,
+        keep_think: bool,
         answered: Callable[[Completion], None] = lambda sample: None,
     ) -> None:
         self.writer = writer
@@ -63,7 +66,8 @@ class WrittenPass:
         self._faults = run.journal(f"{name}-faults.jsonl")
         self._places = array("q")
         self._faulted: set[int] = set()
-        self._asking = RequestRunner(writer.engine, RULE, on_sample=self._keep, on_fault=self._note_fault)
+        read = partial(read_trace, keep_think=keep_think)
+        self._asking = RequestRunner(writer.engine, read, on_sample=self._keep, on_fault=self._note_fault)
         self._restore()
 
     def close(self) -> None:
@@ -113,11 +117,11 @@ class WrittenPass:
             self._budget.spend(Completion.from_record(record).usage, self.writer.prices)
 
     def _keep(self, sample: Completion) -> None:
-        self._set_place(sample, self._journal.append(sample.to_record(RULE)))
+        self._set_place(sample, self._journal.append(sample.to_record()))
         self._answered(sample)
 
     def _note_fault(self, sample: Completion) -> None:
-        self._faults.append(sample.to_record(RULE))
+        self._faults.append(sample.to_record())
         self._faulted.add(sample.pair * self._per_pair + sample.index)
 
     def _set_place(self, sample: Completion, place: int) -> None:

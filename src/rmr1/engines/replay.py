@@ -1,4 +1,4 @@
-"""Recorded generations, byte for byte: a run's ``samples.jsonl``, or a file written by hand.
+"""Recorded generations, byte for byte: a run's ``completions.jsonl``, or a file written by hand.
 
 A line holds ``request`` (the request's id, ``PAIR/ORDER/VOTE``) and ``text``; ``finish_reason``, ``think_open``, ``usage`` and
 ``prompt_sha256`` may follow. Where the hash is there, the recording is refused for another prompt.
@@ -44,10 +44,10 @@ class ReplayEngine:
 
     def __init__(self, path: Path) -> None:
         if path.is_dir():
-            path = path / "samples.jsonl"
+            path = path / "completions.jsonl"
         if not path.is_file():
             raise ModelNotFoundError(
-                f"{path}: no such recording; replay/ takes a samples.jsonl or the directory of a run"
+                f"{path}: no such recording; replay/ takes a completions.jsonl or the directory of a run"
             )
         self.name = f"replay/{path}"
         self.path = path

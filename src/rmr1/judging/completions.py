@@ -1,4 +1,4 @@
-"""A sample: one answered comparison as it stands in a run's journal, with all that is needed to score it again."""
+"""A completion: one answered comparison with its verdict, as a line of a run's journal holds it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,35 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rmr1.errors import JournalError
-from rmr1.records import FinishReason, Generation, Order, Side, Usage, Verdict, Vote
-from rmr1.sides import pair_side
-from rmr1.verdict import parse_verdict
+from rmr1.records import FinishReason, Generation, Order, Side, Span, Usage, Verdict, Vote
+from rmr1.sides import pair_probability, pair_side
+from rmr1.verdict import parse_verdict, sections_of
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answered comparison. ``pair`` and ``index`` number the pair in its source and the comparison within the pair."""
+    """One answered comparison.
+
+    Args:
+        pair: Number of the pair in its source.
+        index: Number of the comparison within the pair.
+        request: Id of the request, ``PAIR/ORDER/VOTE``.
+        pair_id: The pair's id.
+        group: The pair's group.
+        category: The pair's category.
+        label: The better side of the pair, where it is known.
+        order: The order in which the responses were shown.
+        vote: Number of the completion within its order.
+        text: What the judge wrote.
+        finish_reason: Why it stopped; "error" means that the engine failed.
+        think_open: Whether the text starts inside a think block.
+        usage: Tokens spent.
+        p_shown_a: Probability of the shown A against the shown B at the verdict; None where the engine gives none.
+        fenced: How many markers in the prompt were fenced.
+        prompt_sha256: Hash of the prompt.
+        verdict: What the text says, parsed once, when it came.
+        error: What the engine said where it failed.
+    """
 
     pair: int
     index: int
@@ -32,20 +53,20 @@ class Completion:
     p_shown_a: float | None
     fenced: int
     prompt_sha256: str
+    verdict: Verdict
     error: str | None = None
 
-    def verdict(self, rule: str) -> Verdict:
-        """Parse the text."""
+    def verdict_by(self, rule: str) -> Verdict:
+        """The verdict by a rule. The text is parsed again only where the stored verdict is by another rule."""
+        if self.verdict.rule == rule:
+            return self.verdict
         return parse_verdict(
             Generation(self.request, self.text, self.finish_reason, think_open=self.think_open, error=self.error), rule
         )
 
     def as_vote(self, rule: str) -> Vote:
-        """The sample as a vote in the frame of its pair."""
-        verdict = self.verdict(rule)
-        p_a = self.p_shown_a
-        if p_a is not None and self.order == "ba":
-            p_a = 1.0 - p_a
+        """The completion as a vote, in the frame of its pair."""
+        verdict = self.verdict_by(rule)
         return Vote(
             order=self.order,
             vote=self.vote,
@@ -53,17 +74,18 @@ class Completion:
             verdict=verdict,
             text=self.text,
             usage=self.usage,
-            p_a=p_a,
+            p_a=pair_probability(self.p_shown_a, self.order),
             fenced=self.fenced,
             error=self.error,
         )
 
-    def to_record(self, rule: str) -> dict[str, Any]:
-        """The journal's line. The verdict stands in it for the reader's eye; scoring parses the text again."""
-        verdict = self.verdict(rule)
+    def to_record(self) -> dict[str, Any]:
+        """The journal's line, with the whole verdict; sections stand in it as spans of the text."""
         record = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "error"}
+        verdict = {name: getattr(self.verdict, name) for name in _VERDICT_FIELDS}
+        spans = [[span.name, span.start, span.end] for span in self.verdict.spans]
         record["usage"] = asdict(self.usage)
-        record["verdict"] = {"side": verdict.side, "invalid": verdict.invalid, "problems": list(verdict.problems)}
+        record["verdict"] = {**verdict, "sections": spans}
         if self.error is not None:
             record["error"] = self.error
         return record
@@ -73,10 +95,37 @@ class Completion:
         """Read a journal's line.
 
         Raises:
-            JournalError: The line is of another make.
+            JournalError: The line has an unexpected format.
         """
         try:
-            fields = {name: record[name] for name in cls.__dataclass_fields__ if name not in ("error", "usage")}
-            return cls(**fields, usage=Usage(**record["usage"]), error=record.get("error"))
-        except (KeyError, TypeError) as error:
-            raise JournalError(f"a line of the journal is no sample ({error}); choose another --run") from error
+            fields = {name: record[name] for name in cls.__dataclass_fields__ if name not in _BUILT}
+            return cls(
+                **fields,
+                usage=Usage(**record["usage"]),
+                verdict=_read_verdict(record["verdict"], fields["text"]),
+                error=record.get("error"),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise JournalError(
+                f"a line of the journal is not a completion ({type(error).__name__}: {error}); choose another --run"
+            ) from error
+
+
+_BUILT = ("error", "usage", "verdict")
+_VERDICT_FIELDS = ("side", "invalid", "candidates", "problems", "position", "rule")
+
+
+def _read_verdict(record: Mapping[str, Any], text: str) -> Verdict:
+    spans = tuple(Span(name, start, end) for name, start, end in record["sections"])
+    if not all(0 <= span.start <= span.end <= len(text) for span in spans):
+        raise ValueError("a section does not lie within the text")
+    return Verdict(
+        side=record["side"],
+        invalid=record["invalid"],
+        candidates=tuple(record["candidates"]),
+        sections=sections_of(text, spans),
+        problems=tuple(record["problems"]),
+        position=record["position"],
+        rule=record["rule"],
+        spans=spans,
+    )

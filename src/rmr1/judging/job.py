@@ -71,7 +71,7 @@ def job_identity(source: PairSource, engine: Engine, plan: JudgingPlan) -> dict[
 class JudgingJob:
     """Judges the first pairs of a source; what an earlier process has answered is not asked again.
 
-    The journal ``samples.jsonl`` holds each answered comparison once. Failures of the engine stand in ``faults.jsonl`` and are
+    The journal ``completions.jsonl`` holds each answered comparison once. Failures of the engine stand in ``faults.jsonl`` and are
     tried again by the next process. ``results.json`` is the same whether or not there were interruptions.
 
     Args:
@@ -114,12 +114,12 @@ class JudgingJob:
             EngineError: The engine is gone; what is done is kept.
         """
         started = time.monotonic()
-        with self._run.journal("samples.jsonl") as journal, self._run.journal("faults.jsonl") as faults:
+        with self._run.journal("completions.jsonl") as journal, self._run.journal("faults.jsonl") as faults:
             stream = JudgingStream(
                 self._engine,
                 self._plan,
                 on_sample=lambda sample: self._record(sample, journal),
-                on_fault=lambda sample: faults.append(sample.to_record(self._plan.config.rule)),
+                on_fault=lambda sample: faults.append(sample.to_record()),
             )
             self._restore(stream, journal)
             async with aclosing(stream.judge(islice(self._source, self._limit))) as judgments:
@@ -140,7 +140,7 @@ class JudgingJob:
         self._callbacks.started(self._total, restored)
 
     def _record(self, sample: Completion, journal: Journal) -> None:
-        journal.append(sample.to_record(self._plan.config.rule))
+        journal.append(sample.to_record())
         self._answered += 1
         self._spent += sample.usage
         self._callbacks.answered(sample.usage)

@@ -11,9 +11,9 @@ from rmr1.config import JudgeConfig
 from rmr1.engines import Engine
 from rmr1.errors import ConfigError
 from rmr1.prompts import FENCE_SHA256, Prompt, Template, load_grammar, load_template, render_prompt
-from rmr1.records import Comparison, GenerationRequest, PreferencePair, Sampling
+from rmr1.records import Comparison, Generation, GenerationRequest, PreferencePair, Sampling, Verdict
 from rmr1.sides import show, shown_orders
-from rmr1.verdict import RULES
+from rmr1.verdict import RULES, parse_verdict
 
 DEFAULT_TEMPLATE = "cor"
 
@@ -53,6 +53,10 @@ class JudgingPlan:
             seed=_seed(name, self.config.seed),
         )
         return GenerationRequest(name, prompt.messages, sampling, self.grammar, self.logprobs, comparison)
+
+    def read(self, generation: Generation) -> Verdict:
+        """The verdict of a generation by the configured rule."""
+        return parse_verdict(generation, self.config.rule)
 
     def identity(self) -> Mapping[str, Any]:
         """What decides the results, for a run's manifest. How the engine is run (threads, concurrency) is not part of it."""

@@ -10,8 +10,10 @@ from rmr1.engines import Engine, checked_replies, prompt_sha256
 from rmr1.errors import EngineError
 from rmr1.judging.completions import Completion
 from rmr1.prompts import Prompt
-from rmr1.records import Comparison, Generation, GenerationRequest, PreferencePair
-from rmr1.verdict import parse_verdict, verdict_probability
+from rmr1.records import Comparison, Generation, GenerationRequest, PreferencePair, Verdict
+from rmr1.verdict import verdict_probability
+
+ReadVerdict = Callable[[Generation], Verdict]
 
 MAX_CONSECUTIVE_FAULTS = 20
 """So many failed requests in a row mean that the engine is gone, not that the requests are odd."""
@@ -34,7 +36,7 @@ class RequestRunner:
 
     Args:
         engine: What answers.
-        rule: The rule that reads verdicts, for the probability at the verdict's token.
+        read: Reads the verdict of a generation; called once for each.
         on_sample: Called with each sample that the engine delivered, before it counts; a journal's place.
         on_fault: Called with each sample that the engine failed on.
     """
@@ -42,13 +44,13 @@ class RequestRunner:
     def __init__(
         self,
         engine: Engine,
-        rule: str,
+        read: ReadVerdict,
         *,
         on_sample: Callable[[Completion], object] = lambda sample: None,
         on_fault: Callable[[Completion], object] = lambda sample: None,
     ) -> None:
         self._engine = engine
-        self._rule = rule
+        self._read = read
         self._on_sample = on_sample
         self._on_fault = on_fault
         self._under_way: dict[str, JudgeRequest] = {}
@@ -89,9 +91,8 @@ class RequestRunner:
 
     def _sample(self, generation: Generation, question: JudgeRequest) -> Completion:
         source, comparison = question.source, question.comparison
-        probability = None
-        if generation.tokens:
-            probability = verdict_probability(generation, parse_verdict(generation, self._rule))
+        verdict = self._read(generation)
+        probability = verdict_probability(generation, verdict) if generation.tokens else None
         return Completion(
             pair=question.pair,
             index=question.index,
@@ -109,5 +110,6 @@ class RequestRunner:
             p_shown_a=probability,
             fenced=question.prompt.fenced,
             prompt_sha256=prompt_sha256(question.prompt.messages),
+            verdict=verdict,
             error=generation.error,
         )

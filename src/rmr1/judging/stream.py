@@ -35,7 +35,7 @@ class JudgingStream:
         on_fault: Callable[[Completion], object] = lambda sample: None,
     ) -> None:
         self._plan = plan
-        self._asking = RequestRunner(engine, plan.config.rule, on_sample=on_sample, on_fault=on_fault)
+        self._asking = RequestRunner(engine, plan.read, on_sample=on_sample, on_fault=on_fault)
         self._done = bytearray()
         self._partial: dict[int, list[Completion]] = {}
         self.clusters = array("Q")

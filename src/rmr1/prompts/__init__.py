@@ -2,8 +2,7 @@
 
 from rmr1.prompts.fence import FENCE_SHA256, fence
 from rmr1.prompts.grammars import load_grammar
-from rmr1.prompts.render import Prompt, SystemRole, render_prompt
-from rmr1.prompts.repair import render_repair
+from rmr1.prompts.render import Prompt, SystemRole, render_prompt, render_repair
 from rmr1.prompts.templates import RepairTemplate, Template, load_repair_template, load_template, template_names
 
 __all__ = [

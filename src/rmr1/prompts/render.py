@@ -1,4 +1,4 @@
-"""The one renderer: a comparison and a template to the messages that the judge reads."""
+"""The one renderer: a comparison and a template to the messages that a judge reads, or a repairer of traces."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rmr1.prompts.fence import fence
-from rmr1.prompts.templates import Template, substitute
+from rmr1.prompts.templates import RepairTemplate, Template, substitute
 from rmr1.records import Comparison, Message, Side
 
 SystemRole = Literal["system", "merge"]
+_NO_INSTRUCTIONS = "(none beside those in the item)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,41 @@ def render_prompt(
                 "conversation_b": fencer.conversation((*comparison.prompt, *comparison.shown_b), "B"),
             },
         )
-    return Prompt(as_messages(template.system, user, system_role), fencer.count)
+    return Prompt(_as_messages(template.system, user, system_role), fencer.count)
+
+
+def render_repair(
+    comparison: Comparison,
+    template: Template,
+    repair: RepairTemplate,
+    *,
+    failed: str,
+    fault: str,
+    verdict: Side,
+    fenced: bool = True,
+    system_role: SystemRole = "system",
+) -> Prompt:
+    """Write the repairer's prompt (paper section 3.2, second pass; the words are ours).
+
+    The item stands in it exactly as the student will see it. The failed completion is a model's text and is fenced like any other.
+
+    Args:
+        comparison: The item.
+        template: How the judge sees it.
+        repair: The repairer's template.
+        failed: The completion that failed.
+        fault: What is wrong with it, a sentence.
+        verdict: The right verdict, in shown sides.
+        fenced: Disarm marks inside the texts.
+        system_role: As in ``render_prompt``.
+    """
+    judge = render_prompt(comparison, template, fenced=fenced)
+    shown, marks = fence(failed) if fenced else (failed, 0)
+    system = substitute(repair.system, {"instructions": template.system or _NO_INSTRUCTIONS})
+    user = substitute(
+        repair.user, {"item": judge.messages[-1].content, "failed": shown, "fault": fault, "verdict": verdict}
+    )
+    return Prompt(_as_messages(system, user, system_role), judge.fenced + marks)
 
 
 def _is_single_turn(comparison: Comparison) -> bool:
@@ -65,7 +100,7 @@ def _is_single_turn(comparison: Comparison) -> bool:
     )
 
 
-def as_messages(system: str | None, user: str, system_role: SystemRole) -> tuple[Message, ...]:
+def _as_messages(system: str | None, user: str, system_role: SystemRole) -> tuple[Message, ...]:
     """A system part and a user part as messages."""
     if system is None:
         return (Message("user", user),)

@@ -17,9 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rmr1.errors import RunLockedError, RunMismatchError
+from rmr1.errors import RunError, RunLockedError, RunMismatchError
 from rmr1.runs.journal import Journal, encode_line
 
+RUN_SCHEMA = 2
+"""Version of ``run.json`` and of the journals beside it; runs without one are of 0.1.0 development versions."""
 _VERSIONED = ("rmr1", "xllamacpp", "openai", "torch", "transformers", "trl", "vllm")
 
 
@@ -38,7 +40,8 @@ class RunDirectory:
             ``run.json``; another identity in the same directory is refused.
 
     Raises:
-        RunMismatchError: The directory holds a run of another identity; the message names what differs.
+        RunMismatchError: The directory holds a run of another identity, and the message names what differs; or another version of
+            rmr1 made it.
         RunLockedError: Another process has the run open.
     """
 
@@ -54,7 +57,7 @@ class RunDirectory:
             raise
 
     def journal(self, name: str) -> Journal:
-        """Open a journal of this run, such as ``samples.jsonl``."""
+        """Open a journal of this run, such as ``completions.jsonl``."""
         return Journal(self.path / name)
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
@@ -108,17 +111,43 @@ class RunDirectory:
     def _check_or_write_manifest(self) -> None:
         manifest = self.path / "run.json"
         if not manifest.exists():
-            self.write_json("run.json", {"identity": self.identity, "created": _now(), **_environment()})
+            self.write_json(
+                "run.json", {"schema": RUN_SCHEMA, "identity": self.identity, "created": _now(), **_environment()}
+            )
             return
-        try:
-            recorded = json.loads(manifest.read_text(encoding="utf-8"))["identity"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunMismatchError(f"{manifest}: not a run manifest; choose another --run") from error
-        differences = _differences(recorded, self.identity)
+        differences = _differences(read_manifest(self.path)["identity"], self.identity)
         if differences:
             raise RunMismatchError(
                 f"{self.path} is another run: {'; '.join(differences)}. Choose another --run, or delete the directory"
             )
+
+
+def read_manifest(run: Path) -> Mapping[str, Any]:
+    """Read ``run.json`` of a run: its ``identity``, when and how it was ``created``, and with which versions.
+
+    Args:
+        run: The run's directory.
+
+    Raises:
+        RunError: The directory is not a run.
+        RunMismatchError: Another version of rmr1 made the run, or the file is damaged.
+    """
+    manifest = run / "run.json"
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        is_manifest = isinstance(content["identity"], dict)
+    except OSError as error:
+        raise RunError(f"{run}: not a run directory ({error.strerror or error})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunMismatchError(f"{manifest}: not a run manifest; choose another --run") from error
+    if not is_manifest:
+        raise RunMismatchError(f"{manifest}: not a run manifest; choose another --run")
+    if content.get("schema") != RUN_SCHEMA:
+        raise RunMismatchError(
+            f"{run}: made by another version of rmr1; run the command that made it again with another --run"
+        )
+    manifest_content: Mapping[str, Any] = content
+    return manifest_content
 
 
 def _differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

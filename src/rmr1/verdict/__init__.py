@@ -6,8 +6,8 @@
 'A'
 """
 
-from rmr1.verdict.compose import compose_chat, compose_reasoning, compose_reference
-from rmr1.verdict.parse import parse_verdict, verdict_probability
+from rmr1.verdict.elements import compose_chat, compose_reasoning, compose_reference
+from rmr1.verdict.parse import moved, parse_verdict, sections_of, verdict_probability
 from rmr1.verdict.rules import RULES, Rule
 
 __all__ = [
@@ -16,6 +16,8 @@ __all__ = [
     "compose_chat",
     "compose_reasoning",
     "compose_reference",
+    "moved",
     "parse_verdict",
+    "sections_of",
     "verdict_probability",
 ]

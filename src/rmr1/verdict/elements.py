@@ -1,4 +1,4 @@
-"""The tags of a completion, found in one pass: linear in the length of the text, whatever the text is."""
+"""The tags of a completion: found in one pass, linear in the length of any text, and written by teachers that are programs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
+
+from rmr1.records import Side, Span
 
 SECTION_TAGS = (
     "type",
@@ -25,31 +27,18 @@ _TAG = re.compile(r"<(/?)(think|" + "|".join(SECTION_TAGS) + r")>")
 
 
 @dataclass(frozen=True, slots=True)
-class Element:
-    """One closed element; ``start`` and ``end`` are the offsets of its content in the text."""
-
-    name: str
-    start: int
-    end: int
-
-    def content(self, text: str) -> str:
-        """The text between the tags."""
-        return text[self.start : self.end]
-
-
-@dataclass(frozen=True, slots=True)
 class Outline:
     """The elements of a text outside its think blocks, in the order in which they close.
 
-    ``think`` joins what stands inside think blocks, None where there is none; ``outside`` holds the spans that are left.
+    ``think`` holds the content of the think blocks; ``outside`` has the stretches of text that are left.
     """
 
-    think: str | None
+    think: tuple[Span, ...]
     outside: tuple[tuple[int, int], ...]
-    elements: tuple[Element, ...]
+    elements: tuple[Span, ...]
     problems: tuple[str, ...]
 
-    def named(self, *names: str) -> list[Element]:
+    def named(self, *names: str) -> list[Span]:
         """The elements with one of these names."""
         return [element for element in self.elements if element.name in names]
 
@@ -101,7 +90,7 @@ def outline(text: str, *, think_open: bool = False) -> Outline:
             scan.tag(tag[1] == "/", tag.start(), tag.end())
     scan.finish(len(text))
     elements, problems = _pair_tags(tag for tag in _within(tags, scan.outside) if tag[2] != "think")
-    think = "".join(text[start:end] for start, end in scan.think) if scan.think else None
+    think = tuple(Span("think", start, end) for start, end in scan.think)
     return Outline(think, tuple(scan.outside), tuple(elements), (*dict.fromkeys(scan.problems + problems),))
 
 
@@ -114,9 +103,9 @@ def _within(tags: list[re.Match[str]], spans: list[tuple[int, int]]) -> Iterable
             yield tag
 
 
-def _pair_tags(tags: Iterable[re.Match[str]]) -> tuple[list[Element], list[str]]:
+def _pair_tags(tags: Iterable[re.Match[str]]) -> tuple[list[Span], list[str]]:
     opened: dict[str, int] = {}
-    elements: list[Element] = []
+    elements: list[Span] = []
     problems: list[str] = []
     for tag in tags:
         name = tag[2]
@@ -125,8 +114,28 @@ def _pair_tags(tags: Iterable[re.Match[str]]) -> tuple[list[Element], list[str]]
                 problems.append(f"unclosed_{name}")
             opened[name] = tag.end()
         elif name in opened:
-            elements.append(Element(name, opened.pop(name), tag.start()))
+            elements.append(Span(name, opened.pop(name), tag.start()))
         else:
             problems.append(f"unopened_{name}")
     problems.extend(f"unclosed_{name}" for name in opened)
     return elements, problems
+
+
+def compose_reasoning(solution: str, evaluation: str, side: Side) -> str:
+    """A Reasoning completion (paper section 3.1): own solution, evaluation, verdict."""
+    return f"<type>Reasoning</type>\n<solution>{solution}</solution>\n{_end(evaluation, side)}"
+
+
+def compose_chat(rubric: str, justify: str, evaluation: str, side: Side) -> str:
+    """A Chat completion (paper section 3.1): rubric with its justification, evaluation, verdict."""
+    return f"<type>Chat</type>\n<rubric>{rubric}<justify>{justify}</justify></rubric>\n{_end(evaluation, side)}"
+
+
+def compose_reference(side: Side, text: str, *, quoted: bool = True) -> str:
+    """A quotation from a response, or a summary of it."""
+    tag = f"{'quote' if quoted else 'summary'}_{side}"
+    return f"<{tag}>{text}</{tag}>"
+
+
+def _end(evaluation: str, side: Side) -> str:
+    return f"<eval>{evaluation}</eval>\n<answer>[[{side}]]</answer>"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 
-from rmr1.records import Generation, InvalidReason, RubricItem, Sections, Side, TaskType, TokenLogprob, Verdict
-from rmr1.verdict.elements import Outline, outline
+from rmr1.records import Generation, InvalidReason, RubricItem, Sections, Side, Span, TaskType, TokenLogprob, Verdict
+from rmr1.verdict.elements import outline
 from rmr1.verdict.problems import find_problems
 from rmr1.verdict.rules import RULES, Finding
 
@@ -38,7 +40,8 @@ def parse_verdict(generation: Generation, rule: str = "default") -> Verdict:
         return Verdict(None, "engine_error", rule=rule)
     text = generation.text
     parts = outline(text, think_open=generation.think_open)
-    sections = _sections(text, parts)
+    spans = (*parts.think, *parts.elements)
+    sections = sections_of(text, spans)
     finding = decide(text, parts)
     invalid = _invalid(finding, generation)
     side = next(iter(finding.sides)) if invalid is None else None
@@ -50,6 +53,21 @@ def parse_verdict(generation: Generation, rule: str = "default") -> Verdict:
         problems=find_problems(text, parts, sections),
         position=finding.sides[side] if side else None,
         rule=rule,
+        spans=spans,
+    )
+
+
+def moved(verdict: Verdict, by: int) -> Verdict:
+    """The verdict of a part of a text, with its offsets in the whole text.
+
+    Args:
+        verdict: The verdict; its offsets count from the start of the part.
+        by: Where the part starts in the whole text.
+    """
+    return replace(
+        verdict,
+        position=None if verdict.position is None else verdict.position + by,
+        spans=tuple(Span(span.name, span.start + by, span.end + by) for span in verdict.spans),
     )
 
 
@@ -61,17 +79,25 @@ def _invalid(finding: Finding, generation: Generation) -> InvalidReason | None:
     return "truncated" if generation.finish_reason == "length" else "missing"
 
 
-def _sections(text: str, parts: Outline) -> Sections:
+def sections_of(text: str, spans: Iterable[Span]) -> Sections:
+    """Cut the sections out of a text; nothing is parsed.
+
+    Args:
+        text: The completion.
+        spans: Where its parts stand, as in ``Verdict.spans``.
+    """
     contents: dict[str, list[str]] = {}
-    for element in parts.elements:
-        contents.setdefault(element.name, []).append(element.content(text).strip())
+    for span in spans:
+        contents.setdefault(span.name, []).append(span.content(text))
+    think = contents.pop("think", None)
+    contents = {name: [content.strip() for content in parts] for name, parts in contents.items()}
 
     def joined(name: str) -> str | None:
         return "\n\n".join(contents[name]) if name in contents else None
 
     rubric = joined("rubric")
     return Sections(
-        think=parts.think.strip() if parts.think is not None else None,
+        think=None if think is None else "".join(think).strip(),
         task_type=_TASK_TYPES.get(contents.get("type", [""])[0]),
         rubric=rubric,
         rubric_items=_rubric_items(rubric or ""),

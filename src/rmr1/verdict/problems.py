@@ -16,8 +16,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rmr1.records import Sections
-from rmr1.verdict.elements import Element, Outline
+from rmr1.records import Sections, Span
+from rmr1.verdict.elements import Outline
 from rmr1.verdict.rules import Finding, default
 
 _MARK = re.compile(r"\[\[[AB]\]\]")
@@ -59,7 +59,7 @@ def _branch_problems(outline: Outline, sections: Sections) -> Iterator[str]:
         yield "justify_outside_rubric"
 
 
-def _outside(inner: Element, outers: list[Element]) -> bool:
+def _outside(inner: Span, outers: list[Span]) -> bool:
     # Elements come in the order in which they close, so a long scan would be quadratic on hostile text: look at the first few.
     return not any(outer.start <= inner.start and inner.end <= outer.end for outer in outers[:8])
 

@@ -5,19 +5,16 @@ import pytest
 from rmr1.benchmarks.audit import LENGTH_EDGES, bias, by_length, calibration, orders
 from rmr1.benchmarks.entries import Entry
 from rmr1.benchmarks.judged import Completions
-from rmr1.judging import Completion
-from rmr1.records import Usage
+from tests.support.completions import completion
 
 SIDES = {"A": "B", "B": "A"}
 
 
 def sample(name, order, shown, p_shown_a=None, vote=0):
     text = f"<answer>[[{shown}]]</answer>" if shown else "I cannot say."
-    return Completion(
-        pair=0, index=2 * vote + (order == "ba"), request=f"{name}/{order}/{vote}", pair_id=name, group=name, category="",
-        label="A", order=order, vote=vote, text=text, finish_reason="stop", think_open=False, usage=Usage(),
-        p_shown_a=p_shown_a, fenced=0, prompt_sha256="",
-    )  # fmt: skip
+    return completion(
+        text, index=2 * vote + (order == "ba"), pair_id=name, group=name, order=order, vote=vote, p_shown_a=p_shown_a
+    )
 
 
 def read(*comparisons, label="A"):

@@ -366,7 +366,7 @@ def test_a_report_is_the_result_again_without_data_or_engine(nine):
 def test_a_run_under_way_can_be_reported(tmp_path):
     write_rm_bench(tmp_path, ("chat",), 3)
     run_eval("rm-bench", tmp_path, by_gold(nine_cells), tmp_path / "run")
-    journal = tmp_path / "run" / "rm-bench" / "samples.jsonl"
+    journal = tmp_path / "run" / "rm-bench" / "completions.jsonl"
     whole = journal.read_bytes()
     journal.write_bytes(whole[: len(whole) // 2])
     judged = score_run(tmp_path / "run")["benchmarks"]["rm-bench"]["judged"]

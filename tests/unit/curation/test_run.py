@@ -216,11 +216,11 @@ def test_curated_pairs_can_be_curated_again_by_difficulty(tmp_path: Path) -> Non
     run(tmp_path / "out", path, splits={"train": 1})
     judged = tmp_path / "judged"
     judged.mkdir()
-    (judged / "run.json").write_text(json.dumps({"identity": {"job": "judge", "rule": "default"}}))
+    (judged / "run.json").write_text(json.dumps({"schema": 2, "identity": {"job": "judge", "rule": "default"}}))
     labels = {pair.id: pair.label for pair in everything(tmp_path / "out").values()}
     votes = [("r0", "[[A]]"), ("r0", "[[B]]"), ("r1", "[[A]]"), ("r2", "nothing")]
     write(
-        judged / "samples.jsonl",
+        judged / "completions.jsonl",
         [sample_row(name, text, label=labels[name], vote=n) for n, (name, text) in enumerate(votes)],
     )
     content = {"orders": "given", "splits": {"train": 1}, "difficulty": {"run": str(judged)}}
@@ -230,8 +230,8 @@ def test_curated_pairs_can_be_curated_again_by_difficulty(tmp_path: Path) -> Non
     expected = "too_easy" if labels["r1"] == "A" else "too_hard"
     dropped = result.results.pairs.dropped
     assert (dropped["not_judged"], sum(dropped.values()), expected in dropped) == (3, 5, True)
-    (judged / "samples.jsonl").unlink()
-    with pytest.raises(ConfigError, match=r"no samples\.jsonl"):
+    (judged / "completions.jsonl").unlink()
+    with pytest.raises(ConfigError, match=r"no completions\.jsonl"):
         run(tmp_path / "other", path, **content)
 
 

@@ -81,7 +81,7 @@ def test_words() -> None:
 
 @pytest.fixture
 def judged(tmp_path: Path) -> Path:
-    (tmp_path / "run.json").write_text(json.dumps({"identity": {"job": "judge", "rule": "default"}}))
+    (tmp_path / "run.json").write_text(json.dumps({"schema": 2, "identity": {"job": "judge", "rule": "default"}}))
     samples = [
         sample_row("easy", "[[A]]"),
         sample_row("easy", "[[B]]", "ba"),
@@ -91,7 +91,7 @@ def judged(tmp_path: Path) -> Path:
         sample_row("mixed", "nothing", "ba"),
         sample_row("unlabelled", "[[A]]", label=None),
     ]
-    (tmp_path / "samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in samples) + '{"pair": 1, "ind')
+    (tmp_path / "completions.jsonl").write_text("".join(json.dumps(one) + "\n" for one in samples) + '{"pair": 1, "ind')
     return tmp_path
 
 
@@ -105,14 +105,14 @@ def test_difficulty(judged: Path) -> None:
 
 
 def test_a_run_that_tells_no_difficulty(judged: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="not the directory of a run"):
+    with pytest.raises(ConfigError, match=r"--difficulty .*none: not a run directory"):
         PassRates(Difficulty(run=tmp_path / "none"))
-    (judged / "samples.jsonl").write_text(json.dumps(sample_row("x", "[[A]]", label=None)) + "\n")
+    (judged / "completions.jsonl").write_text(json.dumps(sample_row("x", "[[A]]", label=None)) + "\n")
     with pytest.raises(ConfigError, match="no judged pair has a label"):
         PassRates(Difficulty(run=judged))
-    (judged / "samples.jsonl").write_text("{\n" + json.dumps(sample_row("x", "[[A]]")) + "\n")
-    with pytest.raises(JournalError, match=r"samples.jsonl:1"):
+    (judged / "completions.jsonl").write_text("{\n" + json.dumps(sample_row("x", "[[A]]")) + "\n")
+    with pytest.raises(JournalError, match=r"completions.jsonl:1"):
         PassRates(Difficulty(run=judged))
-    (judged / "run.json").write_text(json.dumps({"identity": {"job": "data"}}))
+    (judged / "run.json").write_text(json.dumps({"schema": 2, "identity": {"job": "data"}}))
     with pytest.raises(ConfigError, match='a run of "rmr1 data"'):
         PassRates(Difficulty(run=judged))

@@ -84,7 +84,7 @@ def test_an_exception_ends_everything_and_cancels_the_rest():
 
 
 def recording(tmp_path, *records):
-    path = tmp_path / "samples.jsonl"
+    path = tmp_path / "completions.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     return open_model(f"replay/{path}").engine
 
@@ -120,7 +120,7 @@ def test_replay_refuses_what_was_not_recorded(tmp_path):
 def test_replay_names_what_is_wrong_with_a_recording(tmp_path):
     with pytest.raises(ModelNotFoundError, match="no such recording"):
         open_model(f"replay/{tmp_path}/none.jsonl")
-    with pytest.raises(EngineError, match=r"samples\.jsonl:1: not a recording"):
+    with pytest.raises(EngineError, match=r"completions\.jsonl:1: not a recording"):
         recording(tmp_path, {"text": "one"})
 
 

@@ -12,16 +12,15 @@ from rmr1 import Judge
 from rmr1.config import JudgeConfig
 from rmr1.errors import ConfigError, EngineError
 from rmr1.judging import JudgingStream, Summary, combine, plan_judging
-from rmr1.judging.completions import Completion
 from rmr1.records import Generation, Usage
+from tests.support.completions import completion
 from tests.support.engines import FunctionEngine, answer, pairs, prefers
 
 
 def sample(order, vote, shown, *, label="A", text=None, p=None, finish="stop"):
-    return Completion(
-        pair=0, index=(order == "ba") * 10 + vote, request=f"p/{order}/{vote}", pair_id="p", group="g", category="c",
-        label=label, order=order, vote=vote, text=text if text is not None else answer(shown), finish_reason=finish,
-        think_open=False, usage=Usage(1, 1), p_shown_a=p, fenced=0, prompt_sha256="",
+    return completion(
+        answer(shown) if text is None else text, index=(order == "ba") * 10 + vote, group="g", category="c",
+        label=label, order=order, vote=vote, finish_reason=finish, usage=Usage(1, 1), p_shown_a=p,
     )  # fmt: skip
 
 

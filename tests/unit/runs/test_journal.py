@@ -3,7 +3,7 @@ import json
 import pytest
 
 from rmr1.errors import JournalError, RunLockedError, RunMismatchError
-from rmr1.runs import Journal, RunDirectory, default_run_name
+from rmr1.runs import Journal, RunDirectory, default_run_name, read_manifest
 
 
 def test_records_come_back_in_order(tmp_path):
@@ -70,6 +70,15 @@ def test_foreign_manifest_is_refused(tmp_path):
     (tmp_path / "run.json").write_text("[]")
     with pytest.raises(RunMismatchError, match="not a run manifest"):
         RunDirectory(tmp_path, {})
+
+
+@pytest.mark.parametrize("schema", [{}, {"schema": 1}, {"schema": 3}])
+def test_a_run_of_another_version_is_refused(tmp_path, schema):
+    (tmp_path / "run.json").write_text(json.dumps({**schema, "identity": {"seed": 1}}))
+    with pytest.raises(RunMismatchError, match=r"made by another version of rmr1; .* another --run"):
+        RunDirectory(tmp_path, {"seed": 1})
+    with pytest.raises(RunMismatchError, match="another version"):
+        read_manifest(tmp_path)
 
 
 def test_run_names():

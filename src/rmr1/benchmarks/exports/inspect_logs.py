@@ -23,6 +23,7 @@ from rmr1.benchmarks.scoring import score
 from rmr1.benchmarks.texts import read_texts
 from rmr1.errors import ConfigError, MissingExtraError, RunError
 from rmr1.records import PreferencePair
+from rmr1.runs import read_manifest
 
 ENDINGS = (".eval", ".json")
 FEATURE = "a log of inspect_ai"
@@ -89,7 +90,7 @@ def write_inspect_logs(run: Path, out: Path, protocol: Protocol) -> list[Path]:
 
 def _sources(run: Path, protocol: Protocol) -> Iterator[_Source]:
     judge, benchmarks = read_run(run)
-    created = json.loads((run / "run.json").read_text(encoding="utf-8"))["created"]
+    created = read_manifest(run)["created"]
     for judged in benchmarks:
         found = score(judged.benchmark, judged.completions, judged.asked)
         shown = [name for name in (protocol, *PROTOCOLS) if name in found["protocols"]]
