@@ -17,8 +17,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from rmr1.curriculum import generate_pairs
-from rmr1.curriculum.catalogue import FAMILIES
+from rmr1.curriculum import FAMILIES, generate_pairs, load_family
 from rmr1.data import load_pairs, prompt_key, write_pairs
 from rmr1.records import PreferencePair
 from rmr1.stats import ClusteredShare
@@ -28,8 +27,8 @@ SEED = 7777
 
 def unseen(trained: Path | None, count: int) -> Iterator[PreferencePair]:
     seen = {prompt_key(pair.prompt) for pair in load_pairs(str(trained))} if trained else set()
-    for name, family in FAMILIES.items():
-        for level in range(1, family.levels + 1):
+    for name in FAMILIES.builtin:
+        for level in range(1, load_family(name).levels + 1):
             drawn = generate_pairs([name], [level], 40 * count, SEED)
             fresh = (pair for pair in drawn if prompt_key(pair.prompt) not in seen)
             for pair in islice(fresh, count):

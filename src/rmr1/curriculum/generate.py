@@ -1,14 +1,20 @@
-"""Pairs of the curriculum, drawn by seed."""
+"""What the curriculum gives: pairs drawn by seed, and for each comparison the completion of a programmatic teacher."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
 
-from rmr1.curriculum.catalogue import FAMILIES
-from rmr1.curriculum.task import Family, Twin
-from rmr1.errors import ConfigError
-from rmr1.records import Message, PreferencePair, Side
+from rmr1.curriculum.families import FAMILIES, load_family, read_demand
+from rmr1.curriculum.task import Family, Finding, Twin
+from rmr1.errors import ConfigError, DataError
+from rmr1.records import Comparison, Message, PreferencePair, Side
+from rmr1.verdict import compose_chat, compose_reasoning, compose_reference
+
+_TRIES = 50
+"""How often a twin is drawn anew before a prompt is taken twice: small families run out of tasks."""
+_JUSTIFICATION = "asked"
+"""Every Chat task of the curriculum states its one criterion."""
 
 
 def generate_pairs(
@@ -16,11 +22,11 @@ def generate_pairs(
 ) -> Iterator[PreferencePair]:
     """Draw pairs, family by family and level by level in turn; twins follow each other.
 
-    No prompt comes twice in one call, as far as a family has enough of them; the larger call begins with the smaller one's pairs.
+    No prompt comes twice in one call, as far as a family has enough of them. A larger count begins with the pairs of a smaller one.
 
     Args:
-        families: Names of families; None for all.
-        levels: Levels of difficulty; a family without one of them leaves it out; None for all.
+        families: Names of families; None for all of ours, so that the same seed gives the same pairs whatever else is installed.
+        levels: Levels of difficulty; a level that a family lacks is left out; None for all.
         count: Number of pairs.
         seed: Decides everything; another seed gives other pairs.
 
@@ -45,13 +51,10 @@ def generate_pairs(
 
 
 def _kinds(families: Sequence[str] | None, levels: Sequence[int] | None) -> list[tuple[Family, int]]:
-    unknown = [name for name in families or () if name not in FAMILIES]
-    if unknown:
-        raise ConfigError(f'no family "{unknown[0]}"; the families are {", ".join(FAMILIES)}')
     kinds = [
-        (FAMILIES[name], level)
-        for name in families or FAMILIES
-        for level in range(1, FAMILIES[name].levels + 1)
+        (family, level)
+        for family in map(load_family, families or FAMILIES.builtin)
+        for level in range(1, family.levels + 1)
         if levels is None or level in levels
     ]
     if not kinds:
@@ -90,5 +93,35 @@ def _pairs(twin: Twin, family: Family, level: int, seed: int, number: int) -> It
         )
 
 
-_TRIES = 50
-"""So often a twin is drawn anew before one is taken twice: small families run out of tasks."""
+def write_trace(comparison: Comparison) -> str:
+    """Judge a comparison of the curriculum by program, as a teacher that is always right; sides are those shown.
+
+    The trace follows the Chain-of-Rubrics (paper section 3.1) with as few tokens as its grammar allows: a small model on a CPU
+    learns from some hundred thousand tokens in all.
+
+    Raises:
+        DataError: The prompt is of no family, or not exactly one response meets its demand.
+    """
+    found = read_demand(_text(comparison.prompt))
+    if found is None:
+        raise DataError(f"{comparison.pair_id}: the programmatic teacher knows only prompts of the curriculum")
+    family, demand = found
+    a, b = demand.examine(_text(comparison.shown_a)), demand.examine(_text(comparison.shown_b))
+    if a.meets == b.meets:
+        raise DataError(f"{comparison.pair_id}: {'both responses meet' if a.meets else 'no response meets'} the demand")
+    evaluation = f"{_cite('A', a, demand.wanted)} {_cite('B', b, demand.wanted)}"
+    better: Side = "A" if a.meets else "B"
+    if family.task_type == "Reasoning":
+        return compose_reasoning(demand.basis, evaluation, better)
+    return compose_chat(demand.basis, _JUSTIFICATION, evaluation, better)
+
+
+def _cite(side: Side, finding: Finding, wanted: str) -> str:
+    conclusion = f"yes, so {side}" if finding.meets else "no"
+    return (
+        f"{compose_reference(side, finding.evidence, quoted=finding.quoted)} {finding.found} is {wanted}, {conclusion}."
+    )
+
+
+def _text(messages: tuple[Message, ...]) -> str:
+    return messages[-1].content

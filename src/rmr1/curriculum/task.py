@@ -1,7 +1,7 @@
 """What a curriculum is made of: tasks in twins, and programs that decide which response is right.
 
-Two tasks are twins when the right response of each is the wrong one of the other. Every response is so as often chosen as rejected,
-and no property of a response alone (its length, its words, its style) can predict the label: only the task's demand can.
+Two tasks are twins when the right response of each is the wrong one of the other. So every response is chosen as often as it is
+rejected, and no property of a response alone (its length, its words, its style) predicts the label: only the task's demand does.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ import random
 import re
 from dataclasses import dataclass
 
+from rmr1.curriculum.material import FRAMES, NOUNS
 from rmr1.curriculum.task import Finding, Twin
-from rmr1.curriculum.words import FRAMES, NOUNS
 from rmr1.records import TaskType
 
 _WHOLE = re.compile(r"^Write a sentence about an? ([a-z]+) in (capital|small) letters\.$")

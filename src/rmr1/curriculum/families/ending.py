@@ -9,8 +9,8 @@ import random
 import re
 from dataclasses import dataclass
 
+from rmr1.curriculum.material import ADJECTIVES, CLAUSES, ENDINGS, PLACES
 from rmr1.curriculum.task import Finding, Twin
-from rmr1.curriculum.words import ADJECTIVES, CLAUSES, ENDINGS, PLACES
 from rmr1.records import TaskType
 
 _PROMPT = re.compile(r'^Write a sentence that ends with the word "([a-z]+)"\.$')

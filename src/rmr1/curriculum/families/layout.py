@@ -6,8 +6,8 @@ import random
 import re
 from dataclasses import dataclass
 
+from rmr1.curriculum.material import THINGS
 from rmr1.curriculum.task import Finding, Twin
-from rmr1.curriculum.words import THINGS
 from rmr1.records import TaskType
 
 _PROMPT = re.compile(r"^List three ([a-z]+) (.+)\.$")

@@ -6,7 +6,7 @@ import random
 import re
 from dataclasses import dataclass
 
-from rmr1.curriculum.gym import draw
+from rmr1.curriculum.material import draw
 from rmr1.curriculum.task import Finding, Twin
 from rmr1.records import TaskType
 

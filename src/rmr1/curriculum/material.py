@@ -1,4 +1,14 @@
-"""Words and sentences that the families draw from: short, common, and free of each other."""
+"""What the families draw from: short, common words and sentences, and the tasks of reasoning-gym."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from rmr1.errors import MissingExtraError
 
 NOUNS = (
     "apple", "basket", "bell", "boat", "bottle", "bread", "bridge", "brush", "button", "candle", "castle", "chair", "clock",
@@ -119,3 +129,27 @@ CLAUSES = (
     "The music plays",
 )
 PLACES = ("the park", "the city", "the beach", "the forest", "the market", "the school", "the station", "the old house")
+_ITEMS = 1 << 30
+"""Size of a reasoning-gym data set. An item is made only when it is drawn, from the data set's seed and its own number."""
+
+
+def draw(name: str, chance: random.Random, **settings: Any) -> Mapping[str, Any]:
+    """Draw one item of a reasoning-gym data set: its question, answer and metadata.
+
+    Raises:
+        MissingExtraError: reasoning-gym is not installed.
+    """
+    item: Mapping[str, Any] = _data_set(name, **settings)[chance.randrange(_ITEMS)]
+    return item
+
+
+@cache
+def _data_set(name: str, **settings: Any) -> Any:
+    try:
+        with warnings.catch_warnings():
+            # A library that it imports has some; Python shows them when it compiles it.
+            warnings.simplefilter("ignore", SyntaxWarning)
+            from reasoning_gym.factory import create_dataset
+    except ImportError as error:
+        raise MissingExtraError("the curriculum's Reasoning families", "data") from error
+    return create_dataset(name, size=_ITEMS, seed=0, **settings)
