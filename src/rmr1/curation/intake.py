@@ -7,14 +7,14 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from rmr1.curation.candidates import Candidate, PairStore, content_digests, rank_of
 from rmr1.curation.raw_rows import row_transform
 from rmr1.curation.recipe import CurriculumRequest, DataRecipe, SourceRecipe
 from rmr1.curation.screens import PassRates, Reason, Screen
 from rmr1.curation.selection import signature_of
-from rmr1.curation.tally import Tally
+from rmr1.curation.tally import SourceTally
 from rmr1.curriculum import generate_pairs
 from rmr1.data import PairSource, load_pairs, split_of
 from rmr1.records import Message, PreferencePair
@@ -39,7 +39,7 @@ class OpenSource(Protocol):
         """Say how the pairs are read or made."""
         ...
 
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> Mapping[str, object]:
         """What the pairs come from."""
         ...
 
@@ -66,7 +66,7 @@ class _File:
     def describe(self) -> str:
         return self._pairs.shape.describe()
 
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> Mapping[str, object]:
         return {"sha256": self._pairs.fingerprint()}
 
     def lost(self) -> tuple[int, int, list[str]]:
@@ -87,7 +87,7 @@ class _Curriculum:
     def describe(self) -> str:
         return f"{self.name}: {self._request.count} generated pairs"
 
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> Mapping[str, object]:
         return {}
 
     def lost(self) -> tuple[int, int, list[str]]:
@@ -123,7 +123,7 @@ class Intake:
     screens: Sequence[tuple[Reason, Screen]]
     rates: PassRates | None
     store: PairStore
-    tally: Tally
+    tally: SourceTally
     callbacks: Callbacks
 
     def take(self, sources: Sequence[OpenSource]) -> list[Candidate]:
@@ -155,7 +155,7 @@ class Intake:
         for reason, is_unfit in self.screens:
             if is_unfit(pair):
                 return reason
-        return self.rates.verdict(pair.id) if self.rates else None
+        return self.rates.reason(pair.id) if self.rates else None
 
     def _candidate(self, number: int, name: str, pair: PreferencePair) -> Candidate:
         content, better = content_digests(pair)

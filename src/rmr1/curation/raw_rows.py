@@ -28,7 +28,7 @@ class Condition(BaseModel):
         return self
 
 
-def math_step_dpo(row: Mapping[str, Any]) -> Mapping[str, Any]:
+def math_step_dpo(row: Mapping[str, object]) -> Mapping[str, object]:
     r"""Join the steps that both sides share to the two that differ, as the paper does with Math-Step-DPO-10K.
 
     A row: ``{"dataset": "MATH", "prompt": "...", "initial_reason_steps": "Let's think step by step.\nStep 1: ...\nStep 2:",
@@ -46,7 +46,7 @@ def math_step_dpo(row: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-ROW_READERS: dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {"math_step_dpo": math_step_dpo}
+ROW_READERS: dict[str, Callable[[Mapping[str, object]], Mapping[str, object]]] = {"math_step_dpo": math_step_dpo}
 
 
 def row_transform(reader: str | None, where: Mapping[str, Condition]) -> RowTransform | None:
@@ -59,7 +59,7 @@ def row_transform(reader: str | None, where: Mapping[str, Condition]) -> RowTran
         return None
     change = ROW_READERS[reader] if reader else None
 
-    def transform(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def transform(row: Mapping[str, object]) -> Mapping[str, object] | None:
         if not all(_holds(condition, _value(row, column)) for column, condition in where.items()):
             return None
         return row if change is None else change(row)
@@ -73,7 +73,7 @@ def _holds(condition: Condition, value: object) -> bool:
     return str(value) not in map(str, condition.exclude or ())
 
 
-def _value(row: Mapping[str, Any], column: str) -> object:
+def _value(row: Mapping[str, object], column: str) -> object:
     """Look a column up, ``extra.level`` inside ``extra``.
 
     Raises:
@@ -87,7 +87,7 @@ def _value(row: Mapping[str, Any], column: str) -> object:
     return value
 
 
-def _text(row: Mapping[str, Any], column: str, *, missing: str | None = None) -> str:
+def _text(row: Mapping[str, object], column: str, *, missing: str | None = None) -> str:
     value = row.get(column, missing)
     if not isinstance(value, str):
         raise RowError(f'"{column}" is missing')

@@ -243,7 +243,7 @@ def load_recipe(
     file: Path | None,
     *,
     settings: Iterable[str] = (),
-    flags: Mapping[str, Any] | None = None,
+    flags: Mapping[str, object] | None = None,
     options: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> DataRecipe:

@@ -18,7 +18,7 @@ from rmr1.curation.intake import Intake, OpenSource, open_recipe_source
 from rmr1.curation.recipe import DataRecipe, Orders, recipe_of
 from rmr1.curation.screens import BenchmarkIndex, PassRates, Reason, pair_screens
 from rmr1.curation.selection import draw, without_duplicates, without_near_duplicates
-from rmr1.curation.tally import Lengths, SplitTally, Tally
+from rmr1.curation.tally import Lengths, SourceTally, SplitTally
 from rmr1.data import PairSource, load_pairs, write_pairs
 from rmr1.data.rows import file_digest
 from rmr1.errors import ConfigError, DataError, ResultsError
@@ -79,7 +79,7 @@ def curate(
             callbacks.say(source.describe())
         index = BenchmarkIndex(files, benchmarks.ngram) if benchmarks else None
         rates = PassRates(recipe.difficulty) if recipe.difficulty else None
-        tally = Tally([source.name for source in sources])
+        tally = SourceTally([source.name for source in sources])
         with PairStore(run.path) as store:
             intake = Intake(recipe, pair_screens(recipe.screens, index), rates, store, tally, callbacks)
             kept = _chosen(recipe, intake.take(sources), tally)
@@ -88,7 +88,7 @@ def curate(
         return CurationResult(run.path, results, fresh=True)
 
 
-def _chosen(recipe: DataRecipe, candidates: list[Candidate], tally: Tally) -> list[Candidate]:
+def _chosen(recipe: DataRecipe, candidates: list[Candidate], tally: SourceTally) -> list[Candidate]:
     def drop(candidate: Candidate, reason: Reason) -> None:
         tally.drop(candidate.source, reason)
 
@@ -122,7 +122,9 @@ def _uniquely_named(candidates: Sequence[Candidate]) -> list[Candidate]:
     return unique
 
 
-def _write(recipe: DataRecipe, kept: Sequence[Candidate], store: PairStore, tally: Tally, folder: Path) -> DataResults:
+def _write(
+    recipe: DataRecipe, kept: Sequence[Candidate], store: PairStore, tally: SourceTally, folder: Path
+) -> DataResults:
     lengths = Lengths()
     splits: dict[str, SplitCounts] = {}
     for name in recipe.splits:
@@ -165,7 +167,7 @@ def _shown(pair: PreferencePair, order: Order) -> PreferencePair:
     return replace(pair, response_a=seen.shown_a, response_b=seen.shown_b, label=seen.gold)
 
 
-def _identity(recipe: DataRecipe, sources: Sequence[OpenSource], files: Sequence[PairSource]) -> dict[str, Any]:
+def _identity(recipe: DataRecipe, sources: Sequence[OpenSource], files: Sequence[PairSource]) -> dict[str, object]:
     """What decides the files: the recipe with the content of what it names in place of paths."""
     settings = recipe.model_dump(mode="json")
     for source, opened in zip(settings["sources"], sources, strict=True):

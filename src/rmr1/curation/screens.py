@@ -106,7 +106,7 @@ class PassRates:
         """The share of right completions, or None for a pair that was not judged."""
         return self._rates.get(name)
 
-    def verdict(self, name: str) -> Reason | None:
+    def reason(self, name: str) -> Reason | None:
         """Why a pair does not lie strictly between the bounds; None where it does."""
         rate = self.rate(name)
         if rate is None:

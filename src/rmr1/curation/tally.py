@@ -15,7 +15,7 @@ from rmr1.results import LengthSummary, ResponseLengths, SourceCounts, SplitCoun
 _REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
-class Tally:
+class SourceTally:
     """Counts of every source. What was read is what was kept and what was dropped, reason by reason.
 
     What was read is counted in pairs; a row that was left out before pairs were made of it counts as one.

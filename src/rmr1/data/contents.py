@@ -23,7 +23,7 @@ from rmr1.data.messages import (
     split_shared,
 )
 from rmr1.data.rows import RowError
-from rmr1.data.shapes import Family, Layout
+from rmr1.data.shapes import Family, RowLayout
 from rmr1.records import Message, Side
 
 SCORE_KEYS = ("score", "overall_score", "rating")
@@ -58,7 +58,7 @@ class RowContent:
     tie: bool = False
 
 
-def read_content(row: Mapping[str, Any], layout: Layout) -> RowContent:
+def read_content(row: Mapping[str, object], layout: RowLayout) -> RowContent:
     """Read a row.
 
     Raises:
@@ -70,7 +70,7 @@ def read_content(row: Mapping[str, Any], layout: Layout) -> RowContent:
     return content
 
 
-def _chosen_rejected(row: Mapping[str, Any], layout: Layout) -> RowContent:
+def _chosen_rejected(row: Mapping[str, object], layout: RowLayout) -> RowContent:
     columns = layout.columns
     chosen, rejected = (_responses(row, columns[field], columns) for field in ("chosen", "rejected"))
     prompt, responses = _with_prompt(row, columns, (*chosen, *rejected))
@@ -82,20 +82,20 @@ def _chosen_rejected(row: Mapping[str, Any], layout: Layout) -> RowContent:
     return RowContent(prompt, responses, matches, scores)
 
 
-def _ab(row: Mapping[str, Any], layout: Layout) -> RowContent:
+def _ab(row: Mapping[str, object], layout: RowLayout) -> RowContent:
     columns = layout.columns
     responses = tuple(_response(row, columns[field], columns) for field in ("response_a", "response_b"))
     prompt, responses = _with_prompt(row, columns, responses)
     return _labelled(prompt, responses, row, layout)
 
 
-def _judge_prompt(row: Mapping[str, Any], layout: Layout) -> RowContent:
+def _judge_prompt(row: Mapping[str, object], layout: RowLayout) -> RowContent:
     column = layout.columns["prompt"]
     prompt, responses = read_judge_prompt(read_prompt(row.get(column), column), column)
     return _labelled(prompt, responses, row, layout)
 
 
-def _labelled(prompt: Turns, responses: tuple[Turns, ...], row: Mapping[str, Any], layout: Layout) -> RowContent:
+def _labelled(prompt: Turns, responses: tuple[Turns, ...], row: Mapping[str, object], layout: RowLayout) -> RowContent:
     column = layout.columns.get("label")
     value = row.get(column) if column else None
     label = read_label(value, layout)
@@ -103,7 +103,7 @@ def _labelled(prompt: Turns, responses: tuple[Turns, ...], row: Mapping[str, Any
     return RowContent(prompt, responses, (Match("", 0, 1, label),), scores, label is None and is_tie(value))
 
 
-def _n_responses(row: Mapping[str, Any], layout: Layout) -> RowContent:
+def _n_responses(row: Mapping[str, object], layout: RowLayout) -> RowContent:
     columns = layout.columns
     column = columns["responses"]
     values = _list_cell(row.get(column))
@@ -132,14 +132,14 @@ def _scored_matches(scores: tuple[float, ...] | None) -> Iterator[Match]:
             yield Match(f"#{i}-{j}", i, j, "A" if scores[i] > scores[j] else "B")
 
 
-def _responses(row: Mapping[str, Any], column: str, columns: Mapping[str, str]) -> tuple[Turns, ...]:
+def _responses(row: Mapping[str, object], column: str, columns: Mapping[str, str]) -> tuple[Turns, ...]:
     value = row.get(column)
     if isinstance(value, list):
         return read_responses(value, column)
     return (_response(row, column, columns),)
 
 
-def _response(row: Mapping[str, Any], column: str, columns: Mapping[str, str]) -> Turns:
+def _response(row: Mapping[str, object], column: str, columns: Mapping[str, str]) -> Turns:
     value = row.get(column)
     # Beside a prompt, a response that begins like a dialogue is still a response.
     if "prompt" not in columns and is_dialogue(value):
@@ -148,7 +148,7 @@ def _response(row: Mapping[str, Any], column: str, columns: Mapping[str, str]) -
 
 
 def _with_prompt(
-    row: Mapping[str, Any], columns: Mapping[str, str], responses: tuple[Turns, ...]
+    row: Mapping[str, object], columns: Mapping[str, str], responses: tuple[Turns, ...]
 ) -> tuple[Turns, tuple[Turns, ...]]:
     """Find the prompt: in its column, or at the beginning of responses that are whole conversations."""
     column = columns.get("prompt")
@@ -189,7 +189,7 @@ def _checked(shared: Turns, given: Any, column: str) -> Turns:
     raise RowError(f'"{column}" is not what the conversations begin with')
 
 
-def _scores(row: Mapping[str, Any], columns: Mapping[str, str], responses: list[Any]) -> tuple[float, ...] | None:
+def _scores(row: Mapping[str, object], columns: Mapping[str, str], responses: list[Any]) -> tuple[float, ...] | None:
     """Read the scores of N responses, from a column of their own or from the responses; ranks count downwards."""
     sign, column = (1.0, columns["scores"]) if "scores" in columns else (-1.0, columns.get("ranks"))
     if column is not None:
@@ -229,7 +229,7 @@ def _list_cell(value: Any) -> Any:
     return value
 
 
-READERS: dict[Family, Callable[[Mapping[str, Any], Layout], RowContent]] = {
+READERS: dict[Family, Callable[[Mapping[str, object], RowLayout], RowContent]] = {
     "chosen_rejected": _chosen_rejected,
     "ab": _ab,
     "n_responses": _n_responses,

@@ -142,7 +142,7 @@ class JsonLinesFile(LocalFile):
             index += 1
 
 
-def parse_object(line: bytes) -> tuple[dict[str, Any] | None, str]:
+def parse_object(line: bytes) -> tuple[dict[str, object] | None, str]:
     """Parse one line to an object, or say what is wrong with it."""
     try:
         text = line.decode()

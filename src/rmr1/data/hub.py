@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -97,9 +97,9 @@ class HubDataset:
             raise hub_error(self.name, error) from error
 
     @cached_property
-    def _splits(self) -> Mapping[str, Any]:
+    def _splits(self) -> Mapping[str, Iterable[Mapping[str, object]]]:
         try:
-            splits: Mapping[str, Any] = self._builder.as_streaming_dataset()
+            splits: Mapping[str, Iterable[Mapping[str, object]]] = self._builder.as_streaming_dataset()
         except Exception as error:
             raise hub_error(self.name, error) from error
         return splits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rmr1.data.rows import RowError
-from rmr1.data.shapes import Layout
+from rmr1.data.shapes import RowLayout
 from rmr1.records import Side
 
 WORDS: dict[str, Side] = {
@@ -22,7 +22,7 @@ TIES = frozenset({"tie", "a=b", "both", "equal", "same", "both_bad", "bothbad", 
 NUMBERS: dict[str, Side] = {"0": "A", "1": "B"}
 
 
-def read_label(value: Any, layout: Layout) -> Side | None:
+def read_label(value: Any, layout: RowLayout) -> Side | None:
     """Read a label.
 
     Words and ties of the tables count in any case; so does the name of one of the two response columns. A bare number
@@ -64,12 +64,12 @@ def _folded(value: Any) -> str:
     return str(value).strip().casefold()
 
 
-def _named_column(word: str, layout: Layout) -> Side | None:
+def _named_column(word: str, layout: RowLayout) -> Side | None:
     if word == layout.columns.get("response_a", "").casefold():
         return "A"
     return "B" if word == layout.columns.get("response_b", "").casefold() else None
 
 
-def _numbered(layout: Layout) -> bool:
+def _numbered(layout: RowLayout) -> bool:
     """Tell whether the response columns are numbered 1 and 2, so that a label 1 may well mean the first of them."""
     return layout.columns.get("response_a", "").endswith("1")

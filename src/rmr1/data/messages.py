@@ -66,7 +66,7 @@ def read_conversation(value: Any, name: str) -> Turns:
     return tuple(read_message(item, f'"{name}", message {number}') for number, item in enumerate(value, start=1))
 
 
-def read_message(value: Mapping[str, Any], where: str) -> Message:
+def read_message(value: Mapping[str, object], where: str) -> Message:
     """Read one message.
 
     Raises:

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Protocol, cast
 
 from rmr1.errors import DataError
 
@@ -20,11 +20,11 @@ UTF8_BOM = b"\xef\xbb\xbf"
 GZIP_MAGIC = b"\x1f\x8b"
 CHUNK_BYTES = 1 << 20
 
-RowTest = Callable[[Mapping[str, Any]], bool]
+RowTest = Callable[[Mapping[str, object]], bool]
 """Tells whether a JSON object is itself a row."""
 
 
-RowTransform = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+RowTransform = Callable[[Mapping[str, object]], Mapping[str, object] | None]
 """Gives the row to read instead, or None to leave it out; a ``RowError`` says why a row cannot be read."""
 
 
@@ -45,7 +45,7 @@ class RawRow:
 
     index: int
     number: int
-    columns: Mapping[str, Any] | None
+    columns: Mapping[str, object] | None
     problem: str = ""
 
 

@@ -103,7 +103,7 @@ SIDES: dict[str, tuple[str, str]] = {"chosen_rejected": ("chosen", "rejected"), 
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class RowLayout:
     """How the rows of a source are read.
 
     Args:
@@ -119,7 +119,7 @@ class Layout:
     numeric_labels: bool = False
 
 
-def recognise(row: Mapping[str, Any], overrides: Mapping[str, str], name: str) -> Layout:
+def recognise(row: Mapping[str, object], overrides: Mapping[str, str], name: str) -> RowLayout:
     """Recognise the shape of a source.
 
     Args:
@@ -151,7 +151,7 @@ def recognise(row: Mapping[str, Any], overrides: Mapping[str, str], name: str) -
 
 
 def _fits(
-    family: Family, columns: Mapping[str, list[str]], row: Mapping[str, Any], overrides: Mapping[str, str]
+    family: Family, columns: Mapping[str, list[str]], row: Mapping[str, object], overrides: Mapping[str, str]
 ) -> bool:
     if not all(field in columns for field in REQUIRED[family]):
         return False
@@ -163,8 +163,8 @@ def _fits(
 
 
 def _layout(
-    family: Family, columns: Mapping[str, list[str]], row: Mapping[str, Any], overrides: Mapping[str, str], name: str
-) -> Layout:
+    family: Family, columns: Mapping[str, list[str]], row: Mapping[str, object], overrides: Mapping[str, str], name: str
+) -> RowLayout:
     chosen: dict[str, str] = {}
     for field in (*REQUIRED[family], *OPTIONAL[family]):
         names = columns.get(field, [])
@@ -179,10 +179,10 @@ def _layout(
         chosen.pop("group", None)
     sides: tuple[Side, Side] = ("A", "B")
     words = {overrides[key].casefold(): side for key, side in zip(LABEL_VALUES, sides, strict=True) if key in overrides}
-    return Layout(family, chosen, words, numeric_labels="label" in overrides and not words)
+    return RowLayout(family, chosen, words, numeric_labels="label" in overrides and not words)
 
 
-def _example(row: Mapping[str, Any]) -> str:
+def _example(row: Mapping[str, object]) -> str:
     """Show ``--columns`` with columns of this file where there are enough of them."""
     names = [column for column in row if column.casefold() not in NAMES["id"]]
     names += ["COLUMN"] * (3 - len(names))
@@ -265,7 +265,7 @@ class Shape:
         return self.sentence
 
 
-def shape_of(layout: Layout, first: Mapping[str, Any], source: str) -> Shape:
+def shape_of(layout: RowLayout, first: Mapping[str, object], source: str) -> Shape:
     """Describe a layout, with what the first row shows of its values."""
     columns = layout.columns
     fields = [_shown(field, columns[field]) for field in SHOWN_FIELDS if field in columns]
@@ -279,7 +279,7 @@ def _shown(field: str, column: str) -> str:
     return column if column.casefold() == field else f"{column} ({field})"
 
 
-def _detail(layout: Layout, first: Mapping[str, Any]) -> tuple[ShapeName, str]:
+def _detail(layout: RowLayout, first: Mapping[str, object]) -> tuple[ShapeName, str]:
     if layout.family == "judge_prompt":
         return "judge_prompt", "rendered judge prompts, from which the question and both responses are taken"
     if layout.family == "n_responses":
@@ -290,7 +290,7 @@ def _detail(layout: Layout, first: Mapping[str, Any]) -> tuple[ShapeName, str]:
     return kind, detail
 
 
-def _kind_of_responses(layout: Layout, first: Mapping[str, Any]) -> tuple[ShapeName, str]:
+def _kind_of_responses(layout: RowLayout, first: Mapping[str, object]) -> tuple[ShapeName, str]:
     name_a, name_b = (layout.columns[field] for field in SIDES[layout.family])
     value_a, value_b = first.get(name_a), first.get(name_b)
     both = f"{name_a} and {name_b}"

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from rmr1.data.contents import RowContent, read_content
 from rmr1.data.formats import open_file
 from rmr1.data.hub import HUB_PREFIX, HubDataset, SavedDataset
 from rmr1.data.rows import RawRow, RowError, RowReader, RowTransform, TransformedReader
-from rmr1.data.shapes import Layout, Shape, recognise, shape_of
+from rmr1.data.shapes import RowLayout, Shape, recognise, shape_of
 from rmr1.errors import DataError
 from rmr1.records import PreferencePair, ResponseSet
 
@@ -38,7 +37,7 @@ class PairSource:
         skipped: The rows that the latest pass left out; rows are left out only with ``skip_invalid``.
     """
 
-    def __init__(self, path: str, reader: RowReader, layout: Layout, shape: Shape, *, skip_invalid: bool) -> None:
+    def __init__(self, path: str, reader: RowReader, layout: RowLayout, shape: Shape, *, skip_invalid: bool) -> None:
         self.path = path
         self.shape = shape
         self.skipped = Skipped()
@@ -89,7 +88,7 @@ class PairSource:
         """
         return self._reader.fingerprint()
 
-    def _content(self, row: RawRow) -> tuple[Mapping[str, Any], RowContent]:
+    def _content(self, row: RawRow) -> tuple[Mapping[str, object], RowContent]:
         if row.columns is None:
             raise RowError(row.problem)
         return row.columns, read_content(row.columns, self._layout)
@@ -132,10 +131,10 @@ class PairSource:
         value = row.columns.get(column) if row.columns else None
         return _scalar_text(value) or f"row-{row.index}"
 
-    def _category(self, columns: Mapping[str, Any]) -> str:
+    def _category(self, columns: Mapping[str, object]) -> str:
         return _scalar_text(columns.get(self._layout.columns.get("category", "")))
 
-    def _extra(self, columns: Mapping[str, Any], content: RowContent) -> dict[str, Any]:
+    def _extra(self, columns: Mapping[str, object], content: RowContent) -> dict[str, object]:
         """Keep the short scalars of the columns that have no meaning here; whole structures would fill the memory."""
         nested = columns.get("extra")
         extra = _short_scalars(nested, frozenset()) if isinstance(nested, Mapping) else {}
@@ -143,7 +142,7 @@ class PairSource:
         return extra | {"tie": True} if content.tie else extra
 
 
-def _short_scalars(columns: Mapping[str, Any], used: frozenset[str]) -> dict[str, Any]:
+def _short_scalars(columns: Mapping[str, object], used: frozenset[str]) -> dict[str, object]:
     return {
         name: value
         for name, value in columns.items()
@@ -201,7 +200,7 @@ def _open_reader(source: str, name: str, overrides: Mapping[str, str]) -> RowRea
     if hash_mark and Path(folder).is_dir() and not Path(source).exists():
         return SavedDataset(Path(folder), split, name)
 
-    def is_row(columns: Mapping[str, Any]) -> bool:
+    def is_row(columns: Mapping[str, object]) -> bool:
         try:
             recognise(columns, overrides, name)
         except DataError:
@@ -213,7 +212,7 @@ def _open_reader(source: str, name: str, overrides: Mapping[str, str]) -> RowRea
 
 def _recognise_first(
     reader: RowReader, overrides: Mapping[str, str], *, skip_invalid: bool
-) -> tuple[Mapping[str, Any], Layout]:
+) -> tuple[Mapping[str, object], RowLayout]:
     """Recognise the shape by the first row, or with ``skip_invalid`` by the first of the beginning that has a shape."""
     failure: DataError | None = None
     for row in islice(reader.rows(), ROWS_TO_RECOGNISE if skip_invalid else 1):

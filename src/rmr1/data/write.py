@@ -11,12 +11,12 @@ import gzip
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from rmr1.records import Message, PreferencePair
 
 
-def pair_row(pair: PreferencePair) -> dict[str, Any]:
+def pair_row(pair: PreferencePair) -> dict[str, object]:
     """A pair as one row of the shape A and B with a label; a pair without a label has ``"label": None``.
 
     The reader keeps of ``extra`` what is a number, a truth value or a short text, as of every source.

@@ -25,7 +25,7 @@ RUN_SCHEMA = 2
 _VERSIONED = ("rmr1", "xllamacpp", "openai", "torch", "transformers", "trl", "vllm")
 
 
-def default_run_name(verb: str, subject: str, identity: Mapping[str, Any]) -> str:
+def default_run_name(verb: str, subject: str, identity: Mapping[str, object]) -> str:
     """A name that says what the run is about and that only the same identity has: ``judge-pairs-3f2a9c01``."""
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
     return "-".join(part for part in (verb, re.sub(r"[^\w.]+", "-", subject).strip("-.")[:40], digest) if part)
@@ -45,7 +45,7 @@ class RunDirectory:
         RunLockedError: Another process has the run open.
     """
 
-    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, identity: Mapping[str, object]) -> None:
         self.path = path
         self.identity = json.loads(json.dumps(identity))
         path.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ class RunDirectory:
         """Open a journal of this run, such as ``completions.jsonl``."""
         return Journal(self.path / name)
 
-    def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
+    def write_json(self, name: str, content: Mapping[str, object]) -> Path:
         """Write a JSON file in one step: a reader sees the old one or the new one."""
         target = self.path / name
         temporary = self.path / f".{name}.tmp"
@@ -69,7 +69,7 @@ class RunDirectory:
         return target
 
     @contextmanager
-    def rewrite(self, name: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    def rewrite(self, name: str) -> Iterator[Callable[[Mapping[str, object]], None]]:
         """Write a file of JSON lines in one step: give the function that adds a record; at the end the file takes its name.
 
         An exception leaves the old file as it was.
@@ -77,7 +77,7 @@ class RunDirectory:
         temporary = self.path / f".{name}.tmp"
         with temporary.open("wb") as lines:
 
-            def add(record: Mapping[str, Any]) -> None:
+            def add(record: Mapping[str, object]) -> None:
                 lines.write(encode_line(record))
 
             yield add
@@ -150,7 +150,7 @@ def read_manifest(run: Path) -> Mapping[str, Any]:
     return manifest_content
 
 
-def _differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+def _differences(recorded: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
     keys = [*recorded, *(key for key in wanted if key not in recorded)]
     return [
         f"{key} was {json.dumps(recorded.get(key))}, now {json.dumps(wanted.get(key))}"
@@ -159,7 +159,7 @@ def _differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list
     ]
 
 
-def _environment() -> dict[str, Any]:
+def _environment() -> dict[str, object]:
     versions = {}
     for package in _VERSIONED:
         try:

@@ -14,7 +14,7 @@ from rmr1.errors import JournalError
 _BLOCK = 1 << 16
 
 
-def encode_line(record: Mapping[str, Any]) -> bytes:
+def encode_line(record: Mapping[str, object]) -> bytes:
     """One record as one line of JSON in UTF-8, newline included."""
     try:
         return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
@@ -60,7 +60,7 @@ class Journal:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         self._cut_torn_line()
 
-    def append(self, record: Mapping[str, Any]) -> int:
+    def append(self, record: Mapping[str, object]) -> int:
         """Write one record; returns its place, for ``read``."""
         line = encode_line(record)
         place = os.fstat(self._file).st_size

@@ -98,10 +98,10 @@ def judged(tmp_path: Path) -> Path:
 def test_difficulty(judged: Path) -> None:
     rates = PassRates(Difficulty(run=judged))
     assert [rates.rate(name) for name in ("easy", "hard", "mixed", "unlabelled")] == [1, 0, 0.5, None]
-    verdicts = {name: rates.verdict(name) for name in ("easy", "hard", "mixed", "other")}
-    assert verdicts == {"easy": "too_easy", "hard": "too_hard", "mixed": None, "other": "not_judged"}
-    assert PassRates(Difficulty(run=judged, high=0.5)).verdict("mixed") == "too_easy"
-    assert PassRates(Difficulty(run=judged, low=0.5)).verdict("mixed") == "too_hard"
+    reasons_given = {name: rates.reason(name) for name in ("easy", "hard", "mixed", "other")}
+    assert reasons_given == {"easy": "too_easy", "hard": "too_hard", "mixed": None, "other": "not_judged"}
+    assert PassRates(Difficulty(run=judged, high=0.5)).reason("mixed") == "too_easy"
+    assert PassRates(Difficulty(run=judged, low=0.5)).reason("mixed") == "too_hard"
 
 
 def test_a_run_that_tells_no_difficulty(judged: Path, tmp_path: Path) -> None:
