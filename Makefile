@@ -2,15 +2,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Python compiles what is imported, and keeps it; pip would compile all of it, which takes longer than to install it.
+# Python compiles what is imported, and keeps it; pip would compile everything, which takes longer than installing it.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install dev quickstart test check docs format lock clean
 
 help:
-	@echo "make install      a virtual environment in $(VENV) with all that a CPU user needs, training included"
-	@echo "make quickstart   install, fetch a small model, teach it to judge on this CPU, write a report (some 20 minutes)"
+	@echo "make install      a virtual environment in $(VENV) with everything a CPU user needs, training included"
+	@echo "make quickstart   install, fetch a small model, teach it to judge on this CPU, write a report (about 20 minutes)"
 	@echo "make test         all tests"
 	@echo "make check        lint, types, dependency and architecture rules, the documentation"
 	@echo "make docs         the documentation as a site, in build/docs"
@@ -29,7 +29,7 @@ $(VENV)/.train: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: $(VENV)/.train
 	$(PIP) -c constraints.txt --group dev --group docs
-	# Tests start many processes, and take the warnings of libraries that are compiled for errors.
+	# Tests start many processes, and treat warnings raised while libraries are compiled as errors.
 	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
