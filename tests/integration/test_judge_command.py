@@ -122,7 +122,7 @@ def test_a_replay_of_a_run_is_that_run(folder):
     [
         (("--fail-under", "0.9"), 3, "accuracy is below 0.9"),
         (("--max-invalid", "0.5", "--rule", "rm-r1-eval"), 0, ""),
-        (("--votes", "0"), 2, "--votes: votes: Input should be greater than or equal to 1"),
+        (("--votes", "0"), 2, "--votes 0: should be greater than or equal to 1"),
         (("--set", "vote=2"), 2, 'unknown key "vote"'),
         (("--template", "nope"), 2, 'no template "nope"'),
         (("--columns", "prompt=qestion"), 2, "qestion"),

@@ -16,7 +16,7 @@ from tests.support.tiny_model import write_tiny_model
 CODE = """
 import sys
 from pathlib import Path
-from rmr1.cli.training import train_and_print
+from rmr1.cli.train import train_and_print
 train_and_print(Path("recipe.yaml"), sys.argv[1:], {}, Path("run"), ask_for_a_pair=True)
 """
 RECIPE = {

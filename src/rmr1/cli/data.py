@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from rmr1.cli.stdin import spooled
+from rmr1.cli.options import OUTPUT, RUN, Layers, takes_config
+from rmr1.cli.streams import spooled, tell, write_json
+from rmr1.curation import DataRecipe, curate, load_recipe, recipe_file
 from rmr1.report.console import print_data_summary
 
 
-def data(
+class _DataProgress:
+    def say(self, message: str) -> None:
+        tell(message)
+
+
+@takes_config(DataRecipe, file=None)
+def make_data(
+    layers: Layers[DataRecipe],
     sources: Annotated[
         list[str],
-        typer.Argument(help="A recipe (.yaml, or a name such as paper-mix), or files, hf:OWNER/NAME, - for stdin."),
+        typer.Argument(help="A recipe (.yaml, or a name such as paper-mix); or files, hf:OWNER/NAME, - for stdin."),
     ],
-    out: Annotated[Path | None, typer.Option(help="Directory of the result; the same one resumes it.")] = None,
-    size: Annotated[int | None, typer.Option(help="Pairs in all; whatever passes where not given.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of draws, splits and sides.")] = None,
-    orders: Annotated[str | None, typer.Option(help="random, both or given: the sides of each pair.")] = None,
-    difficulty: Annotated[
+    out: Annotated[
         Path | None,
-        typer.Option(help="A run of 'rmr1 judge --votes K': keep what is judged right not always, not never."),
+        typer.Option(help="Directory of the result; the same one resumes it.", rich_help_panel=RUN, metavar="PATH"),
     ] = None,
-    low: Annotated[float | None, typer.Option(help="The share of right completions lies above this.")] = None,
-    high: Annotated[float | None, typer.Option(help="The share of right completions lies below this.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, such as splits.dev=0.1.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print results.json in place of tables.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print results.json instead of tables.", rich_help_panel=OUTPUT)
+    ] = False,
 ) -> None:
     """Mix, screen and split preference pairs by a recipe; every row that was read is accounted for."""
-    from rmr1.curation import curate, load_recipe, recipe_file
-
-    flags: dict[str, Any] = {
-        "size": size,
-        "seed": seed,
-        "orders": orders,
-        "difficulty.run": None if difficulty is None else str(difficulty),
-        "difficulty.low": low,
-        "difficulty.high": high,
-    }
+    flags = dict(layers.flags)
     with ExitStack() as copies:
         recipe = recipe_file(sources)
         if recipe is None:
@@ -50,14 +44,10 @@ def data(
                 {"path": copies.enter_context(spooled(path)), **({"name": "stdin"} if path == "-" else {})}
                 for path in sources
             ]
-        result = curate(load_recipe(recipe, settings=settings or (), flags=flags), out=out, callbacks=_Callbacks())
+        loaded = load_recipe(recipe, settings=layers.settings, flags=flags, options=layers.options)
+        result = curate(loaded, out=out, callbacks=_DataProgress())
     if as_json:
-        sys.stdout.write(json.dumps(result.results.to_json(), indent=2, ensure_ascii=False) + "\n")
+        write_json(result.results.to_json())
     else:
         print_data_summary(sys.stdout, result.results)
-    typer.echo(f"written: {', '.join(str(result.run / f'{name}.jsonl') for name in result.results.splits)}", err=True)
-
-
-class _Callbacks:
-    def say(self, message: str) -> None:
-        typer.echo(message, err=True)
+    tell(f"written: {', '.join(str(result.run / f'{name}.jsonl') for name in result.results.splits)}")

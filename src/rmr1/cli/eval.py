@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from rmr1.benchmarks import (
+    PAGE,
+    RESULTS,
+    SWEEP,
     Axes,
     EvalResult,
     EvalTask,
+    Protocol,
     Rates,
     SweepResult,
     evaluate,
@@ -20,68 +27,169 @@ from rmr1.benchmarks import (
     sweep,
     write_evaluation_report,
 )
-from rmr1.cli.evaluating import EvalOutput, conclude, print_plan
-from rmr1.cli.outcome import Bounds
-from rmr1.cli.report import checked_protocol
-from rmr1.config import JudgeConfig, load_config, parse_prices
+from rmr1.cli.judge import Columns, FailUnder, MaxInvalid, RunDirectoryOption
+from rmr1.cli.options import DATA, OUTPUT, Layers, takes_config
+from rmr1.cli.report import ProtocolOption, checked_protocol
+from rmr1.cli.streams import Bounds, RunOutcome, end_with, tell, write_json
+from rmr1.config import JudgeConfig, parse_prices
 from rmr1.data import parse_columns
+from rmr1.report.evaluation import plan_table, result_tables
 from rmr1.report.progress import EvalProgress
+from rmr1.report.sweep import place_text, sweep_tables
+from rmr1.report.tables import print_tables
+
+PLAN, SWEEP_PANEL = "Plan", "Sweep"
 
 
+@takes_config(JudgeConfig, without=("votes", "max_tokens", "template"))
 def evaluate_benchmarks(
-    bench: Annotated[str, typer.Option(help="Benchmarks, as rewardbench,rm-bench,rmb; custom for your own pairs.")],
-    data: Annotated[Path | None, typer.Option(help="Folder that holds them; the hub where not given.")] = None,
-    model: Annotated[str | None, typer.Option(help="ENGINE/MODEL, a path, or a name from 'rmr1 pull --list'.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
-    protocol: Annotated[str, typer.Option(help="official, rm-r1 or strict: what is shown; all are kept.")] = "official",
+    layers: Layers[JudgeConfig],
+    bench: Annotated[
+        str,
+        typer.Option(
+            help="Benchmarks, such as rewardbench,rm-bench,rmb; custom for your own pairs.",
+            rich_help_panel=DATA,
+            metavar="NAME,...",
+        ),
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that holds the benchmarks; the hub if not given.", rich_help_panel=DATA, metavar="PATH"
+        ),
+    ] = None,
+    columns: Columns = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Judge N prompts per benchmark, from all subsets in turn.", rich_help_panel=DATA, metavar="N"
+        ),
+    ] = None,
     template: Annotated[
-        str | None, typer.Option(help="Prompt template: a name or a file; several make a sweep.")
+        str | None,
+        typer.Option(
+            help="Prompt template: a name or a file; several make a sweep.",
+            rich_help_panel=SWEEP_PANEL,
+            metavar="NAME,...",
+        ),
     ] = None,
-    columns: Annotated[str | None, typer.Option(help="FIELD=COLUMN,... of your own pairs.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Judge N prompts of each, all subsets in turn.")] = None,
-    orders: Annotated[str | None, typer.Option(help="both, given, swapped or random.")] = None,
-    votes: Annotated[str | None, typer.Option(help="Completions of each order; 1,3,9 makes a sweep.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="0 for one vote and 1.0 for several by default.")] = None,
+    votes: Annotated[
+        str | None,
+        typer.Option(
+            help="Completions per order; 1,3,9 makes a sweep. [default: 1]",
+            rich_help_panel=SWEEP_PANEL,
+            metavar="N,...",
+        ),
+    ] = None,
     max_tokens: Annotated[
-        str | None, typer.Option(help="Longest completion, in tokens; 512,2048 makes a sweep.")
+        str | None,
+        typer.Option(
+            help="Longest completion, in tokens; 512,2048 makes a sweep. [default: 2048]",
+            rich_help_panel=SWEEP_PANEL,
+            metavar="N,...",
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of orders and sampling.")] = None,
-    constrain: Annotated[bool | None, typer.Option("--constrain", help="Force the format with a grammar.")] = None,
-    fence: Annotated[bool | None, typer.Option("--fence/--no-fence", help="Disarm prompt marks in responses.")] = None,
-    rule: Annotated[str | None, typer.Option(help="Rule that reads the verdict.")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Requests under way at a server.")] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file with any of these settings.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, such as engine.slots=2.")] = None,
-    run: Annotated[Path | None, typer.Option(help="Directory of the run; the same one resumes it.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be asked, and stop.")] = False,
-    prices: Annotated[str | None, typer.Option(help="PROMPT,COMPLETION per million tokens, for the plan.")] = None,
+    run: RunDirectoryOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be asked, and stop.", rich_help_panel=PLAN)
+    ] = False,
+    prices: Annotated[
+        str | None,
+        typer.Option(
+            help="Prices per million tokens, for the plan.", rich_help_panel=PLAN, metavar="PROMPT,COMPLETION"
+        ),
+    ] = None,
     tokens_per_second: Annotated[
-        float | None, typer.Option(min=0.001, help="Written tokens a second in all, for the plan.")
+        float | None,
+        typer.Option(
+            min=0.001, help="Completion tokens per second in all, for the plan.", rich_help_panel=PLAN, metavar="X"
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="results.json, sweep.json or the plan on stdout.")] = False,
-    fail_under: Annotated[float | None, typer.Option(min=0, max=1, help="Exit with 3 below this score.")] = None,
-    max_invalid: Annotated[float | None, typer.Option(min=0, max=1, help="Exit with 4 above this share.")] = None,
+    protocol: ProtocolOption = "official",
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print results.json, sweep.json or the plan.", rich_help_panel=OUTPUT),
+    ] = False,
+    fail_under: FailUnder = None,
+    max_invalid: MaxInvalid = None,
 ) -> None:
-    """Evaluate a judge on benchmarks: one resumable run, every protocol that its completions allow; lists make a sweep."""
+    """Evaluate a judge on benchmarks, by every protocol that applies; lists make a sweep. The same command resumes."""
     axes = Axes.parse(votes=votes, max_tokens=max_tokens, template=template)
-    flags: dict[str, Any] = {"model": model, "engine.base_url": base_url, "template": template, "orders": orders}
-    flags |= {"votes": votes, "temperature": temperature, "max_tokens": max_tokens, "seed": seed, "rule": rule}
-    flags |= {"constrain": constrain, "fence": fence, "concurrency": concurrency} | axes.flags()
-    loaded = load_config(JudgeConfig, file=config, settings=settings or (), flags=flags)
+    config = layers.load({"votes": votes, "max_tokens": max_tokens, "template": template} | axes.flags())
     output = EvalOutput(checked_protocol(protocol), as_json, Bounds(fail_under, max_invalid))
     rates = Rates(parse_prices(prices) if prices else None, tokens_per_second)
     task = EvalTask(find_benchmarks(bench), data, parse_columns(columns) if columns else None, limit, run, rates)
     result: EvalResult | SweepResult
     with EvalProgress() as progress:
         if dry_run:
-            plans = plan_evaluation(task.load(progress), list(axes.configs(loaded)), limit, rates)
+            plans = plan_evaluation(task.load(progress), list(axes.configs(config)), limit, rates)
         elif axes:
-            result = asyncio.run(sweep(task, axes, loaded, progress, output.protocol))
+            result = asyncio.run(sweep(task, axes, config, progress, output.protocol))
         else:
-            result = asyncio.run(evaluate(task, loaded, progress))
+            result = asyncio.run(evaluate(task, config, progress))
             progress.say("writing the report")
             write_evaluation_report(result.run, result.run / "report.html", output.protocol)
     if dry_run:
-        print_plan(plans, rates, output)
+        _print_plan(plans, rates, output)
     else:
-        conclude(result, output)
+        _conclude(result, output)
+
+
+@dataclass(frozen=True, slots=True)
+class EvalOutput:
+    """What to show, in which form, and which results are failures."""
+
+    protocol: Protocol
+    as_json: bool
+    bounds: Bounds
+
+
+def _print_plan(plans: Sequence[Mapping[str, Any]], rates: Rates, output: EvalOutput) -> None:
+    """Print a plan."""
+    if output.as_json:
+        write_json(plans)
+    else:
+        print_tables(sys.stdout, iter([plan_table(plans, rates.words())]))
+
+
+def _conclude(result: EvalResult | SweepResult, output: EvalOutput) -> None:
+    """Print the results of an evaluation or a sweep, and exit with the code that they call for."""
+    is_sweep = isinstance(result, SweepResult)
+    tables = sweep_tables if is_sweep else result_tables
+    if output.as_json:
+        write_json(result.results)
+    else:
+        print_tables(sys.stdout, tables(result.results, output.protocol))
+    results, page = (SWEEP, PAGE) if is_sweep else (RESULTS, "report.html")
+    tell(f"results: {result.run / results}\nreport: {result.run / page}")
+    end_with(_outcome(result, output.protocol), output.bounds)
+
+
+def _outcome(result: EvalResult | SweepResult, protocol: Protocol) -> RunOutcome:
+    found = dict(_benchmarks(result))
+    return RunOutcome(
+        result.engine_errors,
+        f"faults.jsonl of each benchmark in {result.run}",
+        {name: benchmark["judged"]["invalid"]["share"] for name, benchmark in found.items()},
+        dict(_score(name, benchmark, protocol) for name, benchmark in found.items()),
+    )
+
+
+def _benchmarks(result: EvalResult | SweepResult) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every scored benchmark; those of a sweep at each of its points."""
+    if isinstance(result, EvalResult):
+        yield from result.results["benchmarks"].items()
+        return
+    for point in result.results["points"]:
+        for name, benchmark in point["benchmarks"].items():
+            yield f"{place_text(result.results, point)}: {name}", benchmark
+
+
+def _score(name: str, benchmark: Mapping[str, Any], protocol: Protocol) -> tuple[str, float | None]:
+    """A benchmark's score under a protocol; another protocol is no substitute where a bound is set."""
+    metrics = benchmark["protocols"].get(protocol, {"metrics": {}})["metrics"]
+    if not metrics:
+        reason = benchmark["not_computed"].get(protocol, "nothing is scored")
+        return f"{name}, without a score by protocol {protocol} ({reason}),", None
+    figure, estimate = next(iter(metrics.items()))
+    return f"{name}: {figure}, protocol {protocol},", estimate["value"]

@@ -2,69 +2,115 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rmr1.cli.judging import Output, run_and_print
-from rmr1.cli.outcome import Bounds
-from rmr1.cli.stdin import spooled
-from rmr1.config import JudgeConfig, load_config
+from rmr1.cli.options import DATA, OUTPUT, RUN, Layers, takes_config
+from rmr1.cli.streams import Bounds, RunOutcome, end_with, spooled, tell
+from rmr1.config import JudgeConfig
 from rmr1.data import parse_columns
-from rmr1.judging import PairTask
+from rmr1.judging import PairTask, judge_source
+from rmr1.records import Judgment
+from rmr1.report.console import judgment_as_json, print_judgment, print_summary, summary_rows
+from rmr1.report.progress import JudgingProgress
+from rmr1.runs import encode_line
+
+Source = Annotated[
+    str,
+    typer.Argument(help="A JSONL, JSON, CSV or Parquet file (also .gz), hf:OWNER/NAME, or - for stdin."),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(help="Columns with other names: FIELD=COLUMN,...", rich_help_panel=DATA, metavar="TEXT"),
+]
+RunDirectoryOption = Annotated[
+    Path | None,
+    typer.Option(help="Directory of the run; the same one resumes it.", rich_help_panel=RUN, metavar="PATH"),
+]
+FailUnder = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Exit with code 3 below this score.", rich_help_panel=OUTPUT, metavar="X"),
+]
+MaxInvalid = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1, help="Exit with code 4 above this share of invalid verdicts.", rich_help_panel=OUTPUT, metavar="X"
+    ),
+]
 
 
-def judge(
-    source: Annotated[
-        str, typer.Argument(help="A JSONL, JSON, CSV or Parquet file (also .gz), hf:OWNER/NAME, or - for stdin.")
-    ],
-    model: Annotated[
-        str | None, typer.Option(help="ENGINE/MODEL, a GGUF file, or a name from 'rmr1 pull --list'.")
+@takes_config(JudgeConfig)
+def judge_file(
+    layers: Layers[JudgeConfig],
+    source: Source,
+    columns: Columns = None,
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Leave out rows that cannot be read.", rich_help_panel=DATA)
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Judge the first N pairs.", rich_help_panel=DATA, metavar="N")
     ] = None,
-    base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
-    template: Annotated[str | None, typer.Option(help="Prompt template: a name or a file.")] = None,
-    columns: Annotated[str | None, typer.Option(help="FIELD=COLUMN,... where columns have other names.")] = None,
-    skip_invalid: Annotated[bool, typer.Option(help="Leave out rows that cannot be read.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Judge the first N pairs.")] = None,
-    orders: Annotated[str | None, typer.Option(help="both, given, swapped or random.")] = None,
-    votes: Annotated[int | None, typer.Option(help="Completions of each order.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="0 for one vote and 1.0 for several by default.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest completion, in tokens.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of orders and sampling.")] = None,
-    constrain: Annotated[
-        bool | None, typer.Option("--constrain", help="Force the output format with a grammar.")
-    ] = None,
-    fence: Annotated[
-        bool | None, typer.Option("--fence/--no-fence", help="Disarm prompt marks inside responses.")
-    ] = None,
-    rule: Annotated[str | None, typer.Option(help="Rule that reads the verdict.")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Requests under way at a server.")] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file with any of these settings.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, such as engine.slots=2.")] = None,
-    run: Annotated[Path | None, typer.Option(help="Directory of the run; the same one resumes it.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a pair on stdout.")] = False,
-    show: Annotated[int, typer.Option(min=0, help="Print the first N judgments in full.")] = 0,
-    fail_under: Annotated[float | None, typer.Option(min=0, max=1, help="Exit with 3 below this accuracy.")] = None,
-    max_invalid: Annotated[float | None, typer.Option(min=0, max=1, help="Exit with 4 above this share.")] = None,
+    run: RunDirectoryOption = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per pair.", rich_help_panel=OUTPUT)
+    ] = False,
+    show: Annotated[
+        int, typer.Option(min=0, help="Print the first N judgments in full.", rich_help_panel=OUTPUT, metavar="N")
+    ] = 0,
+    fail_under: FailUnder = None,
+    max_invalid: MaxInvalid = None,
 ) -> None:
-    """Judge pairs of responses: both orders, every completion journalled, resumed by the same command."""
-    flags = {
-        "model": model,
-        "engine.base_url": base_url,
-        "template": template,
-        "orders": orders,
-        "votes": votes,
-        "temperature": temperature,
-        "max_tokens": max_tokens,
-        "seed": seed,
-        "constrain": constrain,
-        "fence": fence,
-        "rule": rule,
-        "concurrency": concurrency,
-    }
-    loaded = load_config(JudgeConfig, file=config, settings=settings or (), flags=flags)
+    """Judge pairs of responses in both orders. Each completion is journalled; the same command resumes."""
+    config = layers.load()
     mapping = parse_columns(columns) if columns else None
     with spooled(source) as path:
         task = PairTask(path, source if path != source else None, mapping, skip_invalid, limit, run)
-        run_and_print(task, loaded, Output(as_json, show, Bounds(fail_under, max_invalid)))
+        judge_and_print(task, config, JudgeOutput(as_json, show, Bounds(fail_under, max_invalid)))
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeOutput:
+    """What to print, and which results are failures."""
+
+    as_json: bool = False
+    show: int = 0
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+class PrintingProgress(JudgingProgress):
+    """Shows progress; prints judgments as they come if JSON is wanted."""
+
+    def __init__(self, as_json: bool = False) -> None:
+        super().__init__()
+        self._as_json = as_json
+
+    def judged(self, judgment: Judgment) -> None:
+        """One more pair is judged."""
+        if self._as_json:
+            sys.stdout.buffer.write(encode_line(judgment_as_json(judgment)))
+            sys.stdout.buffer.flush()
+
+
+def judge_and_print(task: PairTask, config: JudgeConfig, output: JudgeOutput) -> None:
+    """Judge, print judgments and summary, and exit with the code that the results call for."""
+    with PrintingProgress(output.as_json) as progress:
+        result = asyncio.run(judge_source(task, config, progress))
+    if not output.as_json:
+        for pair, judgment in result.first[: output.show]:
+            print_judgment(sys.stdout, pair, judgment)
+    rows = summary_rows(result.results, result.seconds, result.answered, result.spent.completion_tokens)
+    print_summary(sys.stderr if output.as_json else sys.stdout, rows, result.results["by_category"])
+    tell(f"report: {result.run / 'report.html'}")
+    accuracy = result.results["accuracy"]
+    outcome = RunOutcome(
+        result.summary.engine_errors,
+        str(result.run / "faults.jsonl"),
+        {"": result.summary.invalid_share},
+        {"accuracy": accuracy and accuracy["value"]},
+    )
+    end_with(outcome, output.bounds)

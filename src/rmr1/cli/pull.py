@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
+from rmr1.cli.options import OUTPUT
+from rmr1.cli.streams import tell
 from rmr1.errors import ModelNotFoundError
-from rmr1.models import cached_file, find_model, load_catalogue
-from rmr1.models import pull as fetch
+from rmr1.models import cached_file, find_model, load_catalogue, pull
 
 
-def pull(
+def pull_model(
     name: Annotated[str, typer.Argument(help="A name in the catalogue.", show_default=False)] = "",
-    list_all: Annotated[bool, typer.Option("--list", help="List the catalogue.")] = False,
+    list_all: Annotated[bool, typer.Option("--list", help="List the catalogue.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
     """Fetch a model's file into the cache, verify it, and print its path."""
     if list_all:
@@ -35,4 +36,4 @@ def pull(
     wanted = find_model(name)
     if wanted is None:
         raise ModelNotFoundError(f'"{name}" is not in the catalogue; its models are {", ".join(load_catalogue())}')
-    sys.stdout.write(f"{fetch(wanted, lambda message: typer.echo(message, err=True))}\n")
+    sys.stdout.write(f"{pull(wanted, tell)}\n")

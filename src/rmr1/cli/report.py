@@ -1,10 +1,9 @@
-"""``rmr1 report``: score a run again, or set two runs side by side."""
+"""``rmr1 report``: score a run again, set two runs side by side, or write one for a browser or another tool."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,37 +15,68 @@ from rmr1.benchmarks import (
     compare_runs,
     is_released,
     is_sweep,
+    leaderboard_entry,
+    leaderboard_text,
     published_beside,
     score_released,
     score_run,
     score_sweep,
+    write_evaluation_report,
+    write_inspect_logs,
 )
-from rmr1.cli.exporting import EXPORTS, export
+from rmr1.cli.options import OUTPUT
+from rmr1.cli.streams import tell, write_json
 from rmr1.errors import ConfigError
 from rmr1.report.comparison import difference_tables, differences_csv
 from rmr1.report.evaluation import result_tables, results_csv
 from rmr1.report.sweep import sweep_csv, sweep_tables
 from rmr1.report.tables import Table, markdown, print_tables
 
+EXPORTS = ("html", "leaderboard", "inspect")
+"""Formats that are of one run, and may go to ``--out``."""
 FORMATS = ("text", "markdown", "json", "csv", *EXPORTS)
 
+ProtocolOption = Annotated[
+    str,
+    typer.Option(
+        help="Protocol whose scores are shown; all are kept.",
+        rich_help_panel=OUTPUT,
+        metavar="|".join(PROTOCOLS),
+    ),
+]
 
-def report(
+
+def report_runs(
     runs: Annotated[
         list[Path], typer.Argument(help="A run or a sweep of rmr1 eval, or a folder of released logs; or two runs.")
     ],
-    protocol: Annotated[str, typer.Option(help="official, rm-r1 or strict.")] = "official",
+    protocol: ProtocolOption = "official",
     form: Annotated[
-        str, typer.Option("--format", help="text, markdown, json, csv, html, leaderboard or inspect.")
+        str, typer.Option("--format", help="Format of the report.", rich_help_panel=OUTPUT, metavar="|".join(FORMATS))
     ] = "text",
-    cells: Annotated[bool, typer.Option("--cells", help="Also every subset, or pair of styles.")] = False,
+    cells: Annotated[
+        bool, typer.Option("--cells", help="Also every subset, or pair of styles.", rich_help_panel=OUTPUT)
+    ] = False,
     votes: Annotated[
-        str | None, typer.Option(help="Count the first K votes of each order: K, or one for each run.")
+        str | None,
+        typer.Option(
+            help="Count only the first K votes of each order: K, or one number for each run.",
+            rich_help_panel=OUTPUT,
+            metavar="K,...",
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File for html, leaderboard or inspect; .eval or .json for inspect.")
+        Path | None,
+        typer.Option(
+            help="File for html, leaderboard or inspect; .eval or .json for inspect.",
+            rich_help_panel=OUTPUT,
+            metavar="PATH",
+        ),
     ] = None,
-    model_name: Annotated[str | None, typer.Option(help="ORG/MODEL in the leaderboard's file.")] = None,
+    model_name: Annotated[
+        str | None,
+        typer.Option(help="Model's name in the leaderboard's file.", rich_help_panel=OUTPUT, metavar="ORG/MODEL"),
+    ] = None,
 ) -> None:
     """Score a run of rmr1 eval again, without judging; or compare two: differences, intervals, and where they differ.
 
@@ -58,7 +88,7 @@ def report(
     if form in EXPORTS:
         if votes:
             raise ConfigError(f"--format {form}: has all votes of a run; leave out --votes {votes}")
-        export(form, runs, shown, out, model_name)
+        _export(form, runs, shown, out, model_name)
         return
     if out or model_name:
         raise ConfigError(f"--format {form}: --out and --model-name belong to the formats {', '.join(EXPORTS)}")
@@ -124,6 +154,46 @@ def _write(
     elif form == "markdown":
         sys.stdout.write(markdown(tables()))
     elif form == "json":
-        sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        write_json(content)
     else:
         sys.stdout.write(as_csv(content))
+
+
+def _export(form: str, runs: Sequence[Path], protocol: Protocol, out: Path | None, model: str | None) -> None:
+    """Write one run in a format of ``EXPORTS``, and say on stderr where.
+
+    Without ``out``, the leaderboard's goes to stdout and the page into the run's directory.
+
+    Raises:
+        ConfigError: Not one run, or an option that the format cannot do with or without.
+        RunError: The run does not hold what the format needs.
+    """
+    if len(runs) != 1:
+        raise ConfigError(f"--format {form}: {len(runs)} runs; it is of one")
+    if form == "leaderboard":
+        _leaderboard(runs[0], protocol, out, model)
+        return
+    if form == "html":
+        target = out or runs[0] / "report.html"
+        write_evaluation_report(runs[0], target, protocol)
+        tell(f"written: {target}")
+        return
+    if out is None:
+        raise ConfigError("--format inspect: name the file with --out, such as --out judge.eval or --out judge.json")
+    if is_released(runs[0]):
+        raise ConfigError(f"{runs[0]}: released files do not hold the completions that a log of inspect_ai is made of")
+    for path in write_inspect_logs(runs[0], out, protocol):
+        tell(f"written: {path}")
+
+
+def _leaderboard(run: Path, protocol: Protocol, out: Path | None, model: str | None) -> None:
+    if protocol != "official":
+        raise ConfigError(f"--protocol {protocol}: the leaderboard's scores are of the protocol official")
+    results: Mapping[str, Any] = score_released(run) if is_released(run) else score_run(run)
+    text = leaderboard_text(leaderboard_entry(results, model))
+    if out is None:
+        sys.stdout.write(text)
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8")
+    tell(f"written: {out}")

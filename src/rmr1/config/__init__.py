@@ -3,7 +3,7 @@
 from rmr1.config.distill import BatchConfig, DistillConfig, Prices, cost, parse_prices
 from rmr1.config.fields import Flag, Key, list_keys, option_of
 from rmr1.config.judge import EngineConfig, JudgeConfig, OrderPolicy
-from rmr1.config.load import find_recipe, is_setting, load_config, recipe_names
+from rmr1.config.load import find_recipe, is_setting, load_config, recipe_names, resolve_config
 from rmr1.config.rl import RlConfig, VllmConfig
 from rmr1.config.sft import SftConfig
 from rmr1.config.trainer import LoraConfig, TrainerConfig
@@ -30,4 +30,5 @@ __all__ = [
     "option_of",
     "parse_prices",
     "recipe_names",
+    "resolve_config",
 ]

@@ -120,6 +120,19 @@ def load_config(
         raise ConfigError("; ".join(lines)) from error
 
 
+def resolve_config(kind: type[Config], config: Config | None, settings: Mapping[str, Any]) -> Config:
+    """The configuration of a Python call: a ready one, or one made of keyword arguments.
+
+    Raises:
+        ConfigError: Both are given, a key is unknown, or a value is wrong.
+    """
+    if config is None:
+        return load_config(kind, arguments=settings, environment={})
+    if settings:
+        raise ConfigError(f"config and {', '.join(settings)}: give either a ready config, or its settings")
+    return config
+
+
 def is_setting(variable: str) -> bool:
     """Whether an environment variable is read as a setting."""
     return variable.startswith(_PREFIX) and variable not in _NOT_CONFIGURATION

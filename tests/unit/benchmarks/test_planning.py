@@ -5,7 +5,7 @@ import math
 import pytest
 
 from rmr1.benchmarks import BENCHMARKS, Axes, Rates, load, plan_evaluation
-from rmr1.cli.outcome import Bounds, Outcome, exit_code
+from rmr1.cli.streams import Bounds, RunOutcome, exit_code
 from rmr1.config import JudgeConfig, Prices, cost, parse_prices
 from rmr1.errors import ConfigError, TemplateError
 from rmr1.records import Usage
@@ -114,14 +114,14 @@ def test_prices_are_two_numbers():
     ],
 )
 def test_the_gravest_failure_makes_the_code(errors, bounds, code, messages, capsys):
-    outcome = Outcome(errors, "here", {"a": 0.0, "b": 0.1}, {"one": 0.7, "two": 0.8})
+    outcome = RunOutcome(errors, "here", {"a": 0.0, "b": 0.1}, {"one": 0.7, "two": 0.8})
     assert exit_code(outcome, bounds) == code
     assert capsys.readouterr().err.splitlines() == [f"rmr1: {message}" for message in messages]
 
 
 def test_no_score_is_below_every_bound(capsys):
-    assert exit_code(Outcome(0, "", {"": 0.5}, {"accuracy": None}), Bounds(0.0)) == 3
-    assert exit_code(Outcome(0, "", {"": 0.5}, {"accuracy": None}), Bounds(None, 0.4)) == 4
+    assert exit_code(RunOutcome(0, "", {"": 0.5}, {"accuracy": None}), Bounds(0.0)) == 3
+    assert exit_code(RunOutcome(0, "", {"": 0.5}, {"accuracy": None}), Bounds(None, 0.4)) == 4
     assert capsys.readouterr().err.splitlines() == [
         "rmr1: accuracy is below 0.0",
         "rmr1: 50.0% of the verdicts are invalid, more than 40.0%",

@@ -1,0 +1,101 @@
+"""What all verbs share: pairs from stdin, JSON on stdout, progress on stderr, and the exit code that results call for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import typer
+
+
+@contextmanager
+def spooled(source: str) -> Iterator[str]:
+    """Give the path of ``source``; for ``-``, that of a temporary copy of standard input: a run reads its pairs more than once."""
+    if source != "-":
+        yield source
+        return
+    with tempfile.NamedTemporaryFile(prefix="rmr1-stdin-") as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy, 1 << 20)
+        copy.flush()
+        yield copy.name
+
+
+def tell(message: str) -> None:
+    """Print a sentence for the user on stderr."""
+    typer.echo(message, err=True)
+
+
+def write_json(content: object, *, indent: int | None = 2) -> None:
+    """Print a JSON value on stdout."""
+    sys.stdout.write(json.dumps(content, indent=indent, ensure_ascii=False) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Which results are failures: scores below one share, invalid verdicts above another; None for any."""
+
+    fail_under: float | None = None
+    max_invalid: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What is compared with the bounds.
+
+    Args:
+        engine_errors: Completions that the engine failed on.
+        faults: Where they are recorded.
+        invalid: Shares of invalid verdicts, by what they are of; "" if there is only one.
+        scores: Scores by name; None for a score that could not be computed, which is below every bound.
+    """
+
+    engine_errors: int
+    faults: str
+    invalid: Mapping[str, float]
+    scores: Mapping[str, float | None]
+
+
+def exit_code(outcome: RunOutcome, bounds: Bounds) -> int:
+    """Say on stderr what failed; 1 for engine failures, else 4 for invalid verdicts, else 3 for low scores, else 0."""
+    failures = (
+        (1, _faults(outcome)),
+        (4, _too_many_invalid(outcome, bounds.max_invalid)),
+        (3, _low_scores(outcome, bounds.fail_under)),
+    )
+    for code, messages in failures:
+        said = list(messages)
+        for message in said:
+            tell(f"rmr1: {message}")
+        if said:
+            return code
+    return 0
+
+
+def end_with(outcome: RunOutcome, bounds: Bounds) -> None:
+    """End the command with the code of ``exit_code``, unless that is 0."""
+    code = exit_code(outcome, bounds)
+    if code:
+        raise typer.Exit(code)
+
+
+def _faults(outcome: RunOutcome) -> Iterator[str]:
+    if outcome.engine_errors:
+        failed = f"the engine failed on {outcome.engine_errors} completions, see {outcome.faults}"
+        yield f"{failed}; run the same command to retry"
+
+
+def _too_many_invalid(outcome: RunOutcome, bound: float | None) -> Iterator[str]:
+    for name, share in outcome.invalid.items():
+        if bound is not None and share > bound:
+            yield f"{name}{': ' if name else ''}{share:.1%} of the verdicts are invalid, more than {bound:.1%}"
+
+
+def _low_scores(outcome: RunOutcome, bound: float | None) -> Iterator[str]:
+    for name, value in outcome.scores.items():
+        if bound is not None and (value is None or value < bound):
+            yield f"{name} is below {bound}"
