@@ -50,6 +50,7 @@ check: dev
 	$(MAKE) docs
 
 docs: dev
+	$(BIN)/python docs/tables.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: dev

@@ -100,29 +100,18 @@ def takes_config(
         file: The option that names a YAML file; None for a verb that has none.
         recipes: The kind of recipes that ``--recipe`` takes, such as ``"sft"``; None for a verb that has none.
     """
-    keys = {_variable(key): key for key in list_keys(kind) if key.name not in without and _is_plain(key)}
-    options = {key.name: key.option for key in list_keys(kind)}
+    keys = [key for key in list_keys(kind) if key.name not in without and _is_plain(key)]
 
     def decorate(verb: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(verb)
         hints = get_type_hints(verb, include_extras=True)
         layers_name, *names = own.parameters
         declared = [own.parameters[name].replace(annotation=hints[name]) for name in names]
-        made = [*(_option(name, key) for name, key in keys.items()), *_files(file, recipes)]
+        made = [*map(_option, keys), *_files(file, recipes)]
 
         @wraps(verb)
         def command(**given: Any) -> None:
-            flags = {key.name: _value(key, given.pop(name)) for name, key in keys.items()}
-            recipe = given.pop("config_recipe", None)
-            layers = Layers(
-                kind,
-                given.pop("config_file", None),
-                find_recipe(recipes, recipe) if recipes and recipe else None,
-                tuple(given.pop("config_settings") or ()),
-                flags,
-                options,
-            )
-            verb(**{layers_name: layers}, **given)
+            verb(**{layers_name: take_layers(kind, given, recipes)}, **given)
 
         parameters = [*declared, *made]
         required = [one for one in parameters if one.default is inspect.Parameter.empty]
@@ -135,6 +124,24 @@ def takes_config(
         return command
 
     return decorate
+
+
+def take_layers(kind: type[Config], given: dict[str, Any], recipes: str | None = None) -> Layers[Config]:
+    """Take out of a verb's parsed parameters those that ``takes_config`` declared.
+
+    Raises:
+        ConfigError: There is no recipe of the name that was given.
+    """
+    recipe = given.pop("config_recipe", None)
+    keys = list(list_keys(kind))
+    return Layers(
+        kind,
+        given.pop("config_file", None),
+        find_recipe(recipes, recipe) if recipes and recipe else None,
+        tuple(given.pop("config_settings", None) or ()),
+        {key.name: _value(key, given.pop(_variable(key))) for key in keys if _variable(key) in given},
+        {key.name: key.option for key in keys},
+    )
 
 
 def default_text(key: Key) -> str:
@@ -160,7 +167,7 @@ def _is_plain(key: Key) -> bool:
     return not any(isinstance(one, type) and issubclass(one, BaseModel) for one in get_args(key.kind))
 
 
-def _option(name: str, key: Key) -> inspect.Parameter:
+def _option(key: Key) -> inspect.Parameter:
     names, metavar, several = key.option, _metavar(key), "; repeat it for several" if key.is_list else ""
     kind: Any = str | None
     if key.kind is bool:
@@ -176,7 +183,9 @@ def _option(name: str, key: Key) -> inspect.Parameter:
         show_default=False,
         metavar=metavar,
     )
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option])
+    return inspect.Parameter(
+        _variable(key), inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
+    )
 
 
 def _metavar(key: Key) -> str | None:

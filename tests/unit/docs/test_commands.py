@@ -11,14 +11,16 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import typer
 
 from rmr1.cli.main import app
-from rmr1.config import DistillConfig, JudgeConfig, RlConfig, SftConfig, find_recipe, load_config
+from rmr1.cli.options import take_layers
+from rmr1.config import DistillConfig, JudgeConfig, RlConfig, SftConfig
+from rmr1.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
 PAGES = [
@@ -99,18 +101,18 @@ def rmr1_mistakes(words: tuple[str, ...]) -> Iterator[str]:
         yield f"rmr1 {verb}: {getattr(error, 'message', error)}"
         return
     context.close()
-    yield from setting_mistakes(verb, arguments)
+    if verb in CONFIGS:
+        yield from setting_mistakes(verb, dict(context.params))
 
 
-def setting_mistakes(verb: str, arguments: list[str]) -> Iterator[str]:
-    settings = [arguments[place + 1] for place, word in enumerate(arguments) if word == "--set"]
-    if settings and verb in CONFIGS:
-        try:
-            load_config(CONFIGS[verb], settings=settings, environment={})
-        except Exception as error:
-            yield str(error)
-    if verb in ("sft", "rl") and "--recipe" in arguments:
-        find_recipe(verb, arguments[arguments.index("--recipe") + 1])
+def setting_mistakes(verb: str, given: dict[str, object]) -> Iterator[str]:
+    """What is wrong with the values of a command, but for those of files, which the docs only name."""
+    try:
+        layers = take_layers(CONFIGS[verb], given, recipes=verb)
+        needed = {"teacher": "any"} if verb == "distill" and not layers.flags["teacher"] else {}
+        replace(layers, file=None).load(needed)
+    except ConfigError as error:
+        yield str(error)
 
 
 def script_flags(script: Path) -> set[str]:

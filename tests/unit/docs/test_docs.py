@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 import typer
-import yaml
-from pydantic import BaseModel
 
 from rmr1.cli.main import app
-from rmr1.config import DistillConfig, EngineConfig, JudgeConfig, RlConfig, SftConfig, load_config
+from rmr1.config import JudgeConfig, load_config
 from rmr1.models.resolve import ENGINES
 from rmr1.prompts import template_names
 from rmr1.verdict import RULES, problems
@@ -67,49 +65,6 @@ def section(name: str, heading: str) -> str:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_resolve(path: Path) -> None:
     assert list(broken_links(path)) == []
-
-
-@pytest.mark.parametrize(
-    ("heading", "kind", "prefix"), [("Judging", JudgeConfig, ""), ("Engines", EngineConfig, "engine.")]
-)
-def test_every_configuration_key_is_listed_with_its_default(heading: str, kind: type[BaseModel], prefix: str) -> None:
-    listed = rows(section("configuration.md", heading))
-    assert set(listed) == {f"{prefix}{name}" for name in kind.model_fields}
-    for name, field in kind.model_fields.items():
-        cell = listed[f"{prefix}{name}"]
-        if isinstance(field.default, BaseModel):
-            assert cell == "as below"
-        else:
-            value = yaml.safe_load(cell.strip("`"))
-            assert (tuple(value) if isinstance(value, list) else value) == field.default, name
-
-
-@pytest.mark.parametrize(("name", "kind"), [("sft.md", SftConfig), ("rl.md", RlConfig), ("distill.md", DistillConfig)])
-def test_every_key_of_a_job_is_listed_with_its_default(name: str, kind: type[BaseModel]) -> None:
-    listed = rows(section(name, "Settings"))
-    defaults = dict(flattened(kind))
-    assert set(listed) == set(defaults)
-    for key, default in defaults.items():
-        if isinstance(default, EngineConfig):
-            assert "configuration.md#engines" in listed[key]
-            continue
-        value = yaml.safe_load(listed[key].strip("`"))
-        value = tuple(value) if isinstance(default, tuple) else float(value) if isinstance(default, float) else value
-        assert value == default, key
-
-
-def flattened(kind: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, object]]:
-    for name, field in kind.model_fields.items():
-        if isinstance(field.default, BaseModel) and not isinstance(field.default, EngineConfig):
-            yield from flattened(type(field.default), f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", field.default
-
-
-def test_every_flag_of_judge_is_listed() -> None:
-    flags = set(re.findall(r"`(--[a-z-]+)`", section("configuration.md", "Flags of `rmr1 judge`")))
-    known = {name for option in VERBS["judge"].params for name in (*option.opts, *option.secondary_opts)}
-    assert flags == {name for name in known if name.startswith("--")}
 
 
 def test_the_sample_configuration_loads(tmp_path: Path) -> None:
