@@ -51,7 +51,7 @@ check: dev
 
 docs: dev
 	$(BIN)/python docs/tables.py
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: dev
 	$(BIN)/ruff check --fix .

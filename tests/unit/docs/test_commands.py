@@ -27,6 +27,7 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "recipes").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
 ]
 SHELL = re.compile(
     r"(?:^ *<!-- needs: (?P<needs>[^>]*?) -->\n+)?^ *```(?P<info>[^\n]*)\n(?P<code>.*?)^ *```", re.DOTALL | re.MULTILINE
