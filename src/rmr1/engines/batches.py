@@ -1,6 +1,6 @@
 """Batch APIs: what an engine with one offers, and the ledger that keeps batches from being paid for twice.
 
-A run's journal records which request was sent to a provider in which batch. A batch is written down before the provider is asked to
+A run's journal records which request was sent to a provider in which batch. The journal has a batch before the provider is told to
 run it, under a token that the provider keeps with the batch. So a process that is killed between the provider's answer and the next
 line of the journal leaves a batch that can be found again.
 """
@@ -47,7 +47,7 @@ class BatchLedger:
         self._write({"batch": token, "name": name})
 
     def take(self, token: str, keys: Iterable[str]) -> None:
-        """The answers to these requests have been taken, or will never come: the batch is no longer asked for them."""
+        """The answers to these requests have been taken, or will never come: the batch is not searched for them again."""
         self._write({"batch": token, "taken": list(keys)})
 
     def batch_of(self, key: str) -> str | None:
@@ -87,7 +87,7 @@ class BatchEngine(Engine, Protocol):
     """An engine whose provider has a batch API."""
 
     def batched(self, ledger: BatchLedger, config: BatchConfig, say: Callable[[str], None]) -> Engine:
-        """The same model, asked through the batch API.
+        """The same model through the batch API.
 
         Args:
             ledger: Where the batches of the run are kept.
@@ -103,7 +103,7 @@ def has_batches(engine: Engine) -> TypeGuard[BatchEngine]:
 
 
 def batched(engine: Engine, ledger: BatchLedger, config: BatchConfig, say: Callable[[str], None]) -> Engine:
-    """The same model, asked through its provider's batch API, see ``BatchEngine.batched``.
+    """The same model through its provider's batch API, see ``BatchEngine.batched``.
 
     Raises:
         ConfigError: The engine has no batch API.

@@ -1,4 +1,4 @@
-"""Between messages and tokens: the chat template, and the text of each written token."""
+"""Between messages and tokens: the chat template, and the text of each completion token."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class ChatText:
         """Whether the chat template opens a think block before the first token of an answer."""
         return self._render(_PROBE).rstrip().endswith("<think>")
 
-    def written(self, choices: Iterable[Choice]) -> list[TokenLogprob]:
-        """The text of each token with what is known of its probability.
+    def decode(self, choices: Iterable[Choice]) -> list[TokenLogprob]:
+        """The text of each completion token with its log-probability.
 
         Their texts add up to the text of all. A character of several tokens belongs to the last of them; special tokens have no
         text.

@@ -1,10 +1,11 @@
 """Models of transformers in this process: what was trained here, and any Hugging Face folder.
 
-Sequences are decoded together in a batch of ``slots``, a finished one making room for the next. What is written is meant to
-depend on the request alone, so that a resumed run ends like an undisturbed one: a sequence draws from a generator of its own seed,
-and no bit of it depends on what is beside it. The latter was measured on CPUs with AVX-512, for 2 slots and more where weights
-are packed and up to 48 elsewhere (docs/decisions/0008 and 0012); on others the neighbours may tip a choice between two tokens that
-are all but equally likely. The batches are a pure function of the list of requests, so the same list is written alike in any case.
+Sequences are decoded together in a batch of ``slots``; a finished one makes room for the next. A completion is meant to depend
+on its request alone, so that a resumed run ends like an undisturbed one: each sequence samples from a generator of its own
+seed, and decoding is batch-invariant. Batch invariance was measured bit by bit on CPUs with AVX-512, for 2 slots and more where
+weights are packed and up to 48 elsewhere (docs/decisions/0008 and 0012). On other machines, the rest of the batch may tip a
+choice between two tokens that are all but equally likely. The batches are a pure function of the list of requests, so the same
+list gives the same completions in any case.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ try:
     from rmr1.models.hardware import is_fast_in_bfloat16
     from rmr1.prefix.decoding.batch import Batch, rows_for
     from rmr1.prefix.decoding.packed_linears import PackedLinears
-    from rmr1.prefix.decoding.rows import DecodingSequence
+    from rmr1.prefix.decoding.sequences import DecodingSequence
     from rmr1.prefix.decoding.trial import trial_unsupported_reason
 except ImportError as error:
     raise MissingExtraError("the hf engine", "train") from error
@@ -90,7 +91,7 @@ class HfEngine:
         self._packed: PackedLinears | None = in_bfloat16 if self._dtype == "mixed" else PackedLinears(self._model)
 
     def identity(self) -> Mapping[str, Any]:
-        """The weights by samples of their files, and the settings that change what is written."""
+        """The weights by samples of their files, and the settings that change completions."""
         return {
             "model_fingerprint": folder_fingerprint(self._folder),
             "dtype": self._dtype,
@@ -99,7 +100,7 @@ class HfEngine:
         }
 
     async def generate(self, requests: Iterable[GenerationRequest]) -> AsyncGenerator[Generation]:
-        """Write for all requests, ``slots`` of them at a time; each is drawn when a sequence before it has finished.
+        """Complete all requests, ``slots`` of them at a time; each is drawn when a sequence before it has finished.
 
         Raises:
             EngineError: The model cannot be run, for want of memory for instance.
@@ -112,7 +113,7 @@ class HfEngine:
             for refused in prepared:
                 if isinstance(refused, Generation):
                     yield refused
-            arriving = [writing for writing in prepared if isinstance(writing, DecodingSequence)]
+            arriving = [sequence for sequence in prepared if isinstance(sequence, DecodingSequence)]
             for finished in self._guarded(batch.work(arriving)):
                 if finished is not None:
                     yield self._generation(finished)
@@ -145,17 +146,17 @@ class HfEngine:
                 f"{self.name} cannot be run: {error}; if memory is short, take fewer slots, such as --set engine.slots=8"
             ) from error
 
-    def _generation(self, writing: DecodingSequence) -> Generation:
-        choices = writing.choices
-        spoken = choices[:-1] if writing.finish == "stop" else choices
-        tokens = self._text.written(spoken)
+    def _generation(self, sequence: DecodingSequence) -> Generation:
+        choices = sequence.choices
+        spoken = choices[:-1] if sequence.finish == "stop" else choices
+        tokens = self._text.decode(spoken)
         return Generation(
-            request_id=writing.request.id,
+            request_id=sequence.request.id,
             text="".join(token.text for token in tokens),
-            finish_reason=writing.finish or "error",
-            usage=Usage(len(writing.prompt), len(choices), writing.cached),
+            finish_reason=sequence.finish or "error",
+            usage=Usage(len(sequence.prompt), len(choices), sequence.cached),
             think_open=self.think_open,
-            tokens=(tuple(tokens) or None) if writing.request.logprobs else None,
+            tokens=(tuple(tokens) or None) if sequence.request.logprobs else None,
         )
 
 

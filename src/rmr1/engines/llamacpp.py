@@ -51,8 +51,8 @@ def load(model: str, config: EngineConfig, *, concurrency: int) -> LlamaCppEngin
 class LlamaCppEngine:
     """Writes with a GGUF model.
 
-    With one slot, what is written depends on the request alone and not on what came before it, so that an interrupted run
-    ends like an undisturbed one. With more slots, or where all that prompts share is reused, rounding may differ from run to run.
+    With one slot, a completion depends on its request alone and not on what came before it, so that an interrupted run ends
+    like an undisturbed one. With more slots, or where all that prompts share is reused, rounding may differ from run to run.
 
     Args:
         path: The GGUF file.
@@ -101,7 +101,7 @@ class LlamaCppEngine:
         return cls(path, config, name)
 
     def identity(self) -> Mapping[str, Any]:
-        """The file by its size and samples of it, and the settings that change what is written."""
+        """The file by its size and samples of it, and the settings that change completions."""
         return {
             "model_fingerprint": file_fingerprint(self.path),
             "context": self._context,
@@ -114,7 +114,7 @@ class LlamaCppEngine:
         return dispatch(requests, self._complete, self._slots)
 
     async def aclose(self) -> None:
-        """Stop what is being written and unload the model."""
+        """Cancel what is under way and unload the model."""
         await asyncio.to_thread(self._threads.shutdown)
         self._server.close()
 
@@ -239,12 +239,12 @@ class LlamaCppServer:
         self._prompt: Messages | None = None
 
     def complete(self, arguments: Mapping[str, Any], receive: Callable[[Chunk], bool]) -> None:
-        """Write one completion; blocks. ``receive`` gets every chunk and stops the writing by returning True."""
+        """Write one completion; blocks. ``receive`` gets every chunk and stops the completion by returning True."""
         options = {"stream": True, "stream_options": {"include_usage": True}}
         self._server.handle_chat_completions({**arguments, **options}, receive)
 
     def prepare(self, messages: Messages) -> Prepared:
-        """Bring a slot to the state in which this prompt's completion is to be written."""
+        """Bring a slot to the state in which this prompt's completion starts."""
         instructions = messages[:1] if len(messages) > 1 else []
         with self._lock:
             if instructions != self._instructions:

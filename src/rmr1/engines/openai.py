@@ -211,7 +211,7 @@ class OpenAIBatchEngine:
         self._awaited: dict[str, _Awaited] = {}
 
     def identity(self) -> Mapping[str, Any]:
-        """That of the engine: the way a request travels does not change what is asked."""
+        """That of the engine: a batch sends the same requests another way."""
         return self._engine.identity()
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""What an engine is: something that writes a text for a request."""
+"""What an engine is: it completes prompts."""
 
 from __future__ import annotations
 

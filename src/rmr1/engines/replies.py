@@ -26,7 +26,7 @@ async def checked_replies(engine: Engine, requests: Iterable[GenerationRequest])
         The engine's generations as they come.
 
     Raises:
-        EngineError: The engine cannot go on, answered what was not asked, or left requests without an answer.
+        EngineError: The engine cannot go on, answered a request that was not made, or left one unanswered.
     """
     under_way: set[str] = set()
 

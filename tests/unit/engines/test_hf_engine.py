@@ -254,10 +254,10 @@ def test_a_character_of_several_tokens_is_written_with_the_last_of_them():
     tokenizer = tiny_tokenizer()
     text = ChatText(tokenizer, "tiny")
     ids = tokenizer.encode("aé€😀b", add_special_tokens=False)
-    written = text.written(Choice(token, -1.0) for token in ids)
+    written = text.decode(Choice(token, -1.0) for token in ids)
     assert "".join(token.text for token in written) == "aé€😀b"
     assert [token.text for token in written] == ["a", "", "é", "", "", "€", "", "", "", "😀", "b"]
-    cut = text.written(Choice(token, -1.0) for token in ids[:2])
+    cut = text.decode(Choice(token, -1.0) for token in ids[:2])
     assert [token.text for token in cut] == ["a", "\ufffd"]
 
 

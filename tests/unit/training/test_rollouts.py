@@ -17,7 +17,7 @@ from rmr1.prefix import parts, segments  # noqa: E402
 from rmr1.prefix.decoding import packed_linears as packing  # noqa: E402
 from rmr1.prefix.decoding.batch import Batch  # noqa: E402
 from rmr1.prefix.decoding.packed_linears import PackedLinears  # noqa: E402
-from rmr1.prefix.decoding.rows import DecodingSequence  # noqa: E402
+from rmr1.prefix.decoding.sequences import DecodingSequence  # noqa: E402
 from rmr1.prefix.decoding.trial import trial_unsupported_reason  # noqa: E402
 from rmr1.prefix.logprobs import sequence_logprobs  # noqa: E402
 from rmr1.prefix.support import decoding_unsupported_reason  # noqa: E402
@@ -108,13 +108,13 @@ def written(model, prompts, lengths, repeated=True, temperature=1.0, seeds=None,
     return asked
 
 
-def assert_as_in_training(model, writings, tolerance):
-    prompts = [list(writing.prompt) for writing in writings]
-    completions = [[choice.token for choice in writing.choices] for writing in writings]
+def assert_as_in_training(model, sequences, tolerance):
+    prompts = [list(sequence.prompt) for sequence in sequences]
+    completions = [[choice.token for choice in sequence.choices] for sequence in sequences]
     with torch.no_grad():
         expected = sequence_logprobs(model, prompts, completions).logprobs
-    for row, writing in zip(expected, writings, strict=True):
-        found = torch.tensor([choice.logprob for choice in writing.choices])
+    for row, sequence in zip(expected, sequences, strict=True):
+        found = torch.tensor([choice.logprob for choice in sequence.choices])
         assert torch.allclose(found, row[: len(found)], atol=tolerance)
 
 
@@ -141,10 +141,10 @@ def random_model(family):
 def test_log_probabilities_are_those_of_training(family, repeated):
     model = random_model(family)
     assert trial_unsupported_reason(model) is None
-    writings = written(model, GROUPS, LENGTHS, repeated)
-    assert_as_in_training(model, writings, 5e-5)
+    sequences = written(model, GROUPS, LENGTHS, repeated)
+    assert_as_in_training(model, sequences, 5e-5)
     known = [0, *[len(PROMPTS[0])] * 2, 40, *[len(PROMPTS[1])] * 2, 40, *[len(PROMPTS[2])] * 2]
-    assert [writing.cached for writing in writings] == known
+    assert [sequence.cached for sequence in sequences] == known
 
 
 @pytest.mark.parametrize("repeated", [True, False])
@@ -166,9 +166,9 @@ def test_log_probabilities_with_adapters_are_those_of_training(model):
     settings = LoraConfig(r=4, target_modules=["q_proj", "up_proj"], init_lora_weights=False, lora_dropout=0.5)
     adapted = get_peft_model(copy.deepcopy(model), settings).eval()
     plain = written(model, GROUPS[:2], LENGTHS[:2])
-    writings = written(adapted, GROUPS, LENGTHS)
-    assert_as_in_training(adapted, writings, 5e-5)
-    assert [choice.logprob for choice in writings[0].choices] != [choice.logprob for choice in plain[0].choices]
+    sequences = written(adapted, GROUPS, LENGTHS)
+    assert_as_in_training(adapted, sequences, 5e-5)
+    assert [choice.logprob for choice in sequences[0].choices] != [choice.logprob for choice in plain[0].choices]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -339,8 +339,8 @@ def test_no_bit_depends_on_the_neighbours_where_weights_are_packed(model, slots,
     with torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16):
         once = written(model, PROMPTS, [12] * 3)
         again = written(model, [PROMPTS[number] for number in order], lengths, seeds=order, slots=slots)
-    for number, writing in zip(order, again, strict=True):
-        assert writing.choices == once[number].choices[: len(writing.choices)]
+    for number, sequence in zip(order, again, strict=True):
+        assert sequence.choices == once[number].choices[: len(sequence.choices)]
 
 
 def test_short_prompts_are_computed_together(model, monkeypatch):

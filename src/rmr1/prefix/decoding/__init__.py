@@ -1,1 +1,1 @@
-"""Sequences that are decoded together over shared beginnings: prompts, rows, keys and values, sampling."""
+"""Decoding on shared prefixes: continuous batches of sequences, for rollouts in training and for the hf engine."""

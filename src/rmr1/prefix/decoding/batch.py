@@ -1,4 +1,4 @@
-"""The sequences that the hf engine is writing: prompts computed as they arrive, tokens written for all at once.
+"""Continuous batching: prompts are prefilled as they arrive, and each decode step gives every sequence a token.
 
 A sequence that ends makes room for the next at once.
 """
@@ -14,34 +14,33 @@ from typing import Any
 import torch
 
 from rmr1.prefix.attention import PrefixAttention, attention_inputs, enable_prefix_attention
-from rmr1.prefix.decoding.cache import RowCache
 from rmr1.prefix.decoding.packed_linears import PackedLinears
 from rmr1.prefix.decoding.prompts import Prompt, Prompts, PromptTokens
-from rmr1.prefix.decoding.rows import DecodingSequence, Row
 from rmr1.prefix.decoding.sampling import choose
+from rmr1.prefix.decoding.sequences import DecodingSequence, Row, RowCache
 from rmr1.prefix.segments import Piece, PieceAttention, Segment, StepAttention
 from rmr1.prefix.support import core_model
 
 _ROWS = 16
-"""Where weights are not packed, a step computes a multiple of so many rows: products with fewer round differently, and then
-neighbours would matter."""
+"""Where weights are not packed, a decode step computes a multiple of this many rows: products with fewer round differently,
+and then the step would not be batch-invariant."""
 
 _LONG = 512
-"""Prompts with so many tokens of their own stay out of the rows, which are all read to the end of the longest."""
+"""Prompts with this many tokens of their own stay out of the rows, which are all read to the end of the longest."""
 
 
 def rows_for(count: int, slots: int) -> int:
-    """Rows of a batch for so many sequences in so many slots."""
+    """How many rows a batch needs for ``count`` sequences in ``slots`` slots."""
     return min(slots, max(1, -(-count // _ROWS)) * _ROWS)
 
 
 class Batch:
-    """Sequences that are written together; those that are alike so far are computed once.
+    """Sequences that are decoded together; those that are alike so far are computed once.
 
     Args:
         model: A causal language model of transformers in inference mode, whose layers all attend to everything before.
-        slots: How many sequences at most.
-        stops: Tokens that end an answer.
+        slots: Most sequences at once.
+        stops: Tokens that end a completion.
         packed: The model's packed weights, where they outlive the batch.
     """
 
@@ -61,19 +60,19 @@ class Batch:
     @property
     def room(self) -> int:
         """How many more sequences fit in."""
-        return self._slots - sum(len(row.writings) for row in self._rows)
+        return self._slots - sum(len(row.sequences) for row in self._rows)
 
     @property
     def busy(self) -> bool:
-        """Whether there is anything to write."""
+        """Whether any sequence is under way."""
         return bool(self._rows)
 
     @torch.inference_mode()
     def work(self, arriving: Sequence[DecodingSequence]) -> Iterator[DecodingSequence | None]:
-        """Take in what arrives, then write until at least one sequence is finished.
+        """Prefill the prompts that arrive, then decode until at least one sequence is finished.
 
         Yields:
-            The sequences that are finished, and None after each piece of work: a part of a prompt, or a token of every sequence.
+            The sequences that are finished, and None after each forward pass: a part of a prefill, or a decode step.
         """
         yield from self._enter(
             [list(alike) for _, alike in groupby(arriving, key=attrgetter("prompt", "instructions", "repeated"))]
@@ -86,11 +85,11 @@ class Batch:
         yield from finished
 
     def _enter(self, groups: Sequence[list[DecodingSequence]]) -> Iterator[None]:
-        """Compute the prompts of groups of sequences that share one, and choose their first tokens."""
+        """Prefill the prompt of each group of sequences, and draw their first completion tokens."""
         waiting, before = iter(groups), len(self._rows)
-        asked = [PromptTokens(writings[0].prompt, writings[0].instructions) for writings in groups]
+        prompts = [PromptTokens(sequences[0].prompt, sequences[0].instructions) for sequences in groups]
         first: list[torch.Tensor] = []
-        for prompt in self._prompts.read(asked, self._compute):
+        for prompt in self._prompts.read(prompts, self._compute):
             if prompt is None:
                 yield None
                 continue
@@ -99,12 +98,12 @@ class Batch:
         if first:
             self._choose(torch.stack(first), self._rows[before:])
 
-    def _add(self, writings: list[DecodingSequence], prompt: Prompt) -> None:
-        first, *others = writings
+    def _add(self, sequences: list[DecodingSequence], prompt: Prompt) -> None:
+        first, *others = sequences
         first.cached = prompt.cached
         for other in others:
             other.cached = len(other.prompt)
-        row = Row(writings, prompt.instructions)
+        row = Row(sequences, prompt.instructions)
         if first.repeated or sum(map(len, prompt.rest)) >= _LONG:
             row.shared += prompt.rest
         else:
@@ -138,12 +137,12 @@ class Batch:
         self._choose(logits, self._rows)
 
     def _choose(self, logits: torch.Tensor, rows: Sequence[Row]) -> None:
-        """Every sequence takes its next token, from the logits of its row."""
-        sequences = [(place, writing) for place, row in enumerate(rows) for writing in row.writings]
-        samplers = [writing.sampler for _, writing in sequences]
-        choices = choose(logits, samplers, [place for place, _ in sequences])
-        for (_, writing), choice in zip(sequences, choices, strict=True):
-            writing.take(choice, self._stops)
+        """Every sequence takes its next token from the logits of its row: ``rows x vocabulary``."""
+        placed = [(place, sequence) for place, row in enumerate(rows) for sequence in row.sequences]
+        samplers = [sequence.sampler for _, sequence in placed]
+        choices = choose(logits, samplers, [place for place, _ in placed])
+        for (_, sequence), choice in zip(placed, choices, strict=True):
+            sequence.take(choice, self._stops)
 
     def _shared(self) -> list[tuple[Segment, slice | torch.Tensor]]:
         """The segments of all rows, each with the places of those that begin with it."""
@@ -161,7 +160,7 @@ class Batch:
     def _forward(
         self, tokens: torch.Tensor, positions: torch.Tensor, attention: PrefixAttention, kept: int | torch.Tensor
     ) -> torch.Tensor:
-        """The logits after the last so many tokens, or those at certain places."""
+        """The logits after the last ``kept`` tokens, or those at these places."""
         with self._packed.used() if self._packs else nullcontext():
             output = self._model(
                 input_ids=tokens,
@@ -175,12 +174,12 @@ class Batch:
         return logits
 
     def _settle(self) -> list[DecodingSequence]:
-        """Take finished sequences out, and divide the rows whose sequences differ now."""
-        finished = [writing for row in self._rows for writing in row.writings if writing.finish]
+        """Take out finished sequences, and divide the rows whose sequences have drawn different tokens."""
+        finished = [sequence for row in self._rows for sequence in row.sequences if sequence.finish]
         for place in reversed(range(len(self._rows))):
             row = self._rows[place]
-            row.writings = [writing for writing in row.writings if not writing.finish]
-            if not row.writings:
+            row.sequences = [sequence for sequence in row.sequences if not sequence.finish]
+            if not row.sequences:
                 self._remove(place)
         for place, row in enumerate(tuple(self._rows)):
             for other in row.divide():

@@ -1,8 +1,8 @@
 """Weights in the order in which the processor's matrix product reads them, for products of few rows.
 
-Such a product spends much of its time on bringing the weights into that order. While they do not change, they are brought into it
-once, for products of any number of rows; and then these round alike, however many they are. MKL and oneDNN do this; where torch has
-neither, or the model is not float32 on a CPU, products are computed as ever.
+Such a product spends much of its time on bringing the weights into that order. While the weights do not change, this is done
+once, for products of any number of rows. The products are then batch-invariant: a row rounds alike however many rows there are. MKL
+and oneDNN do this; where torch has neither, or the model is not float32 on a CPU, products are computed as usual.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Product = Callable[[Tensor], Tensor]
 Multiply = Callable[[Tensor, Tensor, Tensor | None, Tensor, int], Tensor]
 
 _ROWS = 64
-"""The number of rows that the library is told, for which it chooses the order; with MKL, 16 to 256 are as fast as each other."""
+"""The number of rows for which the library chooses the order; with MKL, 16 to 256 are equally fast."""
 _SMALLEST = 1 << 16
 """A model whose weights all have fewer elements is not worth it."""
 _CLOSE = {torch.float32: 1e-4, torch.bfloat16: 0.02}
@@ -71,7 +71,7 @@ class PackedLinears:
         if large is None or not _can_pack(layers, self._dtype) or not _serves_any_rows(large, self._dtype):
             return []
         head = core_model(self._model).get_output_embeddings()  # type: ignore[no-untyped-call]
-        # Small ones too: their rows would feel their neighbours.
+        # Small ones too, or they would not be batch-invariant.
         return [(layer, _packed(layer, torch.float32 if layer is head else self._dtype)) for layer in layers]
 
 

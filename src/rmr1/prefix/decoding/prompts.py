@@ -1,7 +1,7 @@
-"""Prompts as segments: the instructions at their beginning are computed once, and so is a prompt that follows itself.
+"""Prefill: prompts become segments. Instructions that prompts share are computed once, and so is a prompt that is repeated.
 
-Short prompts are computed beside each other: a pass has a price of its own, and its products are slower the fewer rows they have.
-Each prompt is cut at the same places whatever is beside it.
+Short prompts are computed in one forward pass: each pass has a cost of its own, and products with few rows are slow. Each
+prompt is cut into the same chunks whatever is computed with it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from rmr1.prefix.segments import Piece, Segment
 
 _CHUNK = 1024
-"""Tokens that are computed at once."""
+"""Most tokens of a forward pass."""
 _MIN_SHARED = 16
 """Shorter instructions are not worth a segment."""
 
@@ -24,7 +24,7 @@ Compute = Callable[[Sequence[Piece]], torch.Tensor]
 
 
 class PromptTokens(NamedTuple):
-    """A prompt that is to be computed.
+    """A prompt before its prefill.
 
     Args:
         tokens: All of it.
@@ -37,14 +37,14 @@ class PromptTokens(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A computed prompt.
+    """A prompt after its prefill.
 
     Args:
         tokens: All of it.
         instructions: The segments that other prompts share.
         rest: The segments after them.
-        logits: Of the token that follows.
-        cached: How many tokens were known before.
+        logits: Of the first completion token.
+        cached: How many tokens were not computed, because their keys and values were known.
     """
 
     tokens: tuple[int, ...]
@@ -64,16 +64,16 @@ class Head(NamedTuple):
 class Begun(NamedTuple):
     """A prompt whose instructions are computed, and the rest of it: of several pieces only where a row would not hold it."""
 
-    asked: PromptTokens
+    prompt: PromptTokens
     head: Head
     rest: list[Piece]
 
 
 class Prompts:
-    """Computes prompts, and remembers the latest one and the latest instructions.
+    """Prefills prompts, and remembers the latest one and the latest instructions.
 
     Args:
-        alone: Whether each is computed by itself, because rows of a product feel how many they are.
+        alone: Whether each prompt is computed by itself, because products are not batch-invariant here.
     """
 
     def __init__(self, alone: bool = False) -> None:
@@ -81,19 +81,19 @@ class Prompts:
         self._latest: Prompt | None = None
         self._instructions: tuple[Segment, ...] = ()
 
-    def read(self, asked: Iterable[PromptTokens], compute: Compute) -> Iterator[Prompt | None]:
-        """Compute prompts.
+    def read(self, prompts: Iterable[PromptTokens], compute: Compute) -> Iterator[Prompt | None]:
+        """Prefill prompts.
 
         Args:
-            asked: The prompts.
-            compute: Computes pieces in one row; returns the logits after the last token of each. It is not kept: a reference back
-                to who computes would keep gigabytes alive until Python looks for such cycles.
+            prompts: The prompts.
+            compute: Computes pieces in one row and returns the logits after the last token of each. It is not kept: a reference
+                back to the batch would keep gigabytes alive until Python collects such cycles.
 
         Yields:
-            Each prompt in turn, and None after each piece of work.
+            Each prompt in turn, and None after each forward pass.
         """
         begun: list[Begun] = []
-        for prompt in asked:
+        for prompt in prompts:
             latest = self._latest
             if latest is not None and latest.tokens == prompt.tokens and not begun:
                 yield replace(latest, cached=len(latest.tokens))
@@ -107,10 +107,10 @@ class Prompts:
         if begun:
             yield from self._finish(begun, compute)
 
-    def _head(self, asked: PromptTokens, compute: Compute) -> Generator[None, None, Head]:
-        if asked.instructions < _MIN_SHARED:
+    def _head(self, prompt: PromptTokens, compute: Compute) -> Generator[None, None, Head]:
+        if prompt.instructions < _MIN_SHARED:
             return Head((), 0)
-        tokens = asked.tokens[: asked.instructions]
+        tokens = prompt.tokens[: prompt.instructions]
         if tuple(chain.from_iterable(segment.tokens for segment in self._instructions)) == tokens:
             return Head(self._instructions, len(tokens))
         pieces = _cut(tokens, ())
@@ -126,9 +126,9 @@ class Prompts:
         for row in rows:
             logits = compute(row)
             yield None
-        for (asked, head, rest), of_next in zip(begun, logits, strict=True):
+        for (prompt, head, rest), of_next in zip(begun, logits, strict=True):
             segments = tuple(piece.segment for piece in rest)
-            self._latest = Prompt(asked.tokens, head.segments, segments, of_next, head.cached)
+            self._latest = Prompt(prompt.tokens, head.segments, segments, of_next, head.cached)
             yield self._latest
 
 

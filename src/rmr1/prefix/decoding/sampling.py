@@ -23,11 +23,11 @@ TOP_LOGPROBS = 20
 
 @dataclass(slots=True)
 class Sampler:
-    """How one sequence chooses.
+    """How one sequence draws its tokens.
 
     Args:
         sampling: Temperature, top-p and seed of its request.
-        wants_logprobs: Whether to keep the log-probabilities of what is chosen.
+        wants_logprobs: Whether to keep the log-probabilities of the tokens.
     """
 
     sampling: Sampling
@@ -40,7 +40,7 @@ class Sampler:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A chosen token, its log-probability at temperature 1, and those of the likeliest tokens; None where not wanted."""
+    """A completion token, its log-probability (nats, temperature 1), and those of the likeliest tokens; None where not wanted."""
 
     token: int
     logprob: float | None = None
@@ -71,7 +71,7 @@ def _is_greedy(sampler: Sampler) -> bool:
 
 
 def _draw(logits: torch.Tensor, samplers: Sequence[Sampler], rows: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The numbers of the choosers that draw, each with its token; those with one distribution draw from it together."""
+    """The numbers of the samplers that draw, each with its token; those with one distribution draw from it together."""
     together: dict[tuple[int, float, float], list[int]] = {}
     for number, (row, sampler) in enumerate(zip(rows, samplers, strict=True)):
         if not _is_greedy(sampler):

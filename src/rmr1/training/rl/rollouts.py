@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from rmr1.prefix.decoding.batch import Batch, rows_for
-from rmr1.prefix.decoding.rows import DecodingSequence
+from rmr1.prefix.decoding.sequences import DecodingSequence
 from rmr1.records import GenerationRequest, Sampling
 
 _WORTH_SHARING = 2048
@@ -62,8 +62,8 @@ def write(
             arriving = list(islice(waiting, batch.room))
             if not arriving and not batch.busy:
                 return completions
-            for writing in filter(None, batch.work(arriving)):
-                completions[int(writing.request.id)] = [choice.token for choice in writing.choices]
+            for sequence in filter(None, batch.work(arriving)):
+                completions[int(sequence.request.id)] = [choice.token for choice in sequence.choices]
 
 
 def _shared_length(prompts: Sequence[Sequence[int]]) -> int:

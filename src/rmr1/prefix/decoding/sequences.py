@@ -1,31 +1,115 @@
-"""Keys and values of the sequences that the hf engine is writing: a row of its own for each, written in place.
+"""Sequences being decoded, the rows that hold them, and the keys and values of the rows.
 
-transformers' own dynamic cache is copied at every step, and its static one is computed over its whole length at every step. This
-one gives attention a view that is as long as the longest row, so that a step costs what it has to. What sequences begin with and
-share is not in their rows: it stays in its segments.
+A trained judge is rarely in doubt, so several samples of one prompt mostly begin alike. As long as they do, they are one row, which
+is computed once. Each of them still draws its tokens from a generator of its own, and the first that draws another token than
+the rest moves to a row of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from transformers import Cache
 
 from rmr1.prefix.attention import as_attended
+from rmr1.prefix.decoding.sampling import Choice, Sampler
 from rmr1.prefix.segments import Segment
+from rmr1.records import FinishReason, GenerationRequest
 
 _GRAIN = 64
 """Lengths are rounded up to this: what attention sees, and what is allocated."""
 _GROWTH = 1.5
 
 
-class RowCache(Cache):
-    """What transformers writes to and reads from.
+@dataclass(slots=True)
+class DecodingSequence:
+    """A prompt and its completion so far.
 
     Args:
-        rows: Sequences that fit in.
+        request: What is to be completed, and how to sample.
+        prompt: The prompt's tokens.
+        instructions: How many of them, from the first, other prompts share.
+        limit: Most completion tokens.
+        repeated: Whether other sequences have the same prompt and attend to it together.
+
+    Attributes:
+        sampler: Draws the completion tokens.
+        choices: The completion tokens so far.
+        cached: How many prompt tokens were not computed for this sequence, because their keys and values were known.
+        finish: Why the completion ended; None while it is under way.
+    """
+
+    request: GenerationRequest
+    prompt: tuple[int, ...]
+    instructions: int
+    limit: int
+    repeated: bool = False
+    sampler: Sampler = field(init=False)
+    choices: list[Choice] = field(default_factory=list)
+    cached: int = 0
+    finish: FinishReason | None = None
+
+    def __post_init__(self) -> None:
+        self.sampler = Sampler(self.request.sampling, self.request.logprobs)
+
+    def take(self, choice: Choice, stops: frozenset[int]) -> None:
+        """Add a completion token, and see whether it is the last."""
+        self.choices.append(choice)
+        if choice.token in stops:
+            self.finish = "stop"
+        elif len(self.choices) >= self.limit:
+            self.finish = "length"
+
+
+@dataclass(slots=True)
+class Row:
+    """Sequences with the same prompt and the same completion tokens so far: they are computed once.
+
+    Args:
+        sequences: At least one.
+        shared: Segments at their beginning that are not copied into the row.
+    """
+
+    sequences: list[DecodingSequence]
+    shared: tuple[Segment, ...]
+
+    @property
+    def latest(self) -> int:
+        """The latest completion token, which the next decode step takes in."""
+        return self.sequences[0].choices[-1].token
+
+    @property
+    def length(self) -> int:
+        """How many tokens have keys and values before the next decode step."""
+        return len(self.sequences[0].prompt) + len(self.sequences[0].choices) - 1
+
+    @property
+    def own_length(self) -> int:
+        """How many of these are in the row."""
+        return self.length - sum(map(len, self.shared))
+
+    def divide(self) -> Iterator[Row]:
+        """Keep the sequences that drew the same token as the first one; yield the others as rows of their own."""
+        by_token: dict[int, list[DecodingSequence]] = {}
+        for sequence in self.sequences:
+            by_token.setdefault(sequence.choices[-1].token, []).append(sequence)
+        self.sequences, *others = by_token.values()
+        for sequences in others:
+            yield Row(sequences, self.shared)
+
+
+class RowCache(Cache):
+    """Keys and values of the rows, as a cache of transformers: each row is written in place.
+
+    The dynamic cache of transformers is copied at every step, and its static one is read over its whole length at every step.
+    This one gives attention a view as long as the longest row. What sequences share at their beginning is not in their rows: it
+    stays in its segments.
+
+    Args:
+        rows: How many rows fit in.
     """
 
     def __init__(self, rows: int) -> None:
@@ -42,14 +126,14 @@ class RowCache(Cache):
         self._segments, self._step = segments, None
 
     def expect_step(self, places: torch.Tensor, longest: int) -> int:
-        """The next forward pass writes one token of each of the first rows.
+        """The next forward pass is a decode step: one token of each of the first rows.
 
         Args:
             places: Where in its row each token goes.
             longest: The last of these places.
 
         Returns:
-            The length of what attention will see of the rows: past the last place, rounded up.
+            How much of the rows attention will see: past the last place, rounded up.
         """
         length = -(-(longest + 1) // _GRAIN) * _GRAIN
         self._reserve(length)
