@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +52,12 @@ def _key_rows(name: str) -> Iterator[str]:
                 yield f"| `{group}` | as below | {key.panel}: see [Engines](configuration.md#engines) |"
             groups.add(group)
         else:
-            yield f"| `{prefix}{key.name}` | `{default_text(key)}` | {_meaning(key)} |"
+            yield f"| `{prefix}{key.name}` | {_code(default_text(key))} | {_meaning(key)} |"
+
+
+def _code(text: str) -> str:
+    """A cell in the type of code; a bar would end it, on GitHub also between backquotes."""
+    return f"<code>{html.escape(text).replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
 
 
 def _meaning(key: Key) -> str:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import ast
 import re
-import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,68 +20,12 @@ from rmr1.cli.main import app
 from rmr1.cli.options import take_layers
 from rmr1.config import DistillConfig, JudgeConfig, RlConfig, SftConfig
 from rmr1.errors import ConfigError
+from tests.support.documentation import PAGES, ROOT, Command, commands
 
-ROOT = Path(__file__).parents[3]
-PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
-    *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted((ROOT / "recipes").rglob("*.md")),
-    *sorted((ROOT / "examples").rglob("*.md")),
-]
-SHELL = re.compile(
-    r"(?:^ *<!-- needs: (?P<needs>[^>]*?) -->\n+)?^ *```(?P<info>[^\n]*)\n(?P<code>.*?)^ *```", re.DOTALL | re.MULTILINE
-)
-SEPARATORS = {"|", "||", "&&", ";", ">", ">>", "<", "2>"}
 NEEDS = {"gpu", "time", "network", "data"}
 CONFIGS = {"judge": JudgeConfig, "eval": JudgeConfig, "distill": DistillConfig, "sft": SftConfig, "rl": RlConfig}
 UNIX = {"zcat"}
 VERBS = typer.main.get_command(app).commands
-
-
-@dataclass(frozen=True)
-class Command:
-    """A simple command: its words without redirections, and what its block says that it needs."""
-
-    words: tuple[str, ...]
-    needs: str | None
-
-    @property
-    def rmr1(self) -> tuple[str, ...] | None:
-        """The words after ``rmr1``; None where it is another program. Trainers start it as a module."""
-        for place, word in enumerate(self.words):
-            if word == "rmr1" or word.endswith("/rmr1") or word == "rmr1.cli.main":
-                return self.words[place + 1 :]
-        return None
-
-
-def simple_commands(line: str) -> Iterator[tuple[str, ...]]:
-    words: list[str] = []
-    redirected = False
-    for word in shlex.split(line, comments=True):
-        if word in {">", ">>", "<", "2>"}:
-            redirected = True
-        elif word in SEPARATORS:
-            if words:
-                yield tuple(words)
-            words, redirected = [], False
-        elif not redirected:
-            words.append(word)
-    if words:
-        yield tuple(words)
-
-
-def commands(text: str) -> Iterator[Command]:
-    for block in SHELL.finditer(text):
-        if block["info"].split()[:1] not in (["sh"], ["bash"], ["console"]):
-            continue
-        console = block["info"].startswith("console")
-        for line in block["code"].replace("\\\n", " ").splitlines():
-            if console and not line.lstrip().startswith("$ "):
-                continue
-            for words in simple_commands(line.strip().removeprefix("$ ")):
-                bare = tuple(word for place, word in enumerate(words) if place or not re.match(r"[A-Z0-9_]+=", word))
-                if bare:
-                    yield Command(bare, block["needs"])
 
 
 def rmr1_mistakes(words: tuple[str, ...]) -> Iterator[str]:
