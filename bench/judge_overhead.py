@@ -32,20 +32,10 @@ import openai
 from rmr1.config import EngineConfig, JudgeConfig, OrderPolicy
 from rmr1.data import load_pairs
 from rmr1.engines import open_model
-from rmr1.judging import PairTask, judge_source, plan_judging
-from rmr1.records import Judgment, Usage
+from rmr1.judging import judge_pairs, plan_judging
 
 ROOT = Path(__file__).parents[1]
 MODEL = "openai/instant"
-
-
-class Silent:
-    """A callbacks that says nothing."""
-
-    def say(self, message: str) -> None: ...
-    def started(self, total: int | None, done: int) -> None: ...
-    def answered(self, usage: Usage) -> None: ...
-    def judged(self, judgment: Judgment) -> None: ...
 
 
 @contextmanager
@@ -96,10 +86,10 @@ async def bare_seconds(path: Path, address: str, pairs: int, concurrency: int) -
     return seconds
 
 
-async def rmr1_seconds(path: Path, settings: JudgeConfig, pairs: int, run: Path) -> float:
+def rmr1_seconds(path: Path, settings: JudgeConfig, pairs: int, run: Path) -> float:
     """Judging as the command line does it, from the file to the report."""
     begin = time.perf_counter()
-    await judge_source(PairTask(str(path), limit=pairs, run=run), settings, Silent())
+    judge_pairs(path, settings, limit=pairs, run=run)
     return time.perf_counter() - begin
 
 
@@ -111,7 +101,7 @@ def peak_megabytes(path: Path, address: str, pairs: int, concurrency: int, run: 
 
 def child(arguments: list[str]) -> None:
     path, address, pairs, concurrency, run = arguments
-    asyncio.run(rmr1_seconds(Path(path), config(address, int(concurrency), "given"), int(pairs), Path(run)))
+    rmr1_seconds(Path(path), config(address, int(concurrency), "given"), int(pairs), Path(run))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
@@ -134,9 +124,7 @@ def main() -> None:
         ratios = []
         for number in range(options.rounds):
             bare = asyncio.run(bare_seconds(path, address, options.pairs, options.concurrency))
-            ours = asyncio.run(
-                rmr1_seconds(path, config(address, options.concurrency), options.pairs, folder / f"run{number}")
-            )
+            ours = rmr1_seconds(path, config(address, options.concurrency), options.pairs, folder / f"run{number}")
             ratios.append(bare / ours)
             requests = 2 * options.pairs
             print(

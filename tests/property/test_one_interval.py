@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import tempfile
 from pathlib import Path
@@ -12,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmr1.config import JudgeConfig
-from rmr1.judging import PairTask, judge_source
+from rmr1.judging import PairTask, judge_pairs
 from rmr1.results import Estimate
-from rmr1.runs.callbacks import NullCallbacks
 from tests.support.benchmarks import run_eval
 from tests.support.engines import answer
 
@@ -56,7 +54,7 @@ def test_judge_and_eval_give_the_same_figure_and_interval(design: Design) -> Non
         write(folder, design)
         config = JudgeConfig(model=f"replay/{folder / 'recorded.jsonl'}", orders="given")
         task = PairTask(str(folder / "pairs.jsonl"), run=folder / "judge")
-        judged = asyncio.run(judge_source(task, config, NullCallbacks())).results["accuracy"]
+        judged = judge_pairs(task, config).results.accuracy
         said = {f"question {number}": members for number, members in enumerate(design)}
 
         def reply(request):

@@ -11,8 +11,9 @@ from rmr1.benchmarks.published import published_beside
 from rmr1.benchmarks.report_sections import benchmark_section, score_metric
 from rmr1.benchmarks.results import JudgedBenchmark, read_run, results_of
 from rmr1.benchmarks.texts import read_texts
-from rmr1.judging import combine, report_sample
+from rmr1.judging import combine
 from rmr1.report.evaluation import EvalReport, protocol_shown, published_table, write_eval_report
+from rmr1.report.judge import report_sample
 from rmr1.report.samples import Sample
 
 MOST_SAMPLES = 10_000

@@ -16,7 +16,7 @@ from rmr1.benchmarks.results import RESULTS, score_run
 from rmr1.benchmarks.texts import keep_texts
 from rmr1.config import JudgeConfig
 from rmr1.engines import Engine, LoadedModel, open_model
-from rmr1.judging import JobResult, JudgeCallbacks, JudgingJob, JudgingPlan, plan_judging
+from rmr1.judging import JudgeCallbacks, JudgeRun, JudgeRunResult, JudgingPlan, plan_judging
 from rmr1.report.evaluation import plan_line
 from rmr1.runs import RunDirectory, default_run_name
 
@@ -133,13 +133,13 @@ async def evaluate_loaded(
     identity = eval_identity(engine, plan)
     path = task.directory("eval", found, identity)
     with RunDirectory(path, identity) as run:
-        jobs = []
+        runs = []
         for number, loaded in enumerate(found, 1):
             callbacks.benchmark(loaded.benchmark.title, number, len(found))
-            jobs.append(await _judge(loaded, task.limit, engine, plan, run, callbacks))
+            runs.append(await _judge(loaded, task.limit, engine, plan, run, callbacks))
         results = score_run(run.path)
         run.write_json(RESULTS, results)
-    return EvalResult(path, results, sum(job.summary.engine_errors for job in jobs))
+    return EvalResult(path, results, sum(judged.results.engine_errors for judged in runs))
 
 
 def eval_identity(engine: Engine, plan: JudgingPlan) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def eval_identity(engine: Engine, plan: JudgingPlan) -> dict[str, Any]:
 
 async def _judge(
     loaded: Loaded, limit: int | None, engine: Engine, plan: JudgingPlan, run: RunDirectory, callbacks: JudgeCallbacks
-) -> JobResult:
+) -> JudgeRunResult:
     pairs = loaded.limited(limit)
     identity = {**run.identity, "benchmark": loaded.benchmark.name, "data_sha256": loaded.fingerprint}
     with RunDirectory(run.path / loaded.benchmark.name, identity) as inner:
@@ -158,5 +158,5 @@ async def _judge(
                 add(entry_of(pair).to_record())
         inner.write_json("benchmark.json", loaded.facts())
         keep_texts(inner.path, islice(loaded.pairs, pairs))
-        job = JudgingJob(loaded.pairs, engine, plan, inner, callbacks, limit=pairs, total_pairs=pairs)
-        return await job.run()
+        judging = JudgeRun(engine, plan, inner, callbacks, limit=pairs, total_pairs=pairs)
+        return await judging.conclude(loaded.pairs)

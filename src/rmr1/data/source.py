@@ -34,6 +34,7 @@ class PairSource:
     Attributes:
         path: The source as it was given.
         shape: How its rows are read.
+        skip_invalid: Whether rows that cannot be read are left out.
         skipped: The rows that the latest pass left out; rows are left out only with ``skip_invalid``.
     """
 
@@ -43,7 +44,7 @@ class PairSource:
         self.skipped = Skipped()
         self._reader = reader
         self._layout = layout
-        self._skip_invalid = skip_invalid
+        self.skip_invalid = skip_invalid
         self._used = frozenset(layout.columns.values())
 
     def __iter__(self) -> Iterator[PreferencePair]:
@@ -120,7 +121,7 @@ class PairSource:
 
     def _skip(self, row: RawRow, problem: RowError, skipped: Skipped) -> None:
         message = f"{self._reader.place(row.number)}: {problem}"
-        if not self._skip_invalid:
+        if not self.skip_invalid:
             raise DataError(f"{message}; drop the row or pass --skip-invalid") from problem
         skipped.count += 1
         if len(skipped.messages) < PROBLEMS_KEPT:

@@ -2,16 +2,17 @@
 
 from rmr1.distillation.assess import Assessment, assess, trim
 from rmr1.distillation.hint_leak import leaked_hints
-from rmr1.distillation.job import DistillCallbacks, DistillJob, DistillResult
-from rmr1.distillation.run import distill_source
+from rmr1.distillation.passes import DistillCallbacks, Writer
+from rmr1.distillation.run import DistillRun, DistillRunResult, distill
 
 __all__ = [
     "Assessment",
     "DistillCallbacks",
-    "DistillJob",
-    "DistillResult",
+    "DistillRun",
+    "DistillRunResult",
+    "Writer",
     "assess",
-    "distill_source",
+    "distill",
     "leaked_hints",
     "trim",
 ]

@@ -71,22 +71,22 @@ def _extent(text: str, keep_think: bool) -> tuple[int, int]:
 
 
 def assess(
-    sample: Completion, *, require_format: bool, keep_think: bool, told: PreferencePair | None = None
+    completion: Completion, *, require_format: bool, keep_think: bool, told: PreferencePair | None = None
 ) -> Assessment:
     """Hold a written completion to the label of its pair.
 
     Args:
-        sample: The completion; its pair has a label, and the engine has not failed on it.
+        completion: Its pair has a label, and the engine has not failed on it.
         require_format: Whether any problem of format rejects it.
         keep_think: Whether its think block becomes part of the trace.
         told: The pair, where the writer was told the label: then the trace must not give that away.
     """
-    trace = trim(sample.text, think_open=sample.think_open, keep_think=keep_think)
-    verdict = sample.verdict
-    gold = _gold(sample)
+    trace = trim(completion.text, think_open=completion.think_open, keep_think=keep_think)
+    verdict = completion.verdict
+    gold = _gold(completion)
     hints = leaked_hints(trace, (*verdict.sections.quotes_a, *verdict.sections.quotes_b), _texts(told)) if told else ()
     reason: Reason | None = None
-    if sample.finish_reason == "length":
+    if completion.finish_reason == "length":
         reason = "truncated"
     elif verdict.invalid is not None:
         reason = "conflicting" if verdict.invalid == "conflicting" else "missing"
@@ -99,10 +99,10 @@ def assess(
     return Assessment(trace, reason, verdict.side, gold, verdict.problems, hints)
 
 
-def _gold(sample: Completion) -> Side:
-    gold = pair_side(sample.label, sample.order)
+def _gold(completion: Completion) -> Side:
+    gold = pair_side(completion.label, completion.order)
     if gold is None:
-        raise ValueError(f"{sample.request}: a pair without a label has no traces")
+        raise ValueError(f"{completion.request}: a pair without a label has no traces")
     return gold
 
 

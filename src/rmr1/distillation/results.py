@@ -1,80 +1,87 @@
-"""What came of every comparison: the trace files, and counts that add up.
+"""What came of every comparison: the trace files, counts that add up, and the report.
 
 Each comparison is exactly one of ``kept`` (a trace of the teacher is right), ``repaired`` (one of the repairer), ``rejected`` (the
-last try failed; ``by_reason`` says why), ``faulted`` (the engine failed on it in this process) and ``left`` (not asked yet).
+last attempt failed; ``by_reason`` says why), ``faulted`` (the engine failed on it in this process) and ``left`` (not asked yet).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from rmr1.config import DistillConfig, cost
-from rmr1.distillation.assess import Assessment, assess
-from rmr1.distillation.requests import orders_of
-from rmr1.distillation.written import WrittenPass
-from rmr1.judging import Completion
+from rmr1.distillation.assess import RULE, Assessment, assess
+from rmr1.distillation.passes import DistillPass, orders_of
+from rmr1.judging import Completion, combine
 from rmr1.records import Comparison, PreferencePair, Usage
+from rmr1.report.console import distill_rows, share
+from rmr1.report.figures import Metric
+from rmr1.report.judge import JudgeReport, report_sample
+from rmr1.report.samples import Sample, Status
+from rmr1.report.tables import Table
+from rmr1.results import DistillPassResults, DistillResults
 
 Outcome = Literal["kept", "repaired", "rejected", "faulted", "left"]
 OUTCOMES: tuple[Outcome, ...] = ("kept", "repaired", "rejected", "faulted", "left")
-Write = Callable[[Mapping[str, Any]], None]
+Write = Callable[[Mapping[str, object]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
+class Attempt:
     """One written completion with what came of it. ``number`` is 1 for the teacher's pass, 2 for the repairer's."""
 
     number: int
-    sample: Completion
+    completion: Completion
     assessment: Assessment
 
 
 @dataclass(frozen=True, slots=True)
-class Concluded:
-    """A comparison with all its tries and its outcome; ``whole`` is false where more tries could follow."""
+class ComparisonOutcome:
+    """A comparison with all its attempts and its outcome; ``whole`` is false where more attempts could follow."""
 
     comparison: Comparison
-    tries: tuple[Try, ...]
+    attempts: tuple[Attempt, ...]
     outcome: Outcome
     whole: bool
 
 
 def conclude(
-    number: int, pair: PreferencePair, first: WrittenPass, second: WrittenPass | None, config: DistillConfig
-) -> Iterator[Concluded]:
+    number: int, pair: PreferencePair, first: DistillPass, second: DistillPass | None, config: DistillConfig
+) -> Iterator[ComparisonOutcome]:
     """What came of each comparison of a pair."""
     comparisons = list(first.writer.plan.comparisons(pair))
     for order in range(orders_of(config)):
         start = order * config.samples
-        tries, kept = [], 0
+        attempts, kept = [], 0
         for index in range(start, start + config.samples):
-            sample = first.sample(number, index) if kept < config.keep else None
-            if sample is None:
+            completion = first.completion(number, index) if kept < config.keep else None
+            if completion is None:
                 break
-            judged = assess(sample, require_format=config.require_format, keep_think=config.keep_think)
-            tries.append(Try(1, sample, judged))
+            judged = assess(completion, require_format=config.require_format, keep_think=config.keep_think)
+            attempts.append(Attempt(1, completion, judged))
             kept += judged.reason is None
-        whole = kept >= config.keep or len(tries) == config.samples
-        next_place = start + len(tries)
+        whole = kept >= config.keep or len(attempts) == config.samples
+        next_place = start + len(attempts)
         outcome: Outcome = "kept" if kept else "rejected"
         faulted = not whole and first.faulted(number, next_place)
         if whole and not kept and second is not None:
-            sample = second.sample(number, order)
-            whole, faulted = sample is not None, second.faulted(number, order)
-            if sample is not None:
-                judged = assess(sample, require_format=config.require_format, keep_think=config.keep_think, told=pair)
-                tries.append(Try(2, sample, judged))
+            completion = second.completion(number, order)
+            whole, faulted = completion is not None, second.faulted(number, order)
+            if completion is not None:
+                judged = assess(
+                    completion, require_format=config.require_format, keep_think=config.keep_think, told=pair
+                )
+                attempts.append(Attempt(2, completion, judged))
                 outcome = "repaired" if judged.reason is None else "rejected"
         if not whole and not kept:
             outcome = "faulted" if faulted else "left"
-        yield Concluded(comparisons[start], tuple(tries), outcome, whole)
+        yield ComparisonOutcome(comparisons[start], tuple(attempts), outcome, whole)
 
 
-class Results:
-    """Counts comparisons, and writes their traces and their rejected tries.
+class TraceWriter:
+    """Counts comparisons, and writes their traces and their rejected attempts.
 
     Args:
         first: The teacher's pass.
@@ -85,7 +92,7 @@ class Results:
     """
 
     def __init__(
-        self, first: WrittenPass, second: WrittenPass | None, config: DistillConfig, traces: Write, rejected: Write
+        self, first: DistillPass, second: DistillPass | None, config: DistillConfig, traces: Write, rejected: Write
     ) -> None:
         self._first = first
         self._second = second
@@ -102,49 +109,54 @@ class Results:
         self._pairs = self._traces = 0
         self._whole = True
 
-    def add(self, number: int, pair: PreferencePair) -> list[Concluded]:
+    def add(self, number: int, pair: PreferencePair) -> list[ComparisonOutcome]:
         """Count and write one pair; pairs come in the order of the source."""
         self._pairs += 1
         concluded = list(conclude(number, pair, self._first, self._second, self._config))
         for one in concluded:
             self._count(pair, one)
-            for a_try in one.tries:
-                if a_try.assessment.reason is None:
-                    self._write_trace(self._row(pair, one.comparison, a_try))
+            for attempt in one.attempts:
+                if attempt.assessment.reason is None:
+                    self._write_trace(self._row(pair, one.comparison, attempt))
                 else:
-                    self._write_rejected(self._rejected_row(one.comparison, a_try))
+                    self._write_rejected(self._rejected_row(one.comparison, attempt))
         return concluded
 
-    def results(self) -> dict[str, Any]:
-        """Everything as JSON; the same for the same answers, whatever happened on the way."""
+    def results(self) -> DistillResults:
+        """What the distillation comes to; the same for the same answers, whatever happened on the way."""
         passes = {"teacher": self._pass(1, self._first)}
         if self._second is not None:
             passes["repairer"] = self._pass(2, self._second)
-        return {
-            "pairs": self._pairs,
-            "comparisons": sum(self._outcomes.values()),
-            **{outcome: self._outcomes[outcome] for outcome in OUTCOMES},
-            "rejected_by_reason": dict(sorted(self._reasons.items())),
-            "complete": self._whole,
-            "traces": self._traces,
-            "traces_by_label": dict(sorted(self._labels.items())),
-            "problems": dict(sorted(self._problems.items())),
-            "leaked_hints": dict(sorted(self._hints.items())),
-            "by_category": {name: dict(sorted(counts.items())) for name, counts in sorted(self._categories.items())},
-            "passes": passes,
-            "tokens": asdict(sum((one.usage for one in self._passes.values()), Usage())),
-            "cost": _total(one["cost"] for one in passes.values()),
-        }
+        known = [one.cost for one in passes.values() if one.cost is not None]
+        return DistillResults(
+            pairs=self._pairs,
+            comparisons=sum(self._outcomes.values()),
+            kept=self._outcomes["kept"],
+            repaired=self._outcomes["repaired"],
+            rejected=self._outcomes["rejected"],
+            faulted=self._outcomes["faulted"],
+            left=self._outcomes["left"],
+            rejected_by_reason=dict(sorted(self._reasons.items())),
+            complete=self._whole,
+            traces=self._traces,
+            traces_by_label=dict(sorted(self._labels.items())),
+            problems=dict(sorted(self._problems.items())),
+            leaked_hints=dict(sorted(self._hints.items())),
+            by_category={name: dict(sorted(counts.items())) for name, counts in sorted(self._categories.items())},
+            passes=passes,
+            tokens=sum((one.usage for one in self._passes.values()), Usage()),
+            cost=round(sum(known), 6) if known else None,
+        )
 
-    def _count(self, pair: PreferencePair, one: Concluded) -> None:
+    def _count(self, pair: PreferencePair, one: ComparisonOutcome) -> None:
         self._outcomes[one.outcome] += 1
         self._whole = self._whole and one.whole
         self._categories.setdefault(pair.category, Counter())[one.outcome] += 1
         if one.outcome == "rejected":
-            self._reasons[str(one.tries[-1].assessment.reason)] += 1
-        for a_try in one.tries:
-            counted, judged = self._passes[a_try.number], a_try.assessment
-            counted.usage += a_try.sample.usage
+            self._reasons[str(one.attempts[-1].assessment.reason)] += 1
+        for attempt in one.attempts:
+            counted, judged = self._passes[attempt.number], attempt.assessment
+            counted.usage += attempt.completion.usage
             counted.reasons[judged.reason or ""] += 1
             self._hints.update(judged.hints)
             if judged.reason is None:
@@ -152,36 +164,35 @@ class Results:
                 self._labels[judged.gold] += 1
                 self._problems.update(judged.problems)
 
-    def _pass(self, number: int, written: WrittenPass) -> dict[str, Any]:
-        counted = self._passes[number]
-        prices = written.writer.prices
-        return {
-            "engine": written.writer.engine.name,
-            "answered": sum(counted.reasons.values()),
-            "right": counted.reasons[""],
-            "rejected": {reason: count for reason, count in sorted(counted.reasons.items()) if reason},
-            "tokens": asdict(counted.usage),
-            "cost": None if prices is None else round(cost(counted.usage, prices), 6),
-        }
+    def _pass(self, number: int, written: DistillPass) -> DistillPassResults:
+        counted, prices = self._passes[number], written.writer.prices
+        return DistillPassResults(
+            engine=written.writer.engine.name,
+            answered=sum(counted.reasons.values()),
+            right=counted.reasons[""],
+            rejected={reason: count for reason, count in sorted(counted.reasons.items()) if reason},
+            tokens=counted.usage,
+            cost=None if prices is None else round(cost(counted.usage, prices), 6),
+        )
 
-    def _row(self, pair: PreferencePair, comparison: Comparison, a_try: Try) -> dict[str, Any]:
+    def _row(self, pair: PreferencePair, comparison: Comparison, attempt: Attempt) -> dict[str, object]:
         _, prompt = self._first.writer.plan.request(comparison)
         return {
             "prompt": [{"role": message.role, "content": message.content} for message in prompt.messages],
-            "completion": [{"role": "assistant", "content": a_try.assessment.trace}],
-            "id": self._name(comparison, a_try),
-            "label": a_try.assessment.gold,
-            "origin": "teacher" if a_try.number == 1 else "repairer",
+            "completion": [{"role": "assistant", "content": attempt.assessment.trace}],
+            "id": self._name(comparison, attempt),
+            "label": attempt.assessment.gold,
+            "origin": "teacher" if attempt.number == 1 else "repairer",
             "category": pair.category,
             "group": pair.group,
-            "problems": ", ".join(a_try.assessment.problems),
+            "problems": ", ".join(attempt.assessment.problems),
         }
 
-    def _rejected_row(self, comparison: Comparison, a_try: Try) -> dict[str, Any]:
-        judged = a_try.assessment
+    def _rejected_row(self, comparison: Comparison, attempt: Attempt) -> dict[str, object]:
+        judged = attempt.assessment
         return {
-            "id": self._name(comparison, a_try),
-            "pass": a_try.number,
+            "id": self._name(comparison, attempt),
+            "pass": attempt.number,
             "reason": judged.reason,
             "label": judged.gold,
             "verdict": judged.side,
@@ -190,10 +201,10 @@ class Results:
             "trace": judged.trace,
         }
 
-    def _name(self, comparison: Comparison, a_try: Try) -> str:
+    def _name(self, comparison: Comparison, attempt: Attempt) -> str:
         name = f"{comparison.pair_id}/{comparison.order}"
-        single = self._config.samples == 1 or (self._config.keep == 1 and a_try.assessment.reason is None)
-        return name if single else f"{name}/{a_try.sample.vote}"
+        single = self._config.samples == 1 or (self._config.keep == 1 and attempt.assessment.reason is None)
+        return name if single else f"{name}/{attempt.completion.vote}"
 
 
 class _Pass:
@@ -202,6 +213,74 @@ class _Pass:
         self.reasons: Counter[str] = Counter()
 
 
-def _total(costs: Iterable[float | None]) -> float | None:
-    known = [one for one in costs if one is not None]
-    return round(sum(known), 6) if known else None
+def distill_report(
+    title: str,
+    results: DistillResults,
+    distilled: Iterable[tuple[PreferencePair, Sequence[ComparisonOutcome]]],
+    facts: Mapping[str, object],
+) -> JudgeReport:
+    """Build the report of a run.
+
+    Args:
+        title: Heading.
+        results: What the run concludes.
+        distilled: The pairs to list, with what came of their comparisons.
+        facts: What describes the run.
+    """
+    total = results.comparisons
+    with_trace = results.kept + results.repaired
+    tables = [Table("Summary", ("Figure", "Value"), tuple(distill_rows(results)))]
+    if set(results.by_category) > {""}:
+        rows = tuple(
+            (name or "none", *(str(counts.get(outcome, 0)) for outcome in OUTCOMES))
+            for name, counts in results.by_category.items()
+        )
+        tables.append(Table("Comparisons by category", ("Category", *OUTCOMES), rows))
+    samples = tuple(sample for pair, outcomes in distilled if (sample := _sample(pair, outcomes)) is not None)
+    return JudgeReport(
+        title=title,
+        headline=(
+            _metric("Comparisons with a trace", with_trace, total, "kept from the teacher or repaired"),
+            _metric("Kept from the teacher", results.kept, total, "right at the first pass"),
+            _metric("Repaired", results.repaired, total, "right at the second pass, without leaking the hint"),
+            _metric("Rejected", results.rejected, total, "no attempt was right"),
+        ),
+        tables=tuple(tables),
+        samples=samples,
+        samples_total=results.pairs,
+        notes=(
+            "A sample is right where every comparison of the pair has a trace, and wrong or invalid after its last attempt.",
+            "The completion with the highest vote of an order is the repairer's, where there was a second pass.",
+            f"{share(with_trace / total if total else None)} of the comparisons have a trace; rejected.jsonl has the rest.",
+        ),
+        facts=tuple((name.replace("_", " "), str(value)) for name, value in facts.items() if value is not None),
+    )
+
+
+def _metric(name: str, count: int, total: int, note: str) -> Metric:
+    return Metric(name, count / total if total else None, None, None, note, "share")
+
+
+def _sample(pair: PreferencePair, outcomes: Sequence[ComparisonOutcome]) -> Sample | None:
+    # A repair has the place of the teacher's first attempt; the report numbers it after them.
+    attempts = [
+        replace(
+            attempt.completion,
+            index=2 * attempt.completion.index + attempt.number,
+            vote=attempt.completion.vote + attempt.number - 1,
+        )
+        for one in outcomes
+        for attempt in one.attempts
+    ]
+    if not attempts:
+        return None
+    judgment = combine(attempts, RULE)
+    return replace(report_sample(pair, judgment), status=_status(outcomes))
+
+
+def _status(outcomes: Sequence[ComparisonOutcome]) -> Status:
+    bad = [one for one in outcomes if one.outcome not in ("kept", "repaired")]
+    if not bad:
+        return "right"
+    last = [one.attempts[-1].assessment.reason for one in bad if one.attempts]
+    return "wrong" if "wrong_verdict" in last else "invalid"

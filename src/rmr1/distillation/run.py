@@ -1,58 +1,256 @@
-"""A whole distillation from a path and a configuration to ``report.html``: what the command line and the pipeline call."""
+"""A distillation as a run: two journalled passes (or several attempts of one), then the traces in the order of the pairs."""
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-from dataclasses import replace
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, ExitStack, closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
-from rmr1.config import DistillConfig, EngineConfig
+from rmr1.config import DistillConfig, EngineConfig, load_config
 from rmr1.data import PairSource
-from rmr1.distillation.job import DistillCallbacks, DistillJob, DistillResult, labelled
-from rmr1.distillation.report import distill_report
-from rmr1.distillation.written import Writer
+from rmr1.distillation.passes import (
+    Budget,
+    DistillCallbacks,
+    DistillPass,
+    RightTraces,
+    Writer,
+    first_requests,
+    orders_of,
+    repair_requests,
+)
+from rmr1.distillation.results import ComparisonOutcome, TraceWriter, distill_report
 from rmr1.engines import BatchLedger, Engine, batched, has_batches, open_model
-from rmr1.errors import ConfigError
-from rmr1.judging import PairTask, plan_judging
+from rmr1.errors import ConfigError, DataError
+from rmr1.judging import PairTask, plan_judging, run_blocking
 from rmr1.prompts import load_repair_template
+from rmr1.records import PreferencePair
 from rmr1.report.judge import write_judge_report
-from rmr1.runs import RunDirectory
+from rmr1.results import DistillResults
+from rmr1.runs import NullCallbacks, RunDirectory
+
+PAIRS_KEPT = 200
+"""This many pairs are kept whole for the report."""
 
 
-async def distill_source(task: PairTask, config: DistillConfig, callbacks: DistillCallbacks) -> DistillResult:
-    """Distil traces from a source as a resumable run.
+@dataclass(frozen=True, slots=True)
+class DistillRunResult:
+    """What a distillation leaves behind, besides its directory.
 
-    All rows are read once before an engine is loaded, so that a bad one is named before anything is spent.
+    Args:
+        run: The directory; ``traces.jsonl`` in it has the traces.
+        results: What ``results.json`` says.
+        out_of_budget: Whether a request was not made because the budget did not cover it.
+        seconds: Time that this process took.
+        first: The first pairs with what came of their comparisons.
+    """
+
+    run: Path
+    results: DistillResults
+    out_of_budget: bool
+    seconds: float
+    first: list[tuple[PreferencePair, list[ComparisonOutcome]]]
+
+    @property
+    def traces(self) -> Path:
+        """The traces, as TRL takes them."""
+        return self.run / "traces.jsonl"
+
+
+def labelled(source: PairSource, limit: int | None, *, skip: bool) -> Iterator[tuple[int, PreferencePair]]:
+    """The first pairs of a source with their numbers; only those with a label can be verified.
+
+    Raises:
+        DataError: A pair has no label, unless ``skip``.
+    """
+    for number, pair in enumerate(islice(source, limit)):
+        if pair.label is not None:
+            yield number, pair
+        elif not skip:
+            raise DataError(
+                f'{source.path}: the pair "{pair.id}" has no label, so no trace of it can be verified; drop it or pass '
+                f"--skip-invalid"
+            )
+
+
+class DistillRun:
+    """Writes verified traces for the pairs of a source; what an earlier process has answered is not asked again.
+
+    Args:
+        source: The pairs.
+        teacher: Writes the first pass.
+        repairer: Writes the second one; None for a single pass.
+        config: What is asked for.
+        directory: The run's open directory.
+        callbacks: Told of progress.
+        limit: Take the first N pairs; None for all.
+        skip_unlabelled: Leave out pairs without a label instead of refusing them.
+    """
+
+    def __init__(
+        self,
+        source: PairSource,
+        teacher: Writer,
+        repairer: Writer | None,
+        config: DistillConfig,
+        directory: RunDirectory,
+        callbacks: DistillCallbacks | None = None,
+        *,
+        limit: int | None = None,
+        skip_unlabelled: bool = False,
+    ) -> None:
+        self._source = source
+        self._teacher = teacher
+        self._repairer = repairer
+        self._config = config
+        self._directory = directory
+        self._callbacks = callbacks or NullCallbacks()
+        self._limit = limit
+        self._skip = skip_unlabelled
+
+    async def conclude(self) -> DistillRunResult:
+        """Do what is left to do, and write traces and results.
+
+        Raises:
+            DataError: A pair has no label.
+            EngineError: An engine is gone; what is done is kept.
+        """
+        began = time.monotonic()
+        config, directory, orders = self._config, self._directory, orders_of(self._config)
+        budget = Budget(config.max_total_tokens, config.max_cost)
+        right = RightTraces(config)
+        first = DistillPass(
+            "pass1",
+            self._teacher,
+            orders * config.samples,
+            directory,
+            budget,
+            keep_think=config.keep_think,
+            right=right,
+        )
+        with closing(first), ExitStack() as stack:
+            covered = await self._teach(first, right)
+            second = None
+            if self._repairer is not None:
+                second = DistillPass("pass2", self._repairer, orders, directory, budget, keep_think=config.keep_think)
+                stack.enter_context(closing(second))
+                covered = covered and await self._repair(first, second, right)
+            return self._write(first, second, budget, not covered, began)
+
+    async def _teach(self, first: DistillPass, right: RightTraces) -> bool:
+        self._callbacks.started(None, first.restored)
+        for vote in range(self._config.samples):
+            requests = first_requests(self._pairs(), first, right, self._config, vote)
+            if not await first.write(requests, self._callbacks):
+                return False
+        return True
+
+    async def _repair(self, first: DistillPass, second: DistillPass, right: RightTraces) -> bool:
+        self._callbacks.say(f"second pass: {second.writer.engine.name} corrects the traces that failed")
+        self._callbacks.started(None, second.restored)
+        requests = repair_requests(self._pairs(), first, second, right, self._config)
+        return await second.write(requests, self._callbacks)
+
+    def _pairs(self) -> Iterator[tuple[int, PreferencePair]]:
+        return labelled(self._source, self._limit, skip=self._skip)
+
+    def _write(
+        self, first: DistillPass, second: DistillPass | None, budget: Budget, out_of_budget: bool, began: float
+    ) -> DistillRunResult:
+        kept: list[tuple[PreferencePair, list[ComparisonOutcome]]] = []
+        with (
+            self._directory.rewrite("traces.jsonl") as traces,
+            self._directory.rewrite("rejected.jsonl") as rejected,
+        ):
+            writer = TraceWriter(first, second, self._config, traces, rejected)
+            for number, pair in self._pairs():
+                outcomes = writer.add(number, pair)
+                if len(kept) < PAIRS_KEPT:
+                    kept.append((pair, outcomes))
+        results = writer.results()
+        self._directory.write_json("results.json", results.to_json())
+        seconds = time.monotonic() - began
+        answered = first.answered + (second.answered if second else 0)
+        spent = {"tokens": budget.tokens, "cost": round(budget.cost, 6)}
+        with self._directory.journal("metrics.jsonl") as metrics:
+            metrics.append({"answered": answered, "seconds": round(seconds, 3), "spent_in_all": spent})
+        return DistillRunResult(self._directory.path, results, out_of_budget, seconds, kept)
+
+
+def distill(
+    pairs: PairTask | PairSource | str | Path,
+    config: DistillConfig | None = None,
+    *,
+    teacher: str | Engine | None = None,
+    repairer: str | Engine | None = None,
+    limit: int | None = None,
+    run: str | Path | None = None,
+    callbacks: DistillCallbacks | None = None,
+    **settings: Any,
+) -> DistillRunResult:
+    """Distil verified traces from a teacher as a resumable run (paper section 3.2).
+
+    ``distill("pairs.jsonl", teacher="openai/gpt-4o").traces`` is the file that ``train_sft`` takes. All rows are read once before
+    an engine is loaded, so that a bad one is named before anything is spent.
+
+    Args:
+        pairs: A path or ``hf:OWNER/NAME``, what ``load_pairs`` gave, or a task.
+        config: What is asked for; the defaults where not given.
+        teacher: The model that writes traces, or a loaded engine, which stays open.
+        repairer: The model that corrects failed ones, or a loaded engine; there is no second pass without one.
+        limit: Take the first N pairs.
+        run: Directory of the run; the same one resumes it. By default it is named after the data and the configuration.
+        callbacks: Told of progress; nobody is by default.
+        settings: Fields of ``DistillConfig``; they win over ``config``.
 
     Raises:
         DataError: The source or one of its rows cannot be read, or a pair has no label.
-        ConfigError: The configuration does not fit the engines.
+        ConfigError: A setting is wrong, or does not fit the engines.
         ModelNotFoundError: An engine finds no such model.
+        MissingExtraError: An engine's library is not installed.
         RunError: The run's directory is in use, or is another run's.
         EngineError: An engine is gone; what is done is kept.
     """
+    models = {"teacher": teacher, "repairer": repairer}
+    for role, model in models.items():
+        if model is not None:
+            settings[role] = model if isinstance(model, str) else model.name
+    arguments = {**(config.model_dump(exclude_unset=True) if config else {}), **settings}
+    loaded = load_config(DistillConfig, arguments=arguments, environment={})
+    engines = {role: model for role, model in models.items() if model is not None and not isinstance(model, str)}
+    task = PairTask.of(pairs, limit=limit, run=run)
+    return run_blocking(_distill_task(task, loaded, engines, callbacks or NullCallbacks()))
+
+
+async def _distill_task(
+    task: PairTask, config: DistillConfig, engines: Mapping[str, Engine], callbacks: DistillCallbacks
+) -> DistillRunResult:
     source = task.open()
     callbacks.say(source.shape.describe())
     _check(source, task, callbacks)
     async with AsyncExitStack() as stack:
-        teacher, repairer = await _writers(config, stack)
+        teacher, repairer = _writers(config, engines, stack)
         if config.batch and not any(has_batches(writer.engine) for writer in (teacher, repairer) if writer):
             raise ConfigError("--batch needs a teacher or repairer whose engine has a batch API, such as openai/MODEL")
         identity = _identity(source, task, config, teacher, repairer)
-        run = stack.enter_context(RunDirectory(task.run_path("distill", identity), identity))
-        teacher = _sent(teacher, "teacher", run, config, callbacks, stack)
-        repairer = repairer and _sent(repairer, "repairer", run, config, callbacks, stack)
-        job = DistillJob(
-            source, teacher, repairer, config, run, callbacks, limit=task.limit, skip_unlabelled=task.skip_invalid
+        directory = stack.enter_context(RunDirectory(task.run_path("distill", identity), identity))
+        teacher = _sent(teacher, "teacher", directory, config, callbacks, stack)
+        repairer = repairer and _sent(repairer, "repairer", directory, config, callbacks, stack)
+        run = DistillRun(
+            source, teacher, repairer, config, directory, callbacks, limit=task.limit, skip_unlabelled=task.skip_invalid
         )
-        result = await job.run()
+        result = await run.conclude()
         title = f"Traces of {config.teacher} on {task.title}"
-        write_judge_report(distill_report(title, {"data": task.called, **identity}, result), run.path / "report.html")
+        report = distill_report(title, result.results, result.first, {"data": task.called, **identity})
+        write_judge_report(report, directory.path / "report.html")
     return result
 
 
 def _check(source: PairSource, task: PairTask, callbacks: DistillCallbacks) -> None:
-    if task.read_once:  # one more pass would fetch everything once more
+    if task.read_once:
         return
     count = sum(1 for _ in labelled(source, task.limit, skip=task.skip_invalid))
     callbacks.say(f"{count} pairs")
@@ -60,29 +258,32 @@ def _check(source: PairSource, task: PairTask, callbacks: DistillCallbacks) -> N
         callbacks.say(f"{source.skipped.count} rows skipped: {'; '.join(source.skipped.messages)}")
 
 
-async def _writers(config: DistillConfig, stack: AsyncExitStack) -> tuple[Writer, Writer | None]:
-    teacher = await _load(config.teacher, config.teacher_engine, config, stack)
-    first = Writer(teacher, plan_judging(config.judging(config.teacher, config.teacher_engine), teacher))
-    first = replace(first, prices=config.teacher_prices)
+def _writers(
+    config: DistillConfig, engines: Mapping[str, Engine], stack: AsyncExitStack
+) -> tuple[Writer, Writer | None]:
+    def load(role: str, model: str, settings: EngineConfig) -> Engine:
+        if role in engines:
+            return open_model(engines[role]).engine
+        engine = open_model(model, settings, concurrency=config.concurrency).engine
+        stack.push_async_callback(engine.aclose)
+        return engine
+
+    teacher = load("teacher", config.teacher, config.teacher_engine)
+    plan = plan_judging(config.judging(config.teacher, config.teacher_engine), teacher)
+    first = Writer(teacher, plan, config.teacher_prices)
     if config.repairer is None:
         return first, None
     settings = config.effective_repairer_engine
-    same = (config.repairer, settings) == (config.teacher, config.teacher_engine)
-    repairer = teacher if same else await _load(config.repairer, settings, config, stack)
+    same = (config.repairer, settings) == (config.teacher, config.teacher_engine) and "repairer" not in engines
+    repairer = teacher if same else load("repairer", config.repairer, settings)
     plan = plan_judging(config.judging(config.repairer, settings), repairer)
     return first, Writer(repairer, plan, config.effective_repairer_prices)
-
-
-async def _load(model: str, settings: EngineConfig, config: DistillConfig, stack: AsyncExitStack) -> Engine:
-    engine = open_model(model, settings, concurrency=config.concurrency).engine
-    stack.push_async_callback(engine.aclose)
-    return engine
 
 
 def _sent(
     writer: Writer,
     role: str,
-    run: RunDirectory,
+    directory: RunDirectory,
     config: DistillConfig,
     callbacks: DistillCallbacks,
     stack: AsyncExitStack,
@@ -92,16 +293,16 @@ def _sent(
         return writer
     name = f"{role}-batches.jsonl"
     if not config.batch:
-        if (run.path / name).exists():
+        if (directory.path / name).exists():
             callbacks.say(f"batches of an earlier process may be under way, see {name}; --batch would wait for them")
         return writer
-    ledger = BatchLedger(stack.enter_context(run.journal(name)))
+    ledger = BatchLedger(stack.enter_context(directory.journal(name)))
     return replace(writer, engine=batched(writer.engine, ledger, config.batching, callbacks.say))
 
 
 def _identity(
     source: PairSource, task: PairTask, config: DistillConfig, teacher: Writer, repairer: Writer | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """What makes two distillations the same. Budgets, prices and the way requests travel are not part of it."""
     identity = {
         "job": "distill",

@@ -12,7 +12,7 @@ from rmr1.config import JudgeConfig, load_config
 from rmr1.engines import Engine, open_model
 from rmr1.judging.loops import BackgroundLoop, BlockingLoop, CallersLoop, iterate
 from rmr1.judging.plan import JudgingPlan, plan_judging
-from rmr1.judging.stream import JudgingStream
+from rmr1.judging.run import JudgeRun
 from rmr1.records import Judgment, Message, PreferencePair, Side
 
 Text = str | Sequence[Message]
@@ -63,7 +63,7 @@ class Judge:
 
     async def acompare_many(self, pairs: Iterable[PreferencePair]) -> AsyncGenerator[Judgment]:
         """Judge any number of pairs; each judgment comes as soon as it is complete, in any order."""
-        async with aclosing(JudgingStream(self.engine, self.plan).judge(pairs)) as judgments:
+        async with aclosing(JudgeRun(self.engine, self.plan).judge(pairs)) as judgments:
             async for _, judgment in judgments:
                 yield judgment
 

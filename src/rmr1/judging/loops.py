@@ -80,6 +80,11 @@ class BackgroundLoop:
         self._loop.close()
 
 
+def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine to its end for a caller that is not asynchronous; inside a running loop, in a thread of its own."""
+    return _elsewhere(asyncio.run, work) if _is_inside_a_loop() else asyncio.run(work)
+
+
 def iterate(loop: BlockingLoop, results: AsyncGenerator[Result]) -> Iterator[Result]:
     """Take an asynchronous iterator's results one by one; leaving early closes it."""
     try:

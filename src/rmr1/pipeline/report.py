@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rmr1.judging import JobResult, headline, report_sample
+from rmr1.judging import JudgeRunResult
 from rmr1.report.charts import Curve, Series
 from rmr1.report.console import interval, share
+from rmr1.report.judge import headline, report_sample
 from rmr1.report.samples import StagedSample
 from rmr1.report.tables import Table
 from rmr1.report.training import Stage, TrainingReport
@@ -26,7 +27,7 @@ class Evaluation:
     """What the judge was worth at one point of its training."""
 
     name: str
-    result: JobResult
+    result: JudgeRunResult
 
 
 def training_report(
@@ -48,7 +49,7 @@ def training_report(
         tables=(comparison_table(evaluations),),
         samples=tuple(_staged(evaluations)),
         notes=(
-            _judged([evaluation.result.results["pairs"] for evaluation in evaluations]),
+            _judged([evaluation.result.results.pairs for evaluation in evaluations]),
             f"The first {_SAMPLES} of them are listed at most.",
             "Ties, disagreement of the two orders among them, and pairs without a valid verdict count as wrong.",
             "Intervals are 95 % Wilson intervals; pairs that share a prompt count as one cluster.",
@@ -60,13 +61,13 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> Table:
     """The figures of all evaluations side by side."""
     results = [evaluation.result.results for evaluation in evaluations]
     rows = [
-        ("Accuracy, both orders", *(interval(result["accuracy"]) for result in results)),
-        ("Accuracy of single completions", *(share(result["vote_accuracy"]) for result in results)),
-        ("Position consistency", *(interval(result["position_consistency"]) for result in results)),
-        ("Invalid verdicts", *(share(result["invalid"]["share"]) for result in results)),
+        ("Accuracy, both orders", *(interval(result.accuracy) for result in results)),
+        ("Accuracy of single completions", *(share(result.vote_accuracy) for result in results)),
+        ("Position consistency", *(interval(result.position_consistency) for result in results)),
+        ("Invalid verdicts", *(share(result.invalid.share) for result in results)),
     ]
-    for category in results[-1]["by_category"]:
-        row = (interval(result["by_category"].get(category)) for result in results)
+    for category in results[-1].by_category:
+        row = (interval(result.by_category.get(category)) for result in results)
         rows.append((f"Accuracy, {category or 'no category'}", *row))
     return Table("Before and after", ("Figure", *(evaluation.name for evaluation in evaluations)), tuple(rows))
 

@@ -6,7 +6,6 @@ resumes a training at any point, and ends with the same results.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from typing import Any, Protocol
 
 from rmr1.config import DistillConfig, RlConfig, SftConfig
 from rmr1.curation import curate
-from rmr1.distillation import DistillCallbacks, distill_source
-from rmr1.judging import JobResult, JudgeCallbacks, PairTask, judge_source
+from rmr1.distillation import DistillCallbacks, distill
+from rmr1.judging import JudgeCallbacks, PairTask, judge_pairs
 from rmr1.pipeline.launch import launch
 from rmr1.pipeline.recipe import TrainRecipe
 from rmr1.pipeline.report import Evaluation, training_report
@@ -110,7 +109,7 @@ class _Training:
         self._callbacks.stage("traces")
         task = PairTask(str(pairs), run=self._path / "traces")
         with self._callbacks.distilling() as callbacks:
-            return asyncio.run(distill_source(task, config, callbacks)).traces
+            return distill(task, config, callbacks=callbacks).traces
 
     def _fine_tune(self, traces: Path, config: SftConfig) -> TrainingResult:
         self._callbacks.stage("stage 1, supervised fine-tuning")
@@ -138,7 +137,7 @@ class _Training:
         limit = min((given for given in (evaluation.limit, most) if given is not None), default=None)
         task = PairTask(str(pairs), limit=limit, run=self._path / folder)
         with self._callbacks.judging() as callbacks:
-            result: JobResult = asyncio.run(judge_source(task, config, callbacks))
+            result = judge_pairs(task, config, callbacks=callbacks)
         return Evaluation(name, result)
 
     def _conclude(
@@ -150,7 +149,7 @@ class _Training:
         evaluations: tuple[Evaluation, ...],
     ) -> TrainResult:
         results = {
-            "evaluations": {evaluation.name: evaluation.result.results for evaluation in evaluations},
+            "evaluations": {evaluation.name: evaluation.result.results.to_json() for evaluation in evaluations},
             **stages,
             "data": {"splits": data.to_json()["splits"]},
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from rmr1.records import Judgment, Message, PreferencePair, Vote
-from rmr1.results import DataResults, ResponseLengths, SplitCounts
+from rmr1.results import DataResults, DistillResults, Estimate, JudgeResults, ResponseLengths, SplitCounts
 
 _WIDTH = 160
 
@@ -53,43 +53,51 @@ def share(value: float | None) -> str:
     return "n/a" if value is None else f"{100 * value:.1f} %"
 
 
-def interval(estimate: Mapping[str, Any] | None) -> str:
+def interval(estimate: Estimate | None) -> str:
     """A share with its 95 % interval."""
     if estimate is None:
         return "n/a"
-    return f"{share(estimate['value'])} (95 %: {100 * estimate['low']:.1f} to {100 * estimate['high']:.1f})"
+    return f"{share(estimate.value)} (95 %: {100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
 
 
 def summary_rows(
-    results: Mapping[str, Any], seconds: float, answered: int, completion_tokens: int
+    results: JudgeResults, seconds: float = 0.0, answered: int = 0, completion_tokens: int = 0
 ) -> Iterator[tuple[str, str]]:
-    """The lines of a summary: name and value. Time and speed are of this process alone."""
-    yield "pairs", f"{results['pairs']} ({results['completions']} completions)"
-    if results["labelled_pairs"]:
-        yield "accuracy (ties and no winner count as wrong)", interval(results["accuracy"])
-        yield "accuracy of single completions (invalid counts as wrong)", share(results["vote_accuracy"])
-        counts = f"{results['right']} / {results['wrong']} / {results['ties']} / {results['no_winner']}"
+    """The lines of a summary: name and value. Time and speed are of this process alone.
+
+    Args:
+        results: What the run concludes.
+        seconds: Time that this process took.
+        answered: Comparisons that this process asked about.
+        completion_tokens: Tokens that were written for them.
+    """
+    yield "pairs", f"{results.pairs} ({results.completions} completions)"
+    if results.labelled_pairs:
+        yield "accuracy (ties and no winner count as wrong)", interval(results.accuracy)
+        yield "accuracy of single completions (invalid counts as wrong)", share(results.vote_accuracy)
+        counts = f"{results.right} / {results.wrong} / {results.ties} / {results.no_winner}"
         yield "right / wrong / tie / no winner", counts
-    yield "position consistency (both orders valid)", interval(results["position_consistency"])
-    yield "verdicts for the response shown first", share(results["first_shown"])
-    invalid = results["invalid"]
-    reasons = ", ".join(f"{reason} {count}" for reason, count in invalid["by_reason"].items())
-    yield "invalid verdicts", share(invalid["share"]) + (f" ({reasons})" if reasons else "")
-    tokens = results["tokens"]
-    cached = f", {tokens['cached_tokens']} of the prompt from the cache" if tokens["cached_tokens"] else ""
-    yield "tokens", f"{tokens['prompt_tokens']} prompt, {tokens['completion_tokens']} written{cached}"
+    yield "position consistency (both orders valid)", interval(results.position_consistency)
+    yield "verdicts for the response shown first", share(results.first_shown)
+    reasons = ", ".join(f"{reason} {count}" for reason, count in results.invalid.by_reason.items())
+    yield "invalid verdicts", share(results.invalid.share) + (f" ({reasons})" if reasons else "")
+    tokens = results.tokens
+    cached = f", {tokens.cached_tokens} of the prompt from the cache" if tokens.cached_tokens else ""
+    yield "tokens", f"{tokens.prompt_tokens} prompt, {tokens.completion_tokens} written{cached}"
     if answered:
         speed = f"{seconds:.1f} s, {answered / seconds:.2f} completions/s, {completion_tokens / seconds:.0f} tokens written/s"
         yield "this process", speed
 
 
-def print_summary(stream: TextIO, rows: Iterator[tuple[str, str]], by_category: Mapping[str, Any]) -> None:
+def print_summary(
+    stream: TextIO, rows: Iterable[tuple[str, str]], by_category: Mapping[str, Estimate | None] | None = None
+) -> None:
     """Print a summary as a table."""
     console = _console(stream)
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in rows:
         table.add_row(escape(name), escape(value))
-    for category, estimate in by_category.items():
+    for category, estimate in (by_category or {}).items():
         if estimate is not None:
             table.add_row(escape(f"accuracy, {category or 'no category'}"), escape(interval(estimate)))
     console.print(table)
@@ -177,36 +185,35 @@ def _numbers_right(table: Table) -> Table:
     return table
 
 
-def distill_rows(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def distill_rows(results: DistillResults) -> Iterator[tuple[str, str]]:
     """The lines of a summary: name and value.
 
     Args:
-        results: The content of the run's ``results.json``.
+        results: What the run concludes.
     """
-    total = results["comparisons"]
-    yield "comparisons", f"{total} of {results['pairs']} pairs"
-    for outcome, meaning in (
-        ("kept", "kept (the teacher is right)"),
-        ("repaired", "repaired (right at the second pass)"),
-        ("rejected", "rejected"),
-        ("faulted", "the engine failed; the same command tries again"),
-        ("left", "not asked yet"),
+    total = results.comparisons
+    yield "comparisons", f"{total} of {results.pairs} pairs"
+    for outcome, count, meaning in (
+        ("kept", results.kept, "kept (the teacher is right)"),
+        ("repaired", results.repaired, "repaired (right at the second pass)"),
+        ("rejected", results.rejected, "rejected"),
+        ("faulted", results.faulted, "the engine failed; the same command tries again"),
+        ("left", results.left, "not asked yet"),
     ):
-        count = results[outcome]
         if count or outcome in ("kept", "rejected"):
-            reasons = results["rejected_by_reason"] if outcome == "rejected" else {}
+            reasons = results.rejected_by_reason if outcome == "rejected" else {}
             yield meaning, f"{count} ({share(count / total if total else None)}){_counts(reasons)}"
-    by_label = ", ".join(f"{side} {count}" for side, count in results["traces_by_label"].items())
-    yield "traces (by their verdict)", f"{results['traces']}" + (f" ({by_label})" if by_label else "")
-    for role, one in results["passes"].items():
-        tokens = f"{one['tokens']['prompt_tokens']} prompt, {one['tokens']['completion_tokens']} written"
-        cost = "" if one["cost"] is None else f", cost {one['cost']:g}"
-        right = share(one["right"] / one["answered"] if one["answered"] else None)
-        yield role, f"{one['answered']} answers, {right} right{_counts(one['rejected'])}; tokens: {tokens}{cost}"
-    if results["problems"]:
-        yield "problems of format in the traces", _counts(results["problems"]).removeprefix(": ")
-    if results["leaked_hints"]:
-        yield "leaked hints, by pattern", _counts(results["leaked_hints"]).removeprefix(": ")
+    by_label = ", ".join(f"{side} {count}" for side, count in results.traces_by_label.items())
+    yield "traces (by their verdict)", f"{results.traces}" + (f" ({by_label})" if by_label else "")
+    for role, one in results.passes.items():
+        tokens = f"{one.tokens.prompt_tokens} prompt, {one.tokens.completion_tokens} written"
+        cost = "" if one.cost is None else f", cost {one.cost:g}"
+        right = share(one.right / one.answered if one.answered else None)
+        yield role, f"{one.answered} answers, {right} right{_counts(one.rejected)}; tokens: {tokens}{cost}"
+    if results.problems:
+        yield "problems of format in the traces", _counts(results.problems).removeprefix(": ")
+    if results.leaked_hints:
+        yield "leaked hints, by pattern", _counts(results.leaked_hints).removeprefix(": ")
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -52,6 +52,11 @@ class JudgeResults(Results):
     tokens: Usage
     by_category: Mapping[str, Estimate | None] = field(default_factory=dict)
 
+    @property
+    def engine_errors(self) -> int:
+        """Completions that the engine failed on."""
+        return self.invalid.by_reason.get("engine_error", 0)
+
 
 @dataclass(frozen=True, slots=True)
 class SourceCounts:

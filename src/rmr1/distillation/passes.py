@@ -1,0 +1,349 @@
+"""One pass of a distillation: who writes, what is asked, what may be spent, and where completions stand.
+
+The teacher is asked about comparisons that still need a trace, the repairer about those whose trace failed. A request goes out
+only if the budget also covers the worst that it and all those under way can cost: a prompt of as many tokens as half its bytes,
+and a completion of full length. So a budget is never overrun (unless prompts tokenise badly).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from rmr1.config import DistillConfig, Prices, cost
+from rmr1.distillation.assess import Assessment, Reason, assess, read_trace
+from rmr1.engines import Engine
+from rmr1.judging import Completion, JudgeRequest, JudgingPlan, RequestRunner
+from rmr1.prompts import Prompt, load_repair_template, render_repair
+from rmr1.records import Comparison, GenerationRequest, PreferencePair, Usage
+from rmr1.runs import Callbacks, RunDirectory
+
+Numbered = Iterable[tuple[int, PreferencePair]]
+Place = tuple[int, int]
+_ABSENT = -1
+_BYTES_PER_TOKEN = 2
+"""A low estimate, so that the prompt's reservation is high: English has about four."""
+_OMITTED = "\n[... {} characters left out ...]\n"
+_FAULTS: dict[Reason, str] = {
+    "wrong_verdict": "It prefers the wrong response, so its reasoning must be mistaken somewhere.",
+    "missing": "It gives no verdict that can be read.",
+    "conflicting": "It gives two verdicts that contradict each other.",
+    "truncated": "It was too long and was cut off; be briefer.",
+    "format": "Its verdict is right, but it breaks the output format: {problems}.",
+}
+
+
+class DistillCallbacks(Callbacks, Protocol):
+    """Told what a distillation is doing."""
+
+    def started(self, total: int | None, done: int) -> None:
+        """A pass begins: ``done`` of ``total`` requests (None: unknown) are answered."""
+
+    def answered(self, usage: Usage) -> None:
+        """One more request is answered."""
+
+
+def worst(request: GenerationRequest) -> Usage:
+    """The most that a request may use."""
+    size = sum(len(message.content.encode(errors="surrogatepass")) for message in request.messages)
+    return Usage(size // _BYTES_PER_TOKEN + 1, request.sampling.max_tokens)
+
+
+class Budget:
+    """Counts what is spent and what is promised.
+
+    Args:
+        max_tokens: Tokens of prompts and completions together; None for no limit.
+        max_cost: Money; None for no limit.
+
+    Attributes:
+        tokens: Tokens spent.
+        cost: Money spent.
+    """
+
+    def __init__(self, max_tokens: int | None = None, max_cost: float | None = None) -> None:
+        self.max_tokens = max_tokens
+        self.max_cost = max_cost
+        self.tokens = 0
+        self.cost = 0.0
+        self._promised: dict[Place, tuple[int, float]] = {}
+        self._promised_tokens = 0
+        self._promised_cost = 0.0
+
+    def spend(self, usage: Usage, prices: Prices | None) -> None:
+        """Count tokens that were used."""
+        self.tokens += usage.prompt_tokens + usage.completion_tokens
+        self.cost += cost(usage, prices)
+
+    def promise(self, place: Place, usage: Usage, prices: Prices | None) -> bool:
+        """Set aside what a request may use; False, and nothing set aside, where there is not enough left."""
+        tokens, money = usage.prompt_tokens + usage.completion_tokens, cost(usage, prices)
+        if self.max_tokens is not None and self.tokens + self._promised_tokens + tokens > self.max_tokens:
+            return False
+        if self.max_cost is not None and self.cost + self._promised_cost + money > self.max_cost:
+            return False
+        self._promised[place] = (tokens, money)
+        self._promised_tokens += tokens
+        self._promised_cost += money
+        return True
+
+    def settle(self, place: Place, usage: Usage, prices: Prices | None) -> None:
+        """A request has ended: count what it used, and free the rest of what was set aside for it."""
+        tokens, money = self._promised.pop(place)
+        self._promised_tokens -= tokens
+        self._promised_cost = self._promised_cost - money if self._promised else 0.0
+        self.spend(usage, prices)
+
+
+class Gate:
+    """Lets requests through as long as the budget covers them; ``let_through`` may be called again when some have ended.
+
+    Args:
+        requests: What is to be asked.
+        budget: What may be spent.
+        prices: What the engine's tokens cost.
+
+    Attributes:
+        refused: Whether a request waits that the budget did not cover.
+    """
+
+    def __init__(self, requests: Iterator[JudgeRequest], budget: Budget, prices: Prices | None) -> None:
+        self._requests = requests
+        self._budget = budget
+        self._prices = prices
+        self._held: JudgeRequest | None = None
+
+    @property
+    def refused(self) -> bool:  # noqa: D102
+        return self._held is not None
+
+    def let_through(self) -> Iterator[JudgeRequest]:
+        """Yield requests until one is not covered; that one comes first the next time."""
+        while True:
+            request = self._held or next(self._requests, None)
+            self._held = None
+            if request is None:
+                return
+            if not self._budget.promise((request.pair, request.index), worst(request.request), self._prices):
+                self._held = request
+                return
+            yield request
+
+
+class RightTraces:
+    """How many traces of each comparison are right so far; one byte for each.
+
+    Args:
+        config: Which traces are right, and how many are wanted.
+    """
+
+    def __init__(self, config: DistillConfig) -> None:
+        self._config = config
+        self._kept = array("B")
+        self._orders = orders_of(config)
+
+    def add(self, completion: Completion) -> None:
+        """Count a completion of the first pass."""
+        right = assess(completion, require_format=self._config.require_format, keep_think=self._config.keep_think)
+        number = completion.pair * self._orders + completion.index // self._config.samples
+        if number >= len(self._kept):
+            self._kept.extend([0] * (number + 1 - len(self._kept) + 1024))
+        if right.reason is None:
+            self._kept[number] = min(self._kept[number] + 1, 255)
+
+    def is_full(self, pair: int, order: int) -> bool:
+        """Whether a comparison has all the traces that are wanted of it."""
+        number = pair * self._orders + order
+        return number < len(self._kept) and self._kept[number] >= min(self._config.keep, 255)
+
+
+def orders_of(config: DistillConfig) -> int:
+    """Comparisons of one pair."""
+    return 2 if config.orders == "both" else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A model that writes completions, how it is asked, and what its tokens cost."""
+
+    engine: Engine
+    plan: JudgingPlan
+    prices: Prices | None = None
+
+
+class DistillPass:
+    """The completions of one pass. In memory it keeps eight bytes for each; the journal has the texts.
+
+    ``pass1.jsonl`` holds each answered request once. Requests that the engine failed on are in ``pass1-faults.jsonl``, and the next
+    process retries them.
+
+    Args:
+        name: Name of the journal.
+        writer: Who writes.
+        per_pair: Requests of one pair at most.
+        run: The run's open directory.
+        budget: Counts what is spent.
+        keep_think: Whether think blocks become part of the traces.
+        right: Counts the right traces, also those of earlier processes; None where nobody asks.
+
+    Attributes:
+        writer: Who writes.
+        restored: Completions of earlier processes.
+        answered: Completions of this process.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        writer: Writer,
+        per_pair: int,
+        run: RunDirectory,
+        budget: Budget,
+        *,
+        keep_think: bool,
+        right: RightTraces | None = None,
+    ) -> None:
+        self.writer = writer
+        self.restored = self.answered = 0
+        self._per_pair = per_pair
+        self._budget = budget
+        self._right = right
+        self._journal = run.journal(f"{name}.jsonl")
+        self._faults = run.journal(f"{name}-faults.jsonl")
+        self._places = array("q")
+        self._faulted: set[int] = set()
+        self._runner = RequestRunner(writer.engine, partial(read_trace, keep_think=keep_think))
+        self._restore()
+
+    def close(self) -> None:
+        """Bring the journals to the disk."""
+        self._journal.close()
+        self._faults.close()
+
+    def has(self, pair: int, index: int) -> bool:
+        """Whether the request at this place is answered."""
+        return self._place(pair, index) != _ABSENT
+
+    def faulted(self, pair: int, index: int) -> bool:
+        """Whether the engine has failed on it in this process."""
+        return pair * self._per_pair + index in self._faulted
+
+    def completion(self, pair: int, index: int) -> Completion | None:
+        """What was written, read from the journal."""
+        place = self._place(pair, index)
+        return None if place == _ABSENT else Completion.from_record(self._journal.read(place))
+
+    async def write(self, requests: Iterator[JudgeRequest], callbacks: DistillCallbacks) -> bool:
+        """Have requests answered until they end or the budget does.
+
+        Args:
+            requests: What to ask.
+            callbacks: Told of each answer.
+
+        Returns:
+            Whether the budget covered all of them.
+
+        Raises:
+            EngineError: The engine is gone; what is done is kept.
+        """
+        gate = Gate(requests, self._budget, self.writer.prices)
+        while True:
+            ended = 0
+            async with aclosing(self._runner.ask(gate.let_through())) as completions:
+                async for completion in completions:
+                    ended += 1
+                    self._keep(completion)
+                    self._budget.settle((completion.pair, completion.index), completion.usage, self.writer.prices)
+                    if completion.finish_reason != "error":
+                        self.answered += 1
+                        callbacks.answered(completion.usage)
+            if not gate.refused or not ended:
+                return not gate.refused
+
+    def _restore(self) -> None:
+        for place, record in self._journal.places():
+            completion = Completion.from_record(record)
+            self._budget.spend(completion.usage, self.writer.prices)
+            self._count(completion, place)
+            self.restored += 1
+        for record in self._faults:
+            self._budget.spend(Completion.from_record(record).usage, self.writer.prices)
+
+    def _keep(self, completion: Completion) -> None:
+        if completion.finish_reason == "error":
+            self._faults.append(completion.to_record())
+            self._faulted.add(completion.pair * self._per_pair + completion.index)
+        else:
+            self._count(completion, self._journal.append(completion.to_record()))
+
+    def _count(self, completion: Completion, place: int) -> None:
+        number = completion.pair * self._per_pair + completion.index
+        if number >= len(self._places):
+            self._places.extend([_ABSENT] * (number + 1 - len(self._places) + 1024))
+        self._places[number] = place
+        if self._right is not None:
+            self._right.add(completion)
+
+    def _place(self, pair: int, index: int) -> int:
+        number = pair * self._per_pair + index
+        return self._places[number] if number < len(self._places) else _ABSENT
+
+
+def first_requests(
+    pairs: Numbered, distilling: DistillPass, right: RightTraces, config: DistillConfig, vote: int
+) -> Iterator[JudgeRequest]:
+    """Round ``vote`` of the first pass: the comparisons that all earlier rounds have left without enough traces."""
+    plan = distilling.writer.plan
+    for number, pair in pairs:
+        for index, comparison in enumerate(plan.comparisons(pair)):
+            order, own_vote = divmod(index, config.samples)
+            if own_vote != vote or right.is_full(number, order) or distilling.has(number, index):
+                continue
+            # A vote is asked only after the ones before it, so that which are asked never depends on chance.
+            if vote and not distilling.has(number, index - 1):
+                continue
+            if not distilling.faulted(number, index):
+                yield JudgeRequest(number, index, pair, comparison, *plan.request(comparison))
+
+
+def repair_requests(
+    pairs: Numbered, first: DistillPass, distilling: DistillPass, right: RightTraces, config: DistillConfig
+) -> Iterator[JudgeRequest]:
+    """The second pass: the comparisons whose only trace has failed, with that trace."""
+    for number, pair in pairs:
+        for index, comparison in enumerate(distilling.writer.plan.comparisons(pair)):
+            if right.is_full(number, index) or distilling.has(number, index) or distilling.faulted(number, index):
+                continue
+            failed = first.completion(number, index)
+            if failed is not None:
+                assessment = assess(failed, require_format=config.require_format, keep_think=config.keep_think)
+                request, prompt = _repair(distilling.writer, pair, comparison, assessment, config)
+                yield JudgeRequest(number, index, pair, comparison, request, prompt)
+
+
+def _repair(
+    writer: Writer, pair: PreferencePair, comparison: Comparison, failed: Assessment, config: DistillConfig
+) -> tuple[GenerationRequest, Prompt]:
+    prompt = render_repair(
+        comparison,
+        writer.plan.template,
+        load_repair_template(),
+        failed=shortened(failed.trace, config.failed_chars),
+        fault=_FAULTS[failed.reason or "missing"].format(problems=", ".join(failed.problems).replace("_", " ")),
+        verdict=failed.gold,
+        fenced=config.fence,
+        system_role=config.system_role,
+    )
+    return writer.plan.request_for(f"{pair.id}/{comparison.order}/repair", prompt, comparison), prompt
+
+
+def shortened(text: str, length: int) -> str:
+    """A text of at most ``length`` characters and a note; what is left out is its middle."""
+    if len(text) <= length:
+        return text
+    head, tail = length * 2 // 3, length - length * 2 // 3
+    return text[:head] + _OMITTED.format(len(text) - head - tail) + text[len(text) - tail :]

@@ -1,0 +1,394 @@
+"""Judging pairs: one run between the pairs, the engine and the journal. With a directory it can be resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from array import array
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, aclosing
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from rmr1.config import JudgeConfig, load_config
+from rmr1.data import PairSource, cluster_of, load_pairs
+from rmr1.engines import Engine, LoadedModel, open_model
+from rmr1.errors import RunError
+from rmr1.judging.completions import Completion
+from rmr1.judging.loops import run_blocking
+from rmr1.judging.plan import JudgingPlan, plan_judging
+from rmr1.judging.runner import JudgeRequest, RequestRunner
+from rmr1.judging.votes import JudgmentTally, combine
+from rmr1.records import Judgment, PreferencePair, Usage
+from rmr1.report.console import summary_rows
+from rmr1.report.judge import judge_report, write_judge_report
+from rmr1.results import JudgeResults
+from rmr1.runs import Callbacks, Journal, NullCallbacks, RunDirectory, default_run_name
+
+PAIRS_KEPT = 200
+"""This many pairs are kept whole for the report; the journal has them all."""
+
+
+class JudgeCallbacks(Callbacks, Protocol):
+    """Told what a judge run is doing."""
+
+    def started(self, total: int | None, done: int) -> None:
+        """``done`` of ``total`` comparisons (None: unknown) were answered by an earlier process."""
+
+    def answered(self, usage: Usage) -> None:
+        """One more comparison is answered."""
+
+    def judged(self, judgment: Judgment) -> None:
+        """One more pair is judged, now or by an earlier process."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairTask:
+    """Which pairs to work on, and where to keep the run.
+
+    Args:
+        path: A file, a directory or an ``hf:`` name, see ``rmr1.data.load_pairs``.
+        name: What messages call the source; the path by default.
+        columns: Our field names with the columns that hold them.
+        skip_invalid: Leave out rows that cannot be read. A distillation also leaves out pairs without a label.
+        limit: Take the first N pairs.
+        run: Directory of the run. By default it is named after the task, so that the same task always finds its own.
+        source: The pairs, if they are open already.
+    """
+
+    path: str
+    name: str | None = None
+    columns: Mapping[str, str] | None = None
+    skip_invalid: bool = False
+    limit: int | None = None
+    run: Path | None = None
+    source: PairSource | None = None
+
+    @classmethod
+    def of(
+        cls, pairs: PairTask | PairSource | str | Path, *, limit: int | None = None, run: str | Path | None = None
+    ) -> PairTask:
+        """A task from what a Python caller has: a path, an open source, or a task already.
+
+        Args:
+            pairs: The pairs.
+            limit: Take the first N of them.
+            run: Directory of the run.
+        """
+        if isinstance(pairs, PairSource):
+            task = cls(pairs.path, skip_invalid=pairs.skip_invalid, source=pairs)
+        else:
+            task = pairs if isinstance(pairs, PairTask) else cls(str(pairs))
+        limit = task.limit if limit is None else limit
+        return replace(task, limit=limit, run=task.run if run is None else Path(run))
+
+    def open(self) -> PairSource:
+        """Open the source.
+
+        Raises:
+            DataError: It cannot be read, or its shape is not known.
+        """
+        if self.source is not None:
+            return self.source
+        return load_pairs(self.path, columns=self.columns, skip_invalid=self.skip_invalid, name=self.name)
+
+    @property
+    def called(self) -> str:
+        """What messages call the source."""
+        return self.name or self.path
+
+    @property
+    def title(self) -> str:
+        """The last part of that, for headings."""
+        return Path(self.called).name
+
+    @property
+    def read_once(self) -> bool:
+        """Whether reading the source twice would fetch everything twice."""
+        return self.path.startswith("hf:")
+
+    def run_path(self, verb: str, identity: Mapping[str, object]) -> Path:
+        """Directory of the run. The same job always gets the same one, and no other job does."""
+        return self.run or Path("runs") / default_run_name(verb, self.title.partition(".")[0], identity)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeRunResult:
+    """What a judge run leaves behind, besides its directory.
+
+    Args:
+        run: The directory.
+        results: What ``results.json`` says.
+        first: The first pairs with their judgments.
+        seconds: Time that this process took.
+        answered: Comparisons that this process asked about.
+        spent: Tokens that this process spent.
+    """
+
+    run: Path
+    results: JudgeResults
+    first: list[tuple[PreferencePair, Judgment]]
+    seconds: float
+    answered: int
+    spent: Usage
+
+
+class JudgeRun:
+    """Judges pairs once: asks about open comparisons, and combines the completions of each pair.
+
+    With a directory, the journal ``completions.jsonl`` holds each answered comparison once. Requests that the engine failed on
+    are in ``faults.jsonl``, and the next process retries them. ``results.json`` does not depend on interruptions.
+
+    Args:
+        engine: What judges.
+        plan: How it judges.
+        directory: The run's open directory; None keeps nothing.
+        callbacks: Told of progress.
+        limit: Judge the first N pairs; None for all.
+        total_pairs: How many pairs there will be, if that is known.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        plan: JudgingPlan,
+        directory: RunDirectory | None = None,
+        callbacks: JudgeCallbacks | None = None,
+        *,
+        limit: int | None = None,
+        total_pairs: int | None = None,
+    ) -> None:
+        self._engine = engine
+        self._plan = plan
+        self._directory = directory
+        self._callbacks = callbacks or NullCallbacks()
+        self._limit = limit
+        self._total = None if total_pairs is None else total_pairs * plan.comparisons_per_pair
+        self._done = _BitSet()
+        self._incomplete: dict[int, list[Completion]] = {}
+        self._clusters = array("Q")
+        self._answered = 0
+        self._spent = Usage()
+
+    async def judge(self, pairs: Iterable[PreferencePair]) -> AsyncGenerator[tuple[int, Judgment]]:
+        """Yield the number and the judgment of each pair, as soon as its last comparison is answered.
+
+        Pairs that an earlier process has judged come first, from the journal.
+
+        Raises:
+            EngineError: No request can succeed, or many in a row have failed. What is done is kept.
+        """
+        with ExitStack() as stack:
+            journal = faults = None
+            restored = 0
+            if self._directory is not None:
+                journal = stack.enter_context(self._directory.journal("completions.jsonl"))
+                faults = stack.enter_context(self._directory.journal("faults.jsonl"))
+                for completion in self._restored(journal):
+                    restored += 1
+                    if (judged := self._collect(completion)) is not None:
+                        yield judged
+            self._callbacks.started(self._total, restored)
+            runner = RequestRunner(self._engine, self._plan.read)
+            async with aclosing(runner.ask(self._open_requests(islice(pairs, self._limit)))) as completions:
+                async for completion in completions:
+                    self._keep(completion, journal, faults)
+                    if (judged := self._collect(completion)) is not None:
+                        yield judged
+
+    async def conclude(self, pairs: Iterable[PreferencePair]) -> JudgeRunResult:
+        """Judge all pairs, and write ``results.json``.
+
+        Args:
+            pairs: The pairs; they are iterated twice, so an iterator will not do.
+
+        Raises:
+            EngineError: As ``judge``.
+            RunError: The run has no directory.
+        """
+        directory = self._directory
+        if directory is None:
+            raise RunError("a judge run without a directory has no results; give JudgeRun a RunDirectory")
+        began = time.monotonic()
+        tally = JudgmentTally()
+        first: dict[int, Judgment] = {}
+        async with aclosing(self.judge(pairs)) as judged:
+            async for number, judgment in judged:
+                tally.add(number, judgment)
+                if number < PAIRS_KEPT:
+                    first[number] = judgment
+        results = tally.results(self._clusters)
+        seconds = time.monotonic() - began
+        directory.write_json("results.json", results.to_json())
+        with directory.journal("metrics.jsonl") as metrics:
+            metrics.append({"answered": self._answered, "seconds": round(seconds, 3), "tokens": asdict(self._spent)})
+        kept = islice(pairs, PAIRS_KEPT if self._limit is None else min(self._limit, PAIRS_KEPT))
+        shown = [(pair, first[number]) for number, pair in enumerate(kept) if number in first]
+        return JudgeRunResult(directory.path, results, shown, seconds, self._answered, self._spent)
+
+    def _restored(self, journal: Journal) -> Iterator[Completion]:
+        for record in journal:
+            completion = Completion.from_record(record)
+            if self._limit is None or completion.pair < self._limit:
+                self._done.add(self._place(completion.pair, completion.index))
+                yield completion
+
+    def _keep(self, completion: Completion, journal: Journal | None, faults: Journal | None) -> None:
+        failed = completion.finish_reason == "error"
+        kept = faults if failed else journal
+        if kept is not None:
+            kept.append(completion.to_record())
+        if not failed:
+            self._done.add(self._place(completion.pair, completion.index))
+            self._answered += 1
+            self._spent += completion.usage
+            self._callbacks.answered(completion.usage)
+
+    def _collect(self, completion: Completion) -> tuple[int, Judgment] | None:
+        completions = self._incomplete.setdefault(completion.pair, [])
+        completions.append(completion)
+        if len(completions) < self._plan.comparisons_per_pair:
+            return None
+        judgment = combine(self._incomplete.pop(completion.pair), self._plan.config.rule)
+        self._callbacks.judged(judgment)
+        return completion.pair, judgment
+
+    def _open_requests(self, pairs: Iterable[PreferencePair]) -> Iterator[JudgeRequest]:
+        per_pair = self._plan.comparisons_per_pair
+        for number, pair in enumerate(pairs):
+            self._clusters.append(_cluster_key(pair))
+            if all(self._place(number, index) in self._done for index in range(per_pair)):
+                continue
+            for index, comparison in enumerate(self._plan.comparisons(pair)):
+                if self._place(number, index) not in self._done:
+                    yield JudgeRequest(number, index, pair, comparison, *self._plan.request(comparison))
+
+    def _place(self, pair: int, index: int) -> int:
+        return pair * self._plan.comparisons_per_pair + index
+
+
+class _BitSet:
+    """A set of small numbers: one bit for each."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+
+    def add(self, number: int) -> None:
+        missing = number // 8 + 1 - len(self._bits)
+        if missing > 0:
+            self._bits.extend(bytes(missing + 4096))
+        self._bits[number // 8] |= 1 << (number % 8)
+
+    def __contains__(self, number: int) -> bool:
+        return number // 8 < len(self._bits) and bool(self._bits[number // 8] >> (number % 8) & 1)
+
+
+def _cluster_key(pair: PreferencePair) -> int:
+    digest = hashlib.blake2b(cluster_of(pair).encode(errors="surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
+def judge_pairs(
+    pairs: PairTask | PairSource | str | Path,
+    config: JudgeConfig | None = None,
+    *,
+    engine: Engine | None = None,
+    limit: int | None = None,
+    run: str | Path | None = None,
+    callbacks: JudgeCallbacks | None = None,
+    **settings: Any,
+) -> JudgeRunResult:
+    """Judge pairs as a resumable run; results and report are in the run's directory.
+
+    ``judge_pairs("pairs.jsonl", model="openai/gpt-4o").results.accuracy`` is the accuracy with its interval. All rows are read
+    once before the engine is loaded, so that a bad one is named before any time is spent.
+
+    Args:
+        pairs: A path or ``hf:OWNER/NAME``, what ``load_pairs`` gave, or a task.
+        config: How to judge; the defaults where not given.
+        engine: A loaded engine instead of the model that the configuration names; it stays open.
+        limit: Judge the first N pairs.
+        run: Directory of the run; the same one resumes it. By default it is named after the data and the configuration.
+        callbacks: Told of progress; nobody is by default.
+        settings: Fields of ``JudgeConfig``; they win over ``config``.
+
+    Raises:
+        DataError: The source or one of its rows cannot be read.
+        ConfigError: A setting is wrong, or does not fit the engine.
+        ModelNotFoundError: The engine finds no such model.
+        MissingExtraError: The engine's library is not installed.
+        RunError: The run's directory is in use, or is another run's.
+        EngineError: The engine is gone; what is done is kept.
+    """
+    if engine is not None:
+        settings["model"] = engine.name
+    arguments = {**(config.model_dump(exclude_unset=True) if config else {}), **settings}
+    loaded = load_config(JudgeConfig, arguments=arguments, environment={})
+    task = PairTask.of(pairs, limit=limit, run=run)
+    return run_blocking(_judge_task(task, loaded, engine, callbacks or NullCallbacks()))
+
+
+async def _judge_task(
+    task: PairTask, config: JudgeConfig, engine: Engine | None, callbacks: JudgeCallbacks
+) -> JudgeRunResult:
+    source = task.open()
+    callbacks.say(source.shape.describe())
+    total = _count_pairs(source, task, callbacks)
+    model = open_model(engine or config.model, config.engine, concurrency=config.concurrency)
+    try:
+        plan = plan_judging(config, model.engine, model_template=model.template)
+        _say_exact_template(model, config, callbacks)
+        identity = _identity(source, task, model.engine, plan)
+        with RunDirectory(task.run_path("judge", identity), identity) as directory:
+            run = JudgeRun(model.engine, plan, directory, callbacks, limit=task.limit, total_pairs=total)
+            result = await run.conclude(source)
+            _write_report(task, config, identity, result)
+    finally:
+        if engine is None:
+            await model.engine.aclose()
+    return result
+
+
+def _count_pairs(source: PairSource, task: PairTask, callbacks: JudgeCallbacks) -> int | None:
+    if task.read_once:
+        return task.limit
+    total = sum(1 for _ in islice(source, task.limit))
+    if source.skipped.count:
+        callbacks.say(f"{source.skipped.count} rows skipped: {'; '.join(source.skipped.messages)}")
+    return total
+
+
+def _say_exact_template(model: LoadedModel, config: JudgeConfig, callbacks: JudgeCallbacks) -> None:
+    entry = model.entry
+    if entry is not None and entry.exact_template and config.template is None:
+        callbacks.say(
+            f"{entry.name} was trained with the prompt on its {entry.exact_template}; for its published results, "
+            f"copy that text to a file and pass --template FILE"
+        )
+
+
+def _identity(source: PairSource, task: PairTask, engine: Engine, plan: JudgingPlan) -> dict[str, object]:
+    """What makes two judge runs the same: data, model, and everything in the plan."""
+    return {
+        "job": "judge",
+        "data_sha256": source.fingerprint(),
+        "shape": source.shape.name,
+        "columns": dict(source.shape.columns),
+        "engine": engine.name,
+        **engine.identity(),
+        **plan.identity(),
+        "skip_invalid": task.skip_invalid,
+    }
+
+
+def _write_report(task: PairTask, config: JudgeConfig, identity: Mapping[str, object], result: JudgeRunResult) -> None:
+    report = judge_report(
+        f"{config.model} on {task.title}",
+        result.results,
+        result.first,
+        summary=summary_rows(result.results, result.seconds, result.answered, result.spent.completion_tokens),
+        facts={"model": config.model, "data": task.called, **identity},
+    )
+    write_judge_report(report, result.run / "report.html")
