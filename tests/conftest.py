@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from rmr1.verdict import parse
+from rmr1.verdict.elements import Outline
+
+
+@dataclass
+class ParseCount:
+    """How many completions were parsed."""
+
+    count: int = 0
 
 
 def pytest_configure() -> None:
@@ -25,3 +36,17 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no folder {folder}; it holds public data sets that are not part of the project")
     return folder
+
+
+@pytest.fixture
+def parses(monkeypatch: pytest.MonkeyPatch) -> ParseCount:
+    """Counts how often a completion is parsed."""
+    counted = ParseCount()
+    outline = parse.outline
+
+    def counting(text: str, *, think_open: bool = False) -> Outline:
+        counted.count += 1
+        return outline(text, think_open=think_open)
+
+    monkeypatch.setattr(parse, "outline", counting)
+    return counted

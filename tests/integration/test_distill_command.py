@@ -148,7 +148,7 @@ def test_a_limit_can_be_raised_and_lowered(folder):
     [
         (("--template", "cor-compact"), 1, "is another run"),
         (("--samples", "4"), 2, "second pass"),
-        (("--max-cost", "1"), 2, "teacher_prices.prompt=3"),
+        (("--max-cost", "1"), 2, "--teacher-prices-prompt 3"),
         (("--batch",), 2, "whose engine has a batch API"),
         (("--template", "nope"), 2, 'no template "nope"'),
         (("--set", "x=1"), 2, 'unknown key "x"'),

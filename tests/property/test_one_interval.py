@@ -64,5 +64,5 @@ def test_judge_and_eval_give_the_same_figure_and_interval(design: Design) -> Non
 
         found = run_eval("custom", folder / "pairs.jsonl", reply, folder / "eval", orders="given")
         figure = found.results["benchmarks"]["custom"]["protocols"]["official"]["metrics"]["accuracy"]
-        evaluated = {key: figure[key] for key in Estimate.__dataclass_fields__}
+        evaluated = Estimate(**{key: figure[key] for key in Estimate.__dataclass_fields__})
     assert evaluated == judged

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from rmr1.cli.options import DATA, OUTPUT, Layers, takes_config
 from rmr1.cli.streams import spooled, tell
 from rmr1.config import DistillConfig
 from rmr1.data import parse_columns
-from rmr1.distillation import DistillResult, distill_source
+from rmr1.distillation import DistillRunResult, distill
 from rmr1.judging import PairTask
 from rmr1.report.console import distill_rows, print_summary
 from rmr1.report.progress import JudgingProgress
@@ -44,21 +43,21 @@ def distill_traces(
     mapping = parse_columns(columns) if columns else None
     with spooled(source) as path, JudgingProgress(doing="distilling") as progress:
         task = PairTask(path, source if path != source else None, mapping, skip_invalid, limit, run)
-        result = asyncio.run(distill_source(task, config, progress))
+        result = distill(task, config, callbacks=progress)
     if as_json:
-        sys.stdout.buffer.write(encode_line(result.results))
+        sys.stdout.buffer.write(encode_line(result.results.to_json()))
     else:
-        print_summary(sys.stdout, distill_rows(result.results), {})
+        print_summary(sys.stdout, distill_rows(result.results))
     _conclude(result)
 
 
-def _conclude(result: DistillResult) -> None:
+def _conclude(result: DistillRunResult) -> None:
     tell(f"traces: {result.traces}\nreport: {result.run / 'report.html'}")
     if result.out_of_budget:
         tell("the budget is used up; the same command with a larger one continues")
-    if result.results["faulted"]:
+    if result.results.faulted:
         tell(
-            f"rmr1: the engine failed on {result.results['faulted']} comparisons, see pass1-faults.jsonl and "
+            f"rmr1: the engine failed on {result.results.faulted} comparisons, see pass1-faults.jsonl and "
             f"pass2-faults.jsonl in {result.run}; run the same command to retry"
         )
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from rmr1.cli.options import DATA, OUTPUT, RUN, Layers, takes_config
 from rmr1.cli.streams import Bounds, RunOutcome, end_with, spooled, tell
 from rmr1.config import JudgeConfig
 from rmr1.data import parse_columns
-from rmr1.judging import PairTask, judge_source
+from rmr1.judging import PairTask, judge_pairs
 from rmr1.records import Judgment
 from rmr1.report.console import judgment_as_json, print_judgment, print_summary, summary_rows
 from rmr1.report.progress import JudgingProgress
@@ -99,18 +98,18 @@ class PrintingProgress(JudgingProgress):
 def judge_and_print(task: PairTask, config: JudgeConfig, output: JudgeOutput) -> None:
     """Judge, print judgments and summary, and exit with the code that the results call for."""
     with PrintingProgress(output.as_json) as progress:
-        result = asyncio.run(judge_source(task, config, progress))
+        result = judge_pairs(task, config, callbacks=progress)
     if not output.as_json:
         for pair, judgment in result.first[: output.show]:
             print_judgment(sys.stdout, pair, judgment)
     rows = summary_rows(result.results, result.seconds, result.answered, result.spent.completion_tokens)
-    print_summary(sys.stderr if output.as_json else sys.stdout, rows, result.results["by_category"])
+    print_summary(sys.stderr if output.as_json else sys.stdout, rows, result.results.by_category)
     tell(f"report: {result.run / 'report.html'}")
-    accuracy = result.results["accuracy"]
+    accuracy = result.results.accuracy
     outcome = RunOutcome(
-        result.summary.engine_errors,
+        result.results.engine_errors,
         str(result.run / "faults.jsonl"),
-        {"": result.summary.invalid_share},
-        {"accuracy": accuracy and accuracy["value"]},
+        {"": result.results.invalid.share},
+        {"accuracy": None if accuracy is None else accuracy.value},
     )
     end_with(outcome, output.bounds)

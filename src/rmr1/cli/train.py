@@ -88,7 +88,7 @@ def train_and_print(
         sys.stdout.write(f"{evaluation.name}\n")
         print_judgment(sys.stdout, pair, judgment)
     rows = ((row[0], "  ->  ".join(row[1:])) for row in table.rows)
-    print_summary(sys.stdout, rows, {})
+    print_summary(sys.stdout, rows)
     tell(f"model: {result.model}\nreport: {result.run / 'report.html'}")
     if ask_for_a_pair:
         _judge_own_pair(recipe, result)

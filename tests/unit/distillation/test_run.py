@@ -6,12 +6,10 @@ from collections import Counter
 
 import pytest
 
-from rmr1.config import DistillConfig, Prices, cost, load_config
+from rmr1.config import DistillConfig, load_config
 from rmr1.data import load_pairs
-from rmr1.distillation import DistillJob, trim
-from rmr1.distillation.budget import Budget
-from rmr1.distillation.requests import shortened
-from rmr1.distillation.written import Writer
+from rmr1.distillation import DistillRun, Writer, distill
+from rmr1.distillation.run import labelled
 from rmr1.errors import ConfigError, DataError, EngineError
 from rmr1.judging import plan_judging
 from rmr1.records import Generation, Usage
@@ -20,20 +18,6 @@ from tests.support.engines import FunctionEngine, answer
 
 GOOD = "<type>Chat</type>\n<rubric>\n1. Help (100%)\n<justify>x</justify>\n</rubric>\n<eval>{}</eval>\n"
 CITED = "<quote_A>good</quote_A> and <quote_B>bad</quote_B>"
-
-
-class Silent:
-    def __init__(self):
-        self.said = []
-
-    def say(self, message):
-        self.said.append(message)
-
-    def started(self, total, done):
-        pass
-
-    def answered(self, usage):
-        pass
 
 
 def write_pairs(path, count):
@@ -66,15 +50,14 @@ def distil(folder, teacher, repairer=None, *, count=8, run="run", engine=Functio
         return Writer(made, plan_judging(config.judging("test/x", config.teacher_engine), made), prices)
 
     with RunDirectory(folder / run, {}) as directory:
-        job = DistillJob(
+        distilling = DistillRun(
             source,
             writer(teacher, config.teacher_prices),
             writer(repairer, config.effective_repairer_prices) if repairer else None,
             config,
             directory,
-            Silent(),
         )
-        return asyncio.run(job.run())
+        return asyncio.run(distilling.conclude())
 
 
 def rows(result, name="traces.jsonl"):
@@ -82,8 +65,8 @@ def rows(result, name="traces.jsonl"):
 
 
 def adds_up(results):
-    parts = sum(results[name] for name in ("kept", "repaired", "rejected", "faulted", "left"))
-    return parts == results["comparisons"] and sum(results["rejected_by_reason"].values()) == results["rejected"]
+    parts = sum(getattr(results, name) for name in ("kept", "repaired", "rejected", "faulted", "left"))
+    return parts == results.comparisons and sum(results.rejected_by_reason.values()) == results.rejected
 
 
 def number_of(request):
@@ -95,9 +78,9 @@ def test_right_traces_are_kept_and_wrong_ones_repaired(tmp_path):
     result = distil(
         tmp_path, lambda request: judged((gold if number_of(request) % 2 else wrong)(request)), repairs, orders="both"
     )
-    assert (result.results["kept"], result.results["repaired"], result.results["comparisons"]) == (8, 8, 16)
+    assert (result.results.kept, result.results.repaired, result.results.comparisons) == (8, 8, 16)
     assert adds_up(result.results)
-    assert result.results["complete"]
+    assert result.results.complete
     traces = rows(result)
     assert [row["id"] for row in traces] == [f"p{number}/{order}" for number in range(8) for order in ("ab", "ba")]
     assert [row["origin"] for row in traces[:4]] == ["repairer", "repairer", "teacher", "teacher"]
@@ -132,14 +115,14 @@ def test_each_reason_in_either_pass(tmp_path, text, finish, reason):
 
     alone = distil(tmp_path, reply, count=3, run="alone", require_format=True)
     if reason == "leaks_hint":  # the teacher was told nothing
-        assert alone.results["kept"] == 3
+        assert alone.results.kept == 3
     else:
-        assert alone.results["rejected_by_reason"] == {reason: 3}
+        assert alone.results.rejected_by_reason == {reason: 3}
     repaired = distil(
         tmp_path, lambda request: judged(wrong(request)), reply, count=3, run="repaired", require_format=True
     )
-    assert repaired.results["rejected_by_reason"] == {reason: 3}
-    assert repaired.results["passes"]["repairer"]["rejected"] == {reason: 3}
+    assert repaired.results.rejected_by_reason == {reason: 3}
+    assert repaired.results.passes["repairer"].rejected == {reason: 3}
     assert adds_up(repaired.results)
     assert rows(repaired) == []
     assert [(row["pass"], row["reason"]) for row in rows(repaired, "rejected.jsonl")][:2] == [
@@ -150,9 +133,9 @@ def test_each_reason_in_either_pass(tmp_path, text, finish, reason):
 
 def test_a_broken_format_is_kept_and_named_unless_forbidden(tmp_path):
     result = distil(tmp_path, lambda request: judged(gold(request), "no reference"), count=2)
-    assert result.results["kept"] == 2
+    assert result.results.kept == 2
     assert rows(result)[0]["problems"] == "no_reference_to_A, no_reference_to_B"
-    assert result.results["problems"] == {"no_reference_to_A": 2, "no_reference_to_B": 2}
+    assert result.results.problems == {"no_reference_to_A": 2, "no_reference_to_B": 2}
 
 
 def test_samples_are_drawn_until_one_is_right(tmp_path):
@@ -165,7 +148,7 @@ def test_samples_are_drawn_until_one_is_right(tmp_path):
     assert Counter(number_of(request) for request in engine.asked) == {0: 1, 1: 2, 2: 3, 3: 3, 4: 3}
     assert all(request.sampling.temperature == 1.0 for request in engine.asked)
     assert len({request.sampling.seed for request in engine.asked}) == 12
-    assert (result.results["kept"], result.results["rejected"]) == (3, 2)
+    assert (result.results.kept, result.results.rejected) == (3, 2)
     assert [row["id"].partition("/")[0] for row in rows(result)] == ["p0", "p1", "p2"]
     assert len(rows(result, "rejected.jsonl")) == 0 + 1 + 2 + 3 + 3
 
@@ -176,7 +159,7 @@ def test_up_to_n_right_samples_are_kept(tmp_path):
 
     result = distil(tmp_path, reply, count=2, samples=4, keep=2)
     assert [row["id"][-2:] for row in rows(result)] == ["/0", "/2", "/0", "/2"]
-    assert (result.results["kept"], result.results["traces"]) == (2, 4)
+    assert (result.results.kept, result.results.traces) == (2, 4)
 
 
 def test_faults_are_never_wrong_traces_and_are_asked_again(tmp_path):
@@ -189,16 +172,16 @@ def test_faults_are_never_wrong_traces_and_are_asked_again(tmp_path):
         return Generation(request.id, "", "error", error="boom")
 
     first = distil(tmp_path, failing, failing_repairs, count=5)
-    assert (first.results["kept"], first.results["faulted"], first.results["rejected"]) == (3, 2, 0)
-    assert not first.results["complete"]
+    assert (first.results.kept, first.results.faulted, first.results.rejected) == (3, 2, 0)
+    assert not first.results.complete
     assert adds_up(first.results)
     teacher = FunctionEngine(lambda request: judged(gold(request)))
     repairer = FunctionEngine(lambda request: judged(gold(request)))
     second = distil(tmp_path, teacher, repairer, count=5)
     assert [number_of(request) for request in teacher.asked] == [2]
     assert [number_of(request) for request in repairer.asked] == [3]
-    assert (second.results["kept"], second.results["repaired"], second.results["faulted"]) == (4, 1, 0)
-    assert second.results["complete"]
+    assert (second.results.kept, second.results.repaired, second.results.faulted) == (4, 1, 0)
+    assert second.results.complete
 
 
 def test_a_fault_holds_later_samples_back(tmp_path):
@@ -210,7 +193,7 @@ def test_a_fault_holds_later_samples_back(tmp_path):
     engine = FunctionEngine(reply)
     result = distil(tmp_path, engine, count=2, samples=2)
     assert [(number_of(request), request.comparison.vote) for request in engine.asked] == [(0, 0), (1, 0), (0, 1)]
-    assert (result.results["rejected"], result.results["faulted"]) == (1, 1)
+    assert (result.results.rejected, result.results.faulted) == (1, 1)
 
 
 def test_an_engine_that_is_gone_ends_the_run(tmp_path):
@@ -228,10 +211,10 @@ def test_a_budget_of_tokens_is_never_overrun_and_can_be_raised(tmp_path, batch):
     for budget in (6_000, 8_000, 100_000):
         engine = FunctionEngine(using(1000, 100), batch)
         result = distil(tmp_path, engine, count=10, max_tokens=100, max_total_tokens=budget)
-        tokens = sum(result.results["tokens"][name] for name in ("prompt_tokens", "completion_tokens"))
+        tokens = result.results.tokens.prompt_tokens + result.results.tokens.completion_tokens
         assert tokens <= budget
         assert adds_up(result.results)
-        spent.append((result.results["kept"], result.results["left"], result.out_of_budget))
+        spent.append((result.results.kept, result.results.left, result.out_of_budget))
     # A prompt is taken for half its bytes (some 1300 tokens), so 4 or 5 requests of 1100 tokens fit into 6000.
     assert spent[0][0] in (4, 5)
     assert spent[0][0] < spent[1][0] < 10
@@ -246,54 +229,20 @@ def test_a_budget_of_money(tmp_path):
     prices = {"prompt": 1.0, "completion": 10.0}
     result = distil(tmp_path, using(1000, 100), count=10, max_tokens=100, max_cost=0.0105, teacher_prices=prices)
     assert result.out_of_budget
-    assert result.results["cost"] == pytest.approx(0.002 * result.results["kept"])
-    assert result.results["cost"] <= 0.0105
-    assert result.results["kept"] >= 4
-    assert json.loads((result.run / "metrics.jsonl").read_text())["spent_in_all"]["cost"] == result.results["cost"]
-
-
-def test_what_was_spent_on_faults_counts():
-    budget = Budget(max_tokens=100)
-    assert budget.promise((0, 0), Usage(40, 40), None)
-    assert not budget.promise((0, 1), Usage(20, 1), None)
-    budget.settle((0, 0), Usage(10, 0), None)
-    assert budget.tokens == 10
-    assert budget.promise((0, 1), Usage(45, 45), None)
-
-
-def test_cached_tokens_have_their_own_price():
-    prices = Prices(prompt=2, completion=10, cached=0.5)
-    assert cost(Usage(1_000_000, 100_000, 400_000), prices) == pytest.approx(0.6 * 2 + 0.4 * 0.5 + 0.1 * 10)
-
-
-@pytest.mark.parametrize(
-    ("text", "think_open", "keep", "trace"),
-    [
-        (" <think>\nhm\n</think>\n\nx ", False, False, "x"),
-        ("hm</think>x", True, False, "x"),
-        ("hm</think>x", True, True, "<think>\nhm</think>x"),
-        ("<think>hm</think>x", False, True, "<think>hm</think>x"),
-        ("x\n", False, False, "x"),
-    ],
-)
-def test_think_blocks(text, think_open, keep, trace):
-    assert trim(text, think_open=think_open, keep_think=keep) == trace
+    assert result.results.cost == pytest.approx(0.002 * result.results.kept)
+    assert result.results.cost <= 0.0105
+    assert result.results.kept >= 4
+    assert json.loads((result.run / "metrics.jsonl").read_text())["spent_in_all"]["cost"] == result.results.cost
 
 
 def test_the_verdict_is_read_from_what_is_left_of_the_text(tmp_path):
     def reply(request):
         return f"Maybe {answer(wrong(request))}</think>\n{judged(gold(request))}"
 
-    assert distil(tmp_path, reply, count=2, run="a").results["kept"] == 2
+    assert distil(tmp_path, reply, count=2, run="a").results.kept == 2
     kept = distil(tmp_path, reply, count=2, run="b", keep_think=True)
-    assert kept.results["kept"] == 2
+    assert kept.results.kept == 2
     assert rows(kept)[0]["completion"][0]["content"].startswith("Maybe ")
-
-
-def test_long_failed_traces_lose_their_middle():
-    assert shortened("a" * 10, 10) == "a" * 10
-    short = shortened("a" * 200 + "b" * 800 + "c" * 100, 300)
-    assert short == "a" * 200 + "\n[... 800 characters left out ...]\n" + "c" * 100
 
 
 def test_pairs_without_a_label_are_refused_by_name(tmp_path):
@@ -302,8 +251,6 @@ def test_pairs_without_a_label_are_refused_by_name(tmp_path):
         '{"id":"u1","prompt":"q","response_a":"x","response_b":"y","label":"A"}\n'
         '{"id":"u2","prompt":"q","response_a":"x","response_b":"y","label":null}\n'
     )
-    from rmr1.distillation.job import labelled
-
     source = load_pairs(path)
     with pytest.raises(DataError, match='"u2" has no label'):
         list(labelled(source, None, skip=False))
@@ -335,3 +282,26 @@ def test_pairs_without_a_label_are_refused_by_name(tmp_path):
 def test_settings_that_make_no_sense(settings, message):
     with pytest.raises(ConfigError, match=message):
         load_config(DistillConfig, flags=settings, environment={})
+
+
+def test_each_completion_is_parsed_once(tmp_path, parses):
+    def reply(request):
+        return judged((wrong if number_of(request) % 2 else gold)(request))
+
+    teacher, repairer = FunctionEngine(reply), FunctionEngine(lambda request: judged(gold(request)))
+    pairs = write_pairs(tmp_path / "pairs.jsonl", 6)
+    result = distill(pairs, teacher=teacher, repairer=repairer, run=tmp_path / "run")
+    assert (result.results.kept, result.results.repaired) == (3, 3)
+    assert len(teacher.asked) + len(repairer.asked) == parses.count == 9
+    assert (result.run / "report.html").is_file()
+    again = distill(pairs, teacher=teacher, repairer=repairer, run=tmp_path / "run")
+    assert (again.results, parses.count) == (result.results, 9)
+    assert not teacher.closed
+
+
+def test_a_source_that_is_open_can_be_distilled(tmp_path):
+    source = load_pairs(write_pairs(tmp_path / "pairs.jsonl", 4))
+    teacher = FunctionEngine(lambda request: judged(gold(request)))
+    result = distill(source, teacher=teacher, limit=3, run=tmp_path / "run", samples=2, keep=1)
+    assert (result.results.pairs, result.results.kept) == (3, 3)
+    assert len(rows(result)) == 3

@@ -1,0 +1,101 @@
+"""The judge as an object, for callers of every kind."""
+
+import asyncio
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from rmr1 import Judge
+from tests.support.engines import FunctionEngine, answer, pairs, prefers
+
+
+class ThreadEngine(FunctionEngine):
+    """Remembers in which threads it was asked."""
+
+    def __init__(self, in_caller, **settings):
+        self.computes_in_caller = in_caller
+        self.threads = set()
+        super().__init__(self._reply, **settings)
+
+    def _reply(self, request):
+        self.threads.add(threading.current_thread())
+        return prefers("good")(request)
+
+
+@pytest.mark.parametrize("in_caller", [True, False])
+def test_judge_object(in_caller):
+    engine = ThreadEngine(in_caller)
+    with Judge(engine) as judge:
+        judgment = judge.compare("Which?", "bad", "good", label="B")
+        assert (judgment.winner, judgment.correct, judgment.confidence) == ("B", True, 1.0)
+        assert {judgment.id for judgment in judge.compare_many(pairs(4))} == {"p0", "p1", "p2", "p3"}
+    assert engine.closed
+    assert (engine.threads == {threading.current_thread()}) == in_caller
+
+
+@pytest.mark.parametrize("in_caller", [True, False])
+def test_judge_object_inside_a_running_loop(in_caller):
+    async def notebook_cell():
+        with Judge(ThreadEngine(in_caller)) as judge:
+            return judge.compare("Which?", "good", "bad").winner, (await judge.acompare("Which?", "bad", "good")).winner
+
+    assert asyncio.run(notebook_cell()) == ("A", "B")
+
+
+@pytest.mark.parametrize("in_caller", [True, False])
+def test_several_threads_share_a_judge(in_caller):
+    with Judge(ThreadEngine(in_caller)) as judge, ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(judge.compare, "Which?", *texts) for texts in [("good", "bad"), ("bad", "good")] * 10]
+        assert [judgment.result().winner for judgment in asked] == ["A", "B"] * 10
+
+
+def test_threads_that_ask_first_at_the_same_time_share_one_loop():
+    class SlowToSay(ThreadEngine):
+        decisions = 0
+
+        @property
+        def computes_in_caller(self):
+            self.decisions += 1
+            time.sleep(0.05)
+            return True
+
+        @computes_in_caller.setter
+        def computes_in_caller(self, value):
+            pass
+
+    engine = SlowToSay(in_caller=True)
+    with Judge(engine) as judge, ThreadPoolExecutor(4) as threads:
+        engine.decisions = 0
+        list(threads.map(lambda _: judge.compare("Which?", "good", "bad"), range(4)))
+    assert engine.decisions == 1
+
+
+@pytest.mark.parametrize("in_caller", [True, False])
+def test_leaving_a_batch_early_closes_it(in_caller):
+    with Judge(ThreadEngine(in_caller)) as judge:
+        for _ in judge.compare_many(pairs(100)):
+            break
+        assert len(judge.engine.asked) < 10
+
+
+def test_an_interruption_reaches_the_caller_and_the_judge_goes_on():
+    def reply(request):
+        if not engine.asked[1:]:
+            raise KeyboardInterrupt
+        return answer("A")
+
+    engine = FunctionEngine(reply)
+    engine.computes_in_caller = True
+    with Judge(engine) as judge:
+        with pytest.raises(KeyboardInterrupt):
+            judge.compare("Which?", "good", "bad")
+        assert judge.compare("Which?", "good", "bad").votes
+
+
+def test_environment_does_not_reach_the_python_api(monkeypatch):
+    monkeypatch.setitem(os.environ, "RMR1_VOTES", "7")
+    with Judge(FunctionEngine(prefers("good"))) as judge:
+        assert judge.config.votes == 1

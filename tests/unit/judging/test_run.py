@@ -1,0 +1,186 @@
+"""A judge run: what it asks, what it concludes, and that it parses each completion once."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from rmr1.config import JudgeConfig
+from rmr1.data import load_pairs
+from rmr1.errors import EngineError, RunError
+from rmr1.judging import JudgeRun, JudgmentTally, judge_pairs, plan_judging
+from rmr1.records import Generation, Usage
+from rmr1.results import InvalidVerdicts, JudgeResults
+from rmr1.runs import RunDirectory
+from tests.support.engines import FunctionEngine, answer, pairs, prefers
+
+
+def run(engine, source, **settings):
+    plan = plan_judging(JudgeConfig(**settings), engine)
+
+    async def collect():
+        return [finished async for finished in JudgeRun(engine, plan).judge(source)]
+
+    return asyncio.run(collect())
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_every_comparison_is_asked_once_and_every_pair_judged(batch):
+    engine = FunctionEngine(prefers("good"), batch)
+    judged = run(engine, pairs(7), votes=3)
+    assert sorted(number for number, _ in judged) == list(range(7))
+    assert all(judgment.correct and judgment.position_consistent for _, judgment in judged)
+    assert len(engine.asked) == 7 * 2 * 3
+    assert len({request.id for request in engine.asked}) == 42
+    assert len({request.sampling.seed for request in engine.asked}) == 42
+
+
+def test_seeds_depend_on_the_pair_and_not_on_its_place():
+    one, other = FunctionEngine(prefers("good")), FunctionEngine(prefers("good"))
+    source = pairs(5)
+    run(one, source)
+    run(other, source[::-1])
+    seeds = [{request.id: request.sampling.seed for request in engine.asked} for engine in (one, other)]
+    assert seeds[0] == seeds[1]
+
+
+def test_pairs_of_one_name_are_both_judged():
+    engine = FunctionEngine(prefers("good"), batch=100)
+    judged = run(engine, pairs(1) + pairs(1))
+    assert [number for number, _ in sorted(judged, key=lambda item: item[0])] == [0, 1]
+
+
+def test_a_biased_judge_is_a_tie():
+    judged = run(FunctionEngine(lambda request: answer("A")), pairs(3))
+    assert {(judgment.winner, judgment.position_consistent) for _, judgment in judged} == {("tie", False)}
+
+
+def test_orders_policies():
+    for policy, orders in (("given", {"ab"}), ("swapped", {"ba"}), ("random", {"ab", "ba"})):
+        judged = run(FunctionEngine(prefers("good")), pairs(30), orders=policy)
+        assert {vote.order for _, judgment in judged for vote in judgment.votes} == orders
+        assert all(judgment.correct for _, judgment in judged)
+
+
+def failing(request):
+    return Generation(request.id, "", "error", error="boom")
+
+
+def test_engine_fault_is_invalid_and_never_a_wrong_verdict():
+    good = prefers("good")
+    engine = FunctionEngine(lambda request: failing(request) if "p1/ab" in request.id else good(request))
+    judged = dict(run(engine, pairs(3)))
+    assert [vote.verdict.invalid for vote in judged[1].votes] == ["engine_error", None]
+    assert judged[1].winner == "A"
+    assert judged[1].votes[0].error == "boom"
+
+
+def test_an_engine_that_is_gone_ends_the_run():
+    with pytest.raises(EngineError, match="20 requests failed in a row, the last with: boom"):
+        run(FunctionEngine(failing), pairs(50))
+
+
+def test_requests_are_drawn_only_as_they_are_needed():
+    engine = FunctionEngine(prefers("good"), batch=4)
+    drawn = 0
+
+    def endless():
+        nonlocal drawn
+        while True:
+            for pair in pairs(1):
+                drawn += 1
+                yield pair
+
+    async def take(count):
+        plan = plan_judging(JudgeConfig(), engine)
+        stream = JudgeRun(engine, plan).judge(endless())
+        for _ in range(count):
+            await anext(stream)
+        await stream.aclose()
+
+    asyncio.run(take(10))
+    assert drawn <= 12
+
+
+def summarise(judged, count):
+    summary = JudgmentTally()
+    for number, judgment in judged:
+        summary.add(number, judgment)
+    return summary.results(range(count))
+
+
+def test_summary_is_the_same_in_any_order():
+    good = prefers("good")
+    engine = FunctionEngine(
+        lambda request: answer("A") if "p3/" in request.id else "?" if "p5/ab" in request.id else good(request)
+    )
+    judged = run(engine, pairs(8))
+    results = summarise(judged, 8)
+    assert json.dumps(results.to_json()) == json.dumps(summarise(judged[::-1], 8).to_json())
+    assert (results.right, results.ties, results.completions) == (7, 1, 16)
+    assert results.accuracy.value == 7 / 8
+    assert results.invalid == InvalidVerdicts(1 / 16, {"missing": 1})
+    assert results.position_consistency.value == 6 / 7
+    assert results.vote_accuracy == 14 / 16
+    assert results.by_category["even"].value == 1.0
+    assert results.tokens == Usage(160, 32, 16)
+
+
+def test_pairs_of_one_group_are_one_cluster_wherever_they_stand(tmp_path):
+    def accuracy(groups, name):
+        source = [replace(pair, group=group) for pair, group in zip(pairs(len(groups)), groups, strict=True)]
+        engine = FunctionEngine(lambda request: answer("A" if "0" in request.id or "1" in request.id else "B"))
+        with RunDirectory(tmp_path / name, {}) as directory:
+            judging = JudgeRun(engine, plan_judging(JudgeConfig(orders="given"), engine), directory)
+            return asyncio.run(judging.conclude(source)).results.accuracy
+
+    together, scattered = accuracy("aabbccdd", "together"), accuracy("acabdcdb", "scattered")
+    alone = accuracy([""] * 8, "alone")
+    assert together.clusters == scattered.clusters == 4
+    assert alone.clusters == 8
+    assert together.low < alone.low, "pairs that rise and fall together say less"
+
+
+def write_pairs(path, count):
+    with path.open("w") as rows:
+        for number in range(count):
+            rows.write(
+                json.dumps({"id": f"p{number}", "prompt": f"q{number}", "chosen": "good", "rejected": "bad"}) + "\n"
+            )
+    return path
+
+
+def test_each_completion_is_parsed_once_and_not_again_for_the_report(tmp_path, parses):
+    path = write_pairs(tmp_path / "pairs.jsonl", 5)
+    engine = FunctionEngine(lambda request: "?" if "p2/" in request.id else prefers("good")(request))
+    result = judge_pairs(path, engine=engine, votes=2, run=tmp_path / "run")
+    assert len(engine.asked) == parses.count == result.results.completions == 20
+    assert (result.run / "report.html").is_file()
+    assert JudgeResults.from_json(json.loads((result.run / "results.json").read_text())) == result.results
+    again = judge_pairs(path, engine=engine, votes=2, run=tmp_path / "run")
+    assert (again.results, again.answered) == (result.results, 0)
+    assert (len(engine.asked), parses.count) == (20, 20)
+    assert not engine.closed
+
+
+def test_a_source_that_is_open_can_be_judged_and_limited(tmp_path):
+    source = load_pairs(write_pairs(tmp_path / "pairs.jsonl", 5))
+    result = judge_pairs(source, engine=FunctionEngine(prefers("good")), limit=3, run=tmp_path / "run")
+    assert (result.results.pairs, result.results.accuracy.value) == (3, 1.0)
+    assert [pair.id for pair, _ in result.first] == ["p0", "p1", "p2"]
+
+
+def test_pairs_can_be_judged_inside_a_running_loop(tmp_path):
+    path = write_pairs(tmp_path / "pairs.jsonl", 2)
+
+    async def notebook_cell():
+        return judge_pairs(path, engine=FunctionEngine(prefers("good")), run=tmp_path / "run").results.right
+
+    assert asyncio.run(notebook_cell()) == 2
+
+
+def test_a_run_without_a_directory_has_no_results():
+    engine = FunctionEngine(prefers("good"))
+    with pytest.raises(RunError, match="without a directory"):
+        asyncio.run(JudgeRun(engine, plan_judging(JudgeConfig(), engine)).conclude(pairs(1)))

@@ -1,0 +1,54 @@
+"""Completions of a pair, combined."""
+
+import pytest
+
+from rmr1.judging import combine
+from rmr1.records import Usage
+from tests.support.completions import completion
+from tests.support.engines import answer
+
+
+def written(order, vote, shown, *, label="A", text=None, p=None, finish="stop"):
+    return completion(
+        answer(shown) if text is None else text, index=(order == "ba") * 10 + vote, group="g", category="c",
+        label=label, order=order, vote=vote, finish_reason=finish, usage=Usage(1, 1), p_shown_a=p,
+    )  # fmt: skip
+
+
+def outcome(*samples):
+    judgment = combine(samples, "default")
+    return judgment.winner, judgment.position_consistent, judgment.confidence, judgment.correct
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ((("ab", "A"), ("ba", "B")), ("A", True, 1.0, True)),
+        ((("ab", "B"), ("ba", "A")), ("B", True, 1.0, False)),
+        ((("ab", "A"), ("ba", "A")), ("tie", False, 0.5, False)),
+        ((("ab", "A"), ("ba", "?")), ("A", None, 0.5, True)),
+        ((("ab", "?"), ("ba", "?")), (None, None, 0.0, False)),
+        ((("ab", "A"),), ("A", None, 1.0, True)),
+        ((("ba", "A"),), ("B", None, 1.0, False)),
+        ((("ab", "A"), ("ab", "A"), ("ab", "B"), ("ba", "B"), ("ba", "B"), ("ba", "B")), ("A", True, 5 / 6, True)),
+        ((("ab", "A"), ("ab", "B"), ("ba", "B"), ("ba", "B")), ("tie", False, 0.5, False)),
+        ((("ab", "A"), ("ab", "B"), ("ba", "B"), ("ba", "A")), ("tie", True, 0.5, False)),
+    ],
+)
+def test_orders_and_votes_are_combined(shown, expected):
+    assert outcome(*(written(order, number, side) for number, (order, side) in enumerate(shown))) == expected
+
+
+def test_probability_is_told_in_the_frame_of_the_pair():
+    judgment = combine([written("ab", 0, "A", p=0.9), written("ba", 0, "B", p=0.2)], "default")
+    assert [vote.p_a for vote in judgment.votes] == [0.9, pytest.approx(0.8)]
+
+
+def test_without_label_nothing_is_correct_or_wrong():
+    assert outcome(written("ab", 0, "A", label=None))[3] is None
+
+
+def test_explanation_comes_from_a_vote_for_the_winner():
+    against = written("ab", 0, "B", text="<eval>no</eval>" + answer("B"))
+    agreeing = [written("ab", vote, "A", text="<eval>yes</eval>" + answer("A")) for vote in (1, 2)]
+    assert combine([against, *agreeing], "default").evaluation == "yes"
