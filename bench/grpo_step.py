@@ -29,9 +29,9 @@ from trl import GRPOConfig, GRPOTrainer
 
 from rmr1.models.loading import load_causal_lm
 from rmr1.prefix import build_tree
-from rmr1.training.checkpointed_trainer import known_warnings
-from rmr1.training.rl.trainer import VerdictTrainer
-from rmr1.training.shared_rows import sharing_unsupported_reason
+from rmr1.training.adapters import known_warnings
+from rmr1.training.shared_rows import row_logprobs, sharing_unsupported_reason
+from rmr1.training.trl_internals import GrpoHooks
 
 
 def rollouts(given: argparse.Namespace, vocabulary: int) -> dict[str, Any]:
@@ -81,23 +81,29 @@ def build(ours: bool, given: argparse.Namespace, rows: int) -> GRPOTrainer:
     model, tokenizer = load_causal_lm(given.model, attention="sdpa")
     batch = rollouts(given, model.config.vocab_size)
 
-    class Fixed(GRPOTrainer):
+    class Peer(GRPOTrainer):
         def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
             return {name: value.to(self.accelerator.device) for name, value in batch.items()}
 
-    if ours:
-        Fixed._get_per_token_logps_and_entropies = VerdictTrainer._get_per_token_logps_and_entropies
-        Fixed._prepare_inputs = VerdictTrainer._prepare_inputs
+    class Ours(GrpoHooks):
+        shares_rows = sharing_unsupported_reason(model, "auto") is None
+
+        def make_batch(self, rows: Any, complete: Any) -> dict[str, Any]:
+            return {name: value.to(self.accelerator.device) for name, value in batch.items()}
+
+        def completion_logprobs(self, model: Any, ids: Any, mask: Any, width: int, entropy: bool) -> Any:
+            with self.accelerator.autocast():
+                return row_logprobs(model, ids, mask, width, temperature=self.temperature, entropy=entropy)
+
     data = Dataset.from_dict({"prompt": ["?"] * (given.groups * 2000)})
     with known_warnings():
-        trainer = Fixed(
+        trainer = (Ours if ours else Peer)(
             model=model,
             reward_funcs=[lambda completions, **_: [0.0] * len(completions)],
             args=arguments_of(given, rows, tempfile.mkdtemp()),
             train_dataset=data,
             processing_class=tokenizer,
         )
-    trainer.sharing_unsupported = sharing_unsupported_reason(trainer.model, "auto") if ours else "the peer"
     trainer.create_optimizer()
     return trainer
 

@@ -25,9 +25,8 @@ from trl import SFTConfig, SFTTrainer
 
 from rmr1.models.loading import load_causal_lm
 from rmr1.prefix import build_tree
-from rmr1.training.checkpointed_trainer import known_warnings
-from rmr1.training.sft.examples import Example, tokenise
-from rmr1.training.sft.traces import read_traces
+from rmr1.training.adapters import known_warnings
+from rmr1.training.sft.traces import Example, read_traces, tokenise
 from rmr1.training.sft.trainer import TraceTrainer
 from rmr1.training.shared_rows import sharing_unsupported_reason
 

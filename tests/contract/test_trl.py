@@ -1,7 +1,7 @@
-"""What our trainers take for granted of TRL and transformers beyond their documented interfaces.
+"""What ``rmr1.training.trl_internals`` and the settings of stage 2 take for granted of TRL beyond its documented interface.
 
-A failure here is no defect yet: another release has changed code that we override or call. Read the new code, see whether
-``rmr1.training.rl.trainer`` and ``rmr1.training.checkpointed_trainer`` still do what they say, then pin the new hash.
+A failure here is no defect yet: another release has changed code that we override or build on. Read the new code, see whether
+``trl_internals`` and ``rmr1.training.rl.trainer`` still do what they say, then pin the new hash.
 """
 
 import hashlib
@@ -10,10 +10,11 @@ import inspect
 import pytest
 
 trl = pytest.importorskip("trl", reason="the train extra is not installed")
-import torch  # noqa: E402
-import transformers  # noqa: E402
 
-GRPO, TRAINER = trl.GRPOTrainer, transformers.Trainer
+from rmr1.errors import TrainingError  # noqa: E402
+from rmr1.training.trl_internals import OVERRIDDEN, GrpoHooks, check_trl  # noqa: E402
+
+GRPO = trl.GRPOTrainer
 PINNED = {
     GRPO._generate_and_score_completions: "1fa48922792dcd5c",
     GRPO._generate_single_turn: "e0f02e4fc094cefd",
@@ -23,16 +24,6 @@ PINNED = {
     GRPO._calculate_rewards: "736ae29b083840b5",
     GRPO._compute_loss: "80295546bbdbf6f7",
     trl.SFTTrainer.compute_loss: "ca448211ff653fe6",
-    TRAINER._save_checkpoint: "a9111e30faa99339",
-    TRAINER._get_output_dir: "97172085342ac46c",
-}
-PARAMETERS = {
-    GRPO._generate_and_score_completions: ["self", "inputs"],
-    GRPO._generate_single_turn: [
-        *("self", "prompt_ids", "images", "multimodal_fields", "num_generations", "has_tool_images"),
-    ],
-    TRAINER._save_checkpoint: ["self", "model", "trial"],
-    TRAINER._get_output_dir: ["self", "trial"],
 }
 
 
@@ -43,14 +34,27 @@ def digest(function) -> str:
 @pytest.mark.parametrize("function", PINNED, ids=lambda function: function.__qualname__)
 def test_what_we_override_or_build_on_is_what_we_read(function):
     assert digest(function) == PINNED[function], (
-        f"{function.__qualname__} is another one in trl {trl.__version__}, transformers {transformers.__version__}: "
-        "read it, check our overrides, then pin this hash"
+        f"{function.__qualname__} is another one in trl {trl.__version__}: read it, check our overrides, then pin this hash"
     )
 
 
-@pytest.mark.parametrize("function", PARAMETERS, ids=lambda function: function.__qualname__)
-def test_parameters_of_what_we_override(function):
-    assert list(inspect.signature(inspect.unwrap(function)).parameters) == PARAMETERS[function]
+def test_all_that_is_overridden_is_pinned():
+    ours = {name for name in vars(GrpoHooks) if name.startswith("_") and not name.startswith("__")}
+    assert ours == set(OVERRIDDEN) == ours & {function.__name__ for function in PINNED}
+
+
+@pytest.mark.parametrize("name", OVERRIDDEN)
+def test_a_method_with_other_parameters_is_refused_before_a_training_begins(monkeypatch, name):
+    check_trl()
+    monkeypatch.setattr(GRPO, name, lambda self, something_else: None)
+    with pytest.raises(TrainingError, match=f"GRPOTrainer.{name} is not the one .* install trl"):
+        check_trl()
+
+
+def test_the_counters_that_buffered_rows_go_by_are_there():
+    source = inspect.getsource(inspect.unwrap(GRPO.__init__))
+    for line in ("self._step = 0", "self._buffered_inputs = None"):
+        assert line in source
 
 
 def test_the_batch_of_a_rollout_holds_what_is_selected_from():
@@ -77,9 +81,3 @@ def test_defaults_that_differ_from_the_paper_are_the_ones_we_know():
         "use_transformers_continuous_batching": False,
     }
     assert {name: fields[name] for name in known} == known
-
-
-def test_the_scheduler_that_we_make_is_the_one_that_is_kept(tmp_path):
-    model = torch.nn.Linear(1, 1)
-    trainer = TRAINER(model, transformers.TrainingArguments(str(tmp_path), report_to=[], use_cpu=True))
-    assert hasattr(trainer, "_created_lr_scheduler")

@@ -15,7 +15,7 @@ pytest.importorskip("trl", reason="the train extra is not installed")
 from rmr1.config import RlConfig  # noqa: E402
 from rmr1.errors import ConfigError, DataError  # noqa: E402
 from rmr1.models.loading import load_causal_lm  # noqa: E402
-from rmr1.training import TrainingTask, train_rl  # noqa: E402
+from rmr1.training import train_rl  # noqa: E402
 from rmr1.training.rl.trainer import VerdictTrainer  # noqa: E402
 from tests.support.engines import answer  # noqa: E402
 from tests.support.tiny_model import tiny_tokenizer, write_pairs_file, write_tiny_model  # noqa: E402
@@ -54,7 +54,7 @@ def rollouts(monkeypatch):
 
     def write(self, prompts, samplings):
         completions = []
-        for place, (rollout, prompt) in enumerate(zip(self._asked, prompts, strict=True)):
+        for place, (rollout, prompt) in enumerate(zip(self.under_way.rollouts, prompts, strict=True)):
             shown, number = rollout.shown, rollout.number
             wrong = "B" if shown.gold == "A" else "A"
             mixed = shown.pair_id in ("p0", "p1")
@@ -70,8 +70,8 @@ def rollouts(monkeypatch):
 
 def train(folder, name, **settings):
     memory = Memory()
-    task = TrainingTask(folder / "pairs.jsonl", run=folder / name)
-    result = train_rl(task, RlConfig(model=str(folder / "tiny"), **{**SMALL, **settings}), memory)
+    config = RlConfig(model=str(folder / "tiny"), **{**SMALL, **settings})
+    result = train_rl(folder / "pairs.jsonl", config, run=folder / name, callbacks=memory)
     return memory.steps, load_causal_lm(str(result.model))[0]
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from rmr1.records import Message
 from rmr1.training.sft.evaluation import evaluate
-from rmr1.training.sft.examples import tokenise
-from rmr1.training.sft.traces import Trace
+from rmr1.training.sft.traces import Trace, tokenise
 from rmr1.training.shared_rows import row_logprobs, sharing_unsupported_reason, summed_nll
 from tests.support.tiny_model import tiny_model, tiny_tokenizer, trace_row
 

@@ -136,7 +136,7 @@ def test_adapters_are_merged_into_the_last_and_the_best_model(folder):
 
 @pytest.mark.slow
 def test_transformers_generate_can_write_the_rollouts(folder):
-    done = grpo(folder, "generate", "--rollout_backend", "generate", "--max-steps", "2")
+    done = grpo(folder, "generate", "--rollout-backend", "generate", "--max-steps", "2")
     assert done.returncode == 0, done.stderr
     assert {line["kind"] for line in lines(folder / "generate")} == {"step", "held_out"}
 

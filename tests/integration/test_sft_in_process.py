@@ -10,7 +10,7 @@ from rmr1.errors import ConfigError, DataError, ModelNotFoundError
 from rmr1.models.card import read_card
 from rmr1.models.loading import hf_folder, load_causal_lm, published_type
 from rmr1.prompts import load_template
-from rmr1.training import TrainingTask, train_sft
+from rmr1.training import train_sft
 from tests.support.tiny_model import tiny_tokenizer, write_tiny_model, write_traces
 from tests.support.training import Memory
 
@@ -28,8 +28,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def train(folder, callbacks=None, **settings):
-    task = TrainingTask(folder / "traces.jsonl", run=folder / "run")
-    return train_sft(task, SftConfig(model=str(folder / "tiny"), **(SMALL | settings)), callbacks or Memory())
+    config = SftConfig(model=str(folder / "tiny"), **(SMALL | settings))
+    return train_sft(folder / "traces.jsonl", config, run=folder / "run", callbacks=callbacks)
 
 
 def changed(folder, model):
@@ -53,7 +53,7 @@ def test_full_fine_tune_in_process_tells_each_step_and_trackers_get_it(folder):
     result = train(folder, memory, report_to=["tensorboard"])
     assert [step.step for step in memory.steps] == [1, 2, 3]
     assert [held.step for held in memory.held] == [0, 3]
-    assert (memory.total, result.steps, result.results["steps"]) == (3, 3, 3)
+    assert (memory.total, result.steps, result.results.steps) == (3, 3, 3)
     assert all(0 < step.supervised < step.tokens for step in memory.steps)
     assert changed(folder, result.model)
     assert list(folder.rglob("events.out.tfevents*"))
@@ -126,9 +126,9 @@ def test_traces_that_do_not_fit_and_a_model_that_is_not_there(folder):
         train(folder, max_length=20)
     write_tiny_model(folder / "tiny", max_position_embeddings=16)
     with pytest.raises(DataError, match="longer than the model's context of 16; take a model"):
-        train_sft(TrainingTask(folder / "traces.jsonl"), SftConfig(model=str(folder / "tiny")), Memory())
+        train_sft(folder / "traces.jsonl", model=str(folder / "tiny"))
     with pytest.raises(ModelNotFoundError, match="nope: not a model folder"):
-        train_sft(TrainingTask(folder / "traces.jsonl"), SftConfig(model="nope"), Memory())
+        train_sft(str(folder / "traces.jsonl"), model="nope")
     (folder / "empty").mkdir()
     with pytest.raises(ModelNotFoundError, match=r"no config\.json"):
         hf_folder(str(folder / "empty"))

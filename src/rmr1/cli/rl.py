@@ -11,7 +11,7 @@ from rmr1.cli.options import DATA, Layers, takes_config
 from rmr1.cli.sft import TrainingRunDirectory, print_training
 from rmr1.config import RlConfig
 from rmr1.report.progress import RewardProgress
-from rmr1.training import TrainingTask, train_rl
+from rmr1.training import train_rl
 
 
 @takes_config(RlConfig, recipes="rl")
@@ -31,5 +31,5 @@ def reinforce(
     """Train a judge by reinforcement learning: correct verdicts are rewarded. Prints results as JSON; the same command resumes."""
     config = layers.load()
     with RewardProgress("GRPO") as progress:
-        result = train_rl(TrainingTask(data, held_out, run), config, progress)
+        result = train_rl(data, config, held_out=held_out, run=run, callbacks=progress)
     print_training(result)

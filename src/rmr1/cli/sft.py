@@ -11,7 +11,8 @@ from rmr1.cli.options import DATA, RUN, Layers, takes_config
 from rmr1.cli.streams import tell, write_json
 from rmr1.config import SftConfig
 from rmr1.report.progress import TrainingProgress
-from rmr1.training import TrainingResult, TrainingTask, train_sft
+from rmr1.results import RlResults, SftResults
+from rmr1.training import TrainingResult, train_sft
 
 TrainingRunDirectory = Annotated[
     Path | None,
@@ -42,13 +43,13 @@ def fine_tune(
     """Fine-tune a judge on traces, evaluated on held-out traces. Prints its results as JSON; the same command resumes."""
     config = layers.load()
     with TrainingProgress("SFT") as progress:
-        result = train_sft(TrainingTask(data, held_out, run), config, progress)
+        result = train_sft(data, config, held_out=held_out, run=run, callbacks=progress)
     print_training(result)
 
 
-def print_training(result: TrainingResult) -> None:
+def print_training(result: TrainingResult[SftResults] | TrainingResult[RlResults]) -> None:
     """Print where the model is, and the results."""
-    if not result.results:  # one of several processes that train together, and not the first
+    if result.results is None:  # one of several processes that train together, and not the first
         return
     tell(f"model: {result.model}")
-    write_json({"run": str(result.run), "model": str(result.model), **result.results}, indent=None)
+    write_json({"run": str(result.run), "model": str(result.model), **result.results.to_json()}, indent=None)

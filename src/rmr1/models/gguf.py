@@ -62,13 +62,15 @@ def convert_gguf(gguf: Path, target: Path, card: ModelCard) -> None:
 def _convert(gguf: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+    from rmr1.prefix.transformers_internals import forget_origin
+
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     _correct_pre_tokenizer(tokenizer, _pre_tokenizer_name(gguf), gguf)
     with redirect_stderr(StringIO()):  # the one progress bar that has no switch
         model = AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, quantization_config=GgufConfig(dequantize=True), dtype="float32"
         )
-    model.config._name_or_path = ""
+    forget_origin(model)
     tokenizer.model_max_length = model.config.max_position_embeddings
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -7,7 +7,6 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from rmr1.config import TrainerConfig
 from rmr1.errors import ConfigError, MissingExtraError
 
 
@@ -32,32 +31,45 @@ class Hardware:
     rank: int
 
 
-def detect_hardware(config: TrainerConfig, packing: Literal["auto", "on", "off"] = "off") -> Hardware:
-    """Find out what the machine has, and settle what the configuration leaves open.
+def detect_hardware(
+    *,
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    packing: Literal["auto", "on", "off"] = "off",
+    gradient_checkpointing: bool | None = None,
+    threads: int | None = None,
+) -> Hardware:
+    """Find out what the machine has, and settle what is left open.
+
+    Args:
+        precision: What to compute in; auto is bfloat16 where the machine is faster in it.
+        packing: Whether several examples share a row; auto packs where flash attention is installed.
+        gradient_checkpointing: Whether to compute activations again instead of keeping them; on GPUs only where not given.
+        threads: CPU threads that torch gets; its own choice where not given.
 
     Raises:
-        ConfigError: The configuration asks for what the machine has not.
+        ConfigError: The machine does not have what is asked for.
         MissingExtraError: torch is not installed.
     """
     try:
         import torch
     except ImportError as error:
         raise MissingExtraError("training", "train") from error
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
     on_gpu = torch.cuda.is_available()
-    if config.precision == "auto":
+    settled: Literal["float32", "bfloat16"]
+    if precision == "auto":
         fast = torch.cuda.is_bf16_supported() if on_gpu else is_fast_in_bfloat16()
-        precision: Literal["float32", "bfloat16"] = "bfloat16" if fast else "float32"
+        settled = "bfloat16" if fast else "float32"
     else:
-        precision = config.precision
-    if config.precision == "bfloat16" and on_gpu and not torch.cuda.is_bf16_supported():
+        settled = precision
+    if precision == "bfloat16" and on_gpu and not torch.cuda.is_bf16_supported():
         raise ConfigError("precision: this GPU does not compute in bfloat16; choose float32")
     return Hardware(
         device="cuda" if on_gpu else "cpu",
-        precision=precision,
+        precision=settled,
         packing=packing == "on" or (packing == "auto" and on_gpu and has_flash_attention()),
-        gradient_checkpointing=on_gpu if config.gradient_checkpointing is None else config.gradient_checkpointing,
+        gradient_checkpointing=on_gpu if gradient_checkpointing is None else gradient_checkpointing,
         processes=int(os.environ.get("WORLD_SIZE", "1")),
         rank=int(os.environ.get("RANK", "0")),
     )
@@ -68,44 +80,8 @@ def has_flash_attention() -> bool:
     return importlib.util.find_spec("flash_attn") is not None
 
 
-def check_launch(hardware: Hardware) -> None:
-    """Refuse one process that sees several GPUs: it could use them in a way only that the trainers do not support.
-
-    Raises:
-        ConfigError: It does.
-    """
-    import torch
-
-    count = torch.cuda.device_count()
-    if hardware.device == "cuda" and hardware.processes == 1 and count > 1:
-        raise ConfigError(
-            f"{count} GPUs and one process: begin with accelerate launch --multi_gpu --num_processes {count} -m rmr1.cli.main, "
-            f"or take one GPU with CUDA_VISIBLE_DEVICES=0"
-        )
-
-
-def check_batch(batch_size: int, micro_batch_size: int, hardware: Hardware, name: str = "batch_size") -> None:
-    """Refuse a batch that the processes cannot share evenly.
-
-    Args:
-        batch_size: Rows of a step.
-        micro_batch_size: Rows that a process computes at once.
-        hardware: With its processes.
-        name: How an error calls the rows.
-
-    Raises:
-        ConfigError: It is not a multiple of what they compute at once.
-    """
-    together = min(micro_batch_size, batch_size) * hardware.processes
-    if batch_size % together:
-        raise ConfigError(
-            f"{name} {batch_size} cannot be shared by {hardware.processes} processes with micro_batch_size "
-            f"{micro_batch_size}; make it a multiple of {together}"
-        )
-
-
 def is_fast_in_bfloat16() -> bool:
     """Whether the processor has instructions for products in bfloat16; without them it converts back and forth."""
-    import torch
+    from rmr1.prefix.torch_internals import has_bfloat16_instructions
 
-    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    return has_bfloat16_instructions()

@@ -20,9 +20,9 @@ from rmr1.pipeline.launch import launch
 from rmr1.pipeline.recipe import TrainRecipe
 from rmr1.pipeline.report import Evaluation, training_report
 from rmr1.report.training import write_training_report
-from rmr1.results import DataResults
+from rmr1.results import DataResults, RlResults, SftResults
 from rmr1.runs import RunDirectory, default_run_name
-from rmr1.training import RlCallbacks, SftCallbacks, TrainingResult, TrainingTask, train_rl, train_sft
+from rmr1.training import RlCallbacks, SftCallbacks, TrainingResult, train_rl, train_sft
 
 
 class TrainCallbacks(Protocol):
@@ -97,11 +97,11 @@ class _Training:
         if recipe.sft is not None and recipe.distill is not None:
             traces = self._distill(data.run / f"{recipe.distill_split}.jsonl", recipe.distill)
             tuned = self._fine_tune(traces, recipe.sft)
-            model, stages["sft"] = str(tuned.model), tuned.results
+            model, stages["sft"] = str(tuned.model), tuned.results.to_json() if tuned.results else {}
             evaluations.append(self._evaluate("after SFT", pairs, "after-sft", f"hf/{model}"))
         if recipe.rl is not None:
             optimised = self._optimise(data.run / f"{recipe.rl_split}.jsonl", recipe.rl, model)
-            model, stages["rl"] = str(optimised.model), optimised.results
+            model, stages["rl"] = str(optimised.model), optimised.results.to_json() if optimised.results else {}
             evaluations.append(self._evaluate("after RL", pairs, "after-rl", f"hf/{model}"))
         return self._conclude(name, data.results, stages, Path(model), tuple(evaluations))
 
@@ -111,18 +111,18 @@ class _Training:
         with self._callbacks.distilling() as callbacks:
             return distill(task, config, callbacks=callbacks).traces
 
-    def _fine_tune(self, traces: Path, config: SftConfig) -> TrainingResult:
+    def _fine_tune(self, traces: Path, config: SftConfig) -> TrainingResult[SftResults]:
         self._callbacks.stage("stage 1, supervised fine-tuning")
         self._launch("sft", config, traces)
         with self._callbacks.fine_tuning() as callbacks:
-            return train_sft(TrainingTask(traces, run=self._path / "sft"), config, callbacks)
+            return train_sft(traces, config, run=self._path / "sft", callbacks=callbacks)
 
-    def _optimise(self, pairs: Path, config: RlConfig, model: str) -> TrainingResult:
+    def _optimise(self, pairs: Path, config: RlConfig, model: str) -> TrainingResult[RlResults]:
         self._callbacks.stage("stage 2, reinforcement learning")
         config = config.model_copy(update={"model": model})
         self._launch("rl", config, pairs)
         with self._callbacks.optimising() as callbacks:
-            return train_rl(TrainingTask(pairs, run=self._path / "rl"), config, callbacks)
+            return train_rl(pairs, config, run=self._path / "rl", callbacks=callbacks)
 
     def _launch(self, stage: str, config: SftConfig | RlConfig, data: Path) -> None:
         """Train under the recipe's launcher, if it has one; the run is then complete, and this process only reads its results."""

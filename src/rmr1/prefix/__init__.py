@@ -8,9 +8,10 @@ Four sequences, and the tree in which every token stands once (``depth`` is the 
     judge pair-2 B.             │   └─ [B.]
                                 └─ [pair-2] ...
 
-``tree`` and ``packing`` are plain Python. The other modules import torch or transformers, and are to be imported by those who
-have a model at hand: ``logprobs`` for training, ``segments`` for sequences that are being written, ``support`` for what can be
-done with a model.
+``tree`` and ``packing`` are plain Python. The other modules import torch or transformers; import them only where there is a model:
+``logprobs`` for training, ``decoding`` for writing sequences, ``attention`` and ``parts`` for what both compute, ``support`` for
+whether a model can. ``transformers_internals`` and ``torch_internals`` hold what is used of these libraries beyond their public
+interfaces, for the whole package.
 """
 
 from rmr1.prefix.packing import Packed, Predictions, Span, pack, predictions

@@ -19,7 +19,8 @@ from transformers.masking_utils import sdpa_mask
 
 from rmr1.errors import ConfigError
 from rmr1.prefix.packing import Packed, Span
-from rmr1.prefix.split_attention import can_split, split_attention
+from rmr1.prefix.parts import can_split, split_attention
+from rmr1.prefix.transformers_internals import attention_implementation
 
 IMPLEMENTATION = "rmr1_prefix"
 """What a model's attention is called once it can share beginnings."""
@@ -103,7 +104,7 @@ def enable_prefix_attention(model: PreTrainedModel) -> None:
     """
     AttentionInterface.register(IMPLEMENTATION, prefix_attention_forward)
     AttentionMaskInterface.register(IMPLEMENTATION, sdpa_mask)
-    if model.config._attn_implementation != IMPLEMENTATION:
+    if attention_implementation(model.config) != IMPLEMENTATION:
         model.set_attn_implementation(IMPLEMENTATION)
 
 
@@ -160,7 +161,7 @@ def prefix_attention_forward(
     if dropout or unknown:
         raise ConfigError(
             f"this model's attention has {', '.join(unknown) or 'dropout'}, with which beginnings cannot be shared: set "
-            f"prefix_sharing=off and, in stage 2, writer=generate; judge with vLLM"
+            f"prefix_sharing=off and, in stage 2, rollout_backend=generate; judge with vLLM"
         )
     query, key, value = as_attended(query, key, value)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling

@@ -7,6 +7,9 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from rmr1.prefix.torch_internals import compiled_from
+from rmr1.prefix.transformers_internals import is_recurrent, takes_attention_functions
+
 _SCALED_LOGITS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "output_multiplier", "lm_head_multiplier")
 _LIMITED_ATTENTION = ("sliding_window", "attention_chunk_size", "attn_logit_softcapping", "index_topk")
 _DROPOUTS = ("attention_dropout", "attn_pdrop")
@@ -15,10 +18,11 @@ _DROPOUTS = ("attention_dropout", "attn_pdrop")
 def core_model(model: Any) -> PreTrainedModel:
     """The model of transformers inside what wraps it: a distributed one, a compiled one, one with adapters."""
     while not isinstance(model, PreTrainedModel):
+        compiled = compiled_from(model)
         if hasattr(model, "get_base_model"):
             model = model.get_base_model()
-        elif hasattr(model, "_orig_mod"):
-            model = model._orig_mod
+        elif compiled is not None:
+            model = compiled
         elif hasattr(model, "module"):
             model = model.module
         else:
@@ -64,8 +68,7 @@ def _wrong_kind(core: PreTrainedModel) -> str | None:
         return "it is made for more than text"
     if not getattr(config, "is_causal", True):
         return "its attention is not causal"
-    # Set by the library for classes that hand all arguments down to exchangeable attention functions.
-    if not core._supports_attention_backend:
+    if not takes_attention_functions(core):
         return f"the attention of {type(core).__name__} cannot be exchanged"
     missing = {"position_ids", "logits_to_keep"} - set(inspect.signature(core.forward).parameters)
     return f"{type(core).__name__} takes no {min(missing)}" if missing else None
@@ -76,7 +79,7 @@ def _other_attention(core: PreTrainedModel) -> str | None:
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"]) - {"full_attention"}
     if kinds:
         return f"it has layers of {', '.join(sorted(kinds))}"
-    if getattr(core, "_is_stateful", False):
+    if is_recurrent(core):
         return "it has recurrent layers"
     limits = [name for name in _LIMITED_ATTENTION if getattr(config, name, None) is not None]
     return f"its attention is limited: {limits[0]} is {getattr(config, limits[0])}" if limits else None

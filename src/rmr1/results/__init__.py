@@ -41,7 +41,9 @@ from rmr1.results.training import (
     SftEvalMetrics,
     SftResults,
     SftStepMetrics,
+    TrainingMetrics,
     TrainResults,
+    read_metrics,
 )
 
 __all__ = [
@@ -86,4 +88,6 @@ __all__ = [
     "SweepPoint",
     "SweepResults",
     "TrainResults",
+    "TrainingMetrics",
+    "read_metrics",
 ]

@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
+from pydantic import TypeAdapter, ValidationError
+
+from rmr1.errors import ResultsError
 from rmr1.results.base import Results
 from rmr1.results.judging import JudgeResults, SplitCounts
 
 
 @dataclass(frozen=True, slots=True)
-class SftStepMetrics:
+class TrainingMetrics:
+    """A line of ``metrics.jsonl``: a step of a training, or an evaluation on the way."""
+
+    kind: ClassVar[Literal["step", "held_out"]]
+
+    def to_json(self) -> dict[str, Any]:
+        """The line."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+MetricsT = TypeVar("MetricsT", bound=TrainingMetrics)
+
+
+def read_metrics(lines: Iterable[Mapping[str, Any]], kind: type[MetricsT]) -> list[MetricsT]:
+    """The metrics of one kind, of the lines of ``metrics.jsonl``; lines of the other kind are passed over.
+
+    Raises:
+        ResultsError: A line of this kind lacks a value, or has a wrong one.
+    """
+    try:
+        adapter = _adapter(cast(Any, kind))
+        return [adapter.validate_python(line) for line in lines if line.get("kind") == kind.kind]
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise ResultsError(
+            f"metrics.jsonl: {place}: {problem['msg']}; the file is damaged or of another version: train in a new --run"
+        ) from error
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+@dataclass(frozen=True, slots=True)
+class SftStepMetrics(TrainingMetrics):
     """One optimiser step of stage 1.
 
     Args:
@@ -25,6 +65,8 @@ class SftStepMetrics:
         seconds: Time of the step.
     """
 
+    kind: ClassVar[Literal["step", "held_out"]] = "step"
+
     step: int
     loss: float
     learning_rate: float
@@ -36,7 +78,7 @@ class SftStepMetrics:
 
 
 @dataclass(frozen=True, slots=True)
-class SftEvalMetrics:
+class SftEvalMetrics(TrainingMetrics):
     """One evaluation on the held-out traces, teacher-forced.
 
     Args:
@@ -49,6 +91,8 @@ class SftEvalMetrics:
         verdicts: How many of them have a located verdict.
     """
 
+    kind: ClassVar[Literal["step", "held_out"]] = "held_out"
+
     step: int
     loss: float
     accuracy: float | None
@@ -58,7 +102,7 @@ class SftEvalMetrics:
 
 
 @dataclass(frozen=True, slots=True)
-class RlStepMetrics:
+class RlStepMetrics(TrainingMetrics):
     """One optimiser step of stage 2. Shares are of the rollouts of the step unless they say otherwise.
 
     Args:
@@ -86,6 +130,8 @@ class RlStepMetrics:
         seconds_update: Of it, for everything else: log-probabilities, gradients, the optimiser.
     """
 
+    kind: ClassVar[Literal["step", "held_out"]] = "step"
+
     step: int
     loss: float
     learning_rate: float
@@ -110,7 +156,7 @@ class RlStepMetrics:
 
 
 @dataclass(frozen=True, slots=True)
-class RlEvalMetrics:
+class RlEvalMetrics(TrainingMetrics):
     """One evaluation on held-out pairs: each is judged once in each order, greedily.
 
     Args:
@@ -123,6 +169,8 @@ class RlEvalMetrics:
         completion_tokens: Mean length of a completion.
         pairs: How many pairs were judged.
     """
+
+    kind: ClassVar[Literal["step", "held_out"]] = "held_out"
 
     step: int
     accuracy: float

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rmr1.engines.chat_text import ChatText
 from rmr1.errors import DataError
 from rmr1.models.card import ModelCard
 from rmr1.records import Message
@@ -62,6 +61,8 @@ def settle_think(card: ModelCard, tokenizer: PreTrainedTokenizerBase) -> ModelCa
     """
     if card.think != "auto":
         return card
+    from rmr1.engines.chat_text import ChatText
+
     return replace(card, think="open" if ChatText(tokenizer, card.base).opens_think() else "closed")
 
 

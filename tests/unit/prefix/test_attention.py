@@ -11,9 +11,12 @@ import transformers  # noqa: E402
 
 from rmr1.errors import ConfigError, InputError  # noqa: E402
 from rmr1.prefix import attention, build_tree, pack  # noqa: E402
-from rmr1.prefix.head import reading_logprobs  # noqa: E402
-from rmr1.prefix.logprobs import disagreement, sequence_logprobs  # noqa: E402
-from rmr1.prefix.split_attention import split_attention  # noqa: E402
+from rmr1.prefix.logprobs import (  # noqa: E402
+    disagreement,
+    reading_logprobs,
+    sequence_logprobs,
+)
+from rmr1.prefix.parts import split_attention  # noqa: E402
 from rmr1.prefix.support import core_model, unsupported_reason  # noqa: E402
 from tests.support.tiny_model import tiny_model  # noqa: E402
 

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 peft = pytest.importorskip("peft", reason="the train extra is not installed")
 
 from rmr1.models.loading import load_causal_lm  # noqa: E402
-from rmr1.training.checkpointed_trainer import merge_adapters  # noqa: E402
+from rmr1.training.adapters import merge_adapters  # noqa: E402
 from tests.support.tiny_model import write_tiny_model  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")

@@ -8,8 +8,9 @@ from rmr1.config import RlConfig
 from rmr1.errors import DataError
 from rmr1.prompts import load_template
 from rmr1.records import Message, PreferencePair
-from rmr1.training.rl.groups import flatten, judge_prompts, steps_of, training_order
-from rmr1.training.rl.outcomes import Outcome, score, summarise
+from rmr1.training.rl.evaluation import Outcome, score, summarise
+from rmr1.training.rl.groups import flatten, judge_prompts, steps_of
+from rmr1.training.schedule import pair_order
 from tests.support.engines import answer
 
 
@@ -71,12 +72,12 @@ def test_too_few_pairs_are_named():
 
 @given(pairs=st.integers(2, 40), steps=st.integers(1, 30), seed=st.integers(0, 5))
 def test_each_epoch_takes_each_pair_once(pairs, steps, seed):
-    order = training_order(pairs, steps, config(seed=seed))
+    order = pair_order(pairs, 2 * steps, seed)
     assert len(order) == 2 * steps
     for start in range(0, len(order), pairs):
         epoch = order[start : start + pairs]
         assert len(set(epoch)) == len(epoch)
-    assert order == training_order(pairs, steps + 1, config(seed=seed))[: len(order)]
+    assert order == pair_order(pairs, 2 * steps + 2, seed)[: len(order)]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from rmr1.training.rl.selection import keep_rows, live_rows, scaled_by_group  # noqa: E402
+from rmr1.training.rl.rollouts import keep_rows, live_rows, scaled_by_group  # noqa: E402
 
 
 def batch(rewards, lengths, prompts):

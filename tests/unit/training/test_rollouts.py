@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("peft", reason="the train extra is not installed")
 import transformers  # noqa: E402
 
-from rmr1.prefix import parts, segments  # noqa: E402
+from rmr1.prefix import parts  # noqa: E402
 from rmr1.prefix.decoding import packed_linears as packing  # noqa: E402
 from rmr1.prefix.decoding.batch import Batch  # noqa: E402
 from rmr1.prefix.decoding.packed_linears import PackedLinears  # noqa: E402
@@ -218,9 +218,9 @@ def test_parts_are_computed_alike_with_and_without_the_kernel(monkeypatch, dtype
 def test_no_bit_of_attention_depends_on_how_many_queries_there_are(size):
     torch.manual_seed(0)
     queries, keys, values = (torch.randn(2, 3, count, size) for count in (200, 70, 70))
-    whole, sums = segments.attend_together(queries, keys, values, 0.2)
+    whole, sums = parts.attend_together(queries, keys, values, 0.2)
     for count in range(1, 100):
-        some, their_sums = segments.attend_together(queries[:, :, :count], keys, values, 0.2)
+        some, their_sums = parts.attend_together(queries[:, :, :count], keys, values, 0.2)
         assert torch.equal(some, whole[:, :, :count])
         assert torch.equal(their_sums, sums[:, :, :count])
 
@@ -236,7 +236,7 @@ def test_no_bit_of_attention_depends_on_where_a_step_lies_in_memory(sharing):
         query, key, value = (torch.empty(state.numel() + 9)[place:][: state.numel()].view_as(state) for state in states)
         for moved, state in zip((query, key, value), states, strict=True):
             moved.copy_(state)
-        step = segments.StepAttention(torch.zeros(8, 1, 1, 64), ())
+        step = parts.StepAttention(torch.zeros(8, 1, 1, 64), ())
         found.append(step.attend(module, query.view(8, 2 * sharing, 1, 32), key, value, 0.2))
     assert all(torch.equal(other, found[0]) for other in found)
 

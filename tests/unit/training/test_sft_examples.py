@@ -6,8 +6,8 @@ import pytest
 
 from rmr1.errors import DataError
 from rmr1.records import Message
-from rmr1.training.sft.examples import IGNORED, end_of_turn, tokenise
-from rmr1.training.sft.traces import Trace
+from rmr1.training.chat_tokens import end_of_turn
+from rmr1.training.sft.traces import IGNORED, Trace, tokenise
 from tests.support.engines import answer
 from tests.support.tiny_model import tiny_tokenizer
 

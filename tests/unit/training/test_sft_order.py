@@ -5,15 +5,14 @@ from collections import Counter
 
 import pytest
 
-from rmr1.training.schedule import rate_factor
-from rmr1.training.sft.order import training_order
+from rmr1.training.schedule import example_order, rate_factor
 
 LENGTHS = [random.Random(number).randrange(50, 600) for number in range(203)]
 
 
 def order(**changes):
     settings = {"seed": 0, "epochs": 1.0, "batch_size": 16, "micro_batch_size": 4, "group": True}
-    return training_order(LENGTHS, **(settings | changes))
+    return example_order(LENGTHS, **(settings | changes))
 
 
 @pytest.mark.parametrize("group", [True, False])

@@ -11,10 +11,9 @@ from rmr1.config import SftConfig  # noqa: E402
 from rmr1.errors import ConfigError  # noqa: E402
 from rmr1.models import find_model  # noqa: E402
 from rmr1.models import loading as hf_model  # noqa: E402
-from rmr1.models.hardware import Hardware, check_launch, detect_hardware  # noqa: E402
+from rmr1.models.hardware import Hardware, detect_hardware  # noqa: E402
 from rmr1.runs import NullCallbacks  # noqa: E402
-from rmr1.training.job import TrainingJob  # noqa: E402
-from rmr1.training.runs import card_of  # noqa: E402
+from rmr1.training.run import TrainingRun, card_of, check_launch  # noqa: E402
 
 
 def hardware(device="cpu"):
@@ -24,18 +23,18 @@ def hardware(device="cpu"):
 class Trainer:
     """Is interrupted in its last step, or before."""
 
-    def __init__(self, over):
-        self.course = SimpleNamespace(interrupted=False, over=over)
+    def __init__(self, finished):
+        self.callback = SimpleNamespace(interrupted=False, finished=finished)
 
     def train(self, resume_from_checkpoint):
-        self.course.interrupted = True
+        self.callback.interrupted = True
 
 
 def test_an_interruption_in_the_last_step_does_not_throw_the_training_away(tmp_path):
-    job = TrainingJob(SftConfig(), hardware(), tmp_path, None, NullCallbacks())
-    job.train(Trainer(over=True), None)
+    run = TrainingRun(SftConfig(), hardware(), tmp_path, None, NullCallbacks())
+    run.train(Trainer(finished=True), None)
     with pytest.raises(KeyboardInterrupt):
-        job.train(Trainer(over=False), None)
+        run.train(Trainer(finished=False), None)
 
 
 def test_one_process_that_sees_several_gpus_is_told_how_to_begin(monkeypatch):
@@ -55,8 +54,8 @@ def test_a_cpu_computes_in_bfloat16_where_it_has_instructions_for_it(monkeypatch
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: matrix_units)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
     expected = "bfloat16" if matrix_units or instructions else "float32"
-    assert detect_hardware(SftConfig()).precision == expected
-    assert detect_hardware(SftConfig(precision="float32")).precision == "float32"
+    assert detect_hardware().precision == expected
+    assert detect_hardware(precision="float32").precision == "float32"
 
 
 def test_a_model_of_the_catalogue_is_asked_as_the_catalogue_says(tmp_path):

@@ -18,7 +18,7 @@ from rmr1.prefix.decoding.packed_linears import PackedLinears
 from rmr1.prefix.decoding.prompts import Prompt, Prompts, PromptTokens
 from rmr1.prefix.decoding.sampling import choose
 from rmr1.prefix.decoding.sequences import DecodingSequence, Row, RowCache
-from rmr1.prefix.segments import Piece, PieceAttention, Segment, StepAttention
+from rmr1.prefix.parts import Piece, PieceAttention, Segment, StepAttention
 from rmr1.prefix.support import core_model
 
 _ROWS = 16

@@ -17,6 +17,14 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from rmr1.prefix.support import core_model
+from rmr1.prefix.torch_internals import (
+    can_pack_weights,
+    mkl_linear,
+    multiplies_packed_bfloat16,
+    onednn_linear,
+    packed_for_mkl,
+    packed_for_onednn,
+)
 
 Product = Callable[[Tensor], Tensor]
 Multiply = Callable[[Tensor, Tensor, Tensor | None, Tensor, int], Tensor]
@@ -78,11 +86,10 @@ class PackedLinears:
 def _packed(layer: nn.Linear, dtype: torch.dtype) -> Product:
     weight = layer.weight.detach()
     if dtype == torch.bfloat16:
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype), _ROWS)
-        return partial(_product, _in_bfloat16, packed, weight, layer.bias)
+        return partial(_product, _in_bfloat16, packed_for_onednn(weight.to(dtype), _ROWS), weight, layer.bias)
     if _is_intel():
-        return partial(_product, _by_mkl, torch.ops.mkl._mkl_reorder_linear_weight(weight, _ROWS), weight, layer.bias)
-    return partial(_product, _by_onednn, torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS), weight, layer.bias)
+        return partial(_product, _by_mkl, packed_for_mkl(weight, _ROWS), weight, layer.bias)
+    return partial(_product, _by_onednn, packed_for_onednn(weight, _ROWS), weight, layer.bias)
 
 
 def _product(multiply: Multiply, packed: Tensor, weight: Tensor, bias: Tensor | None, input: Tensor) -> Tensor:
@@ -93,13 +100,11 @@ def _product(multiply: Multiply, packed: Tensor, weight: Tensor, bias: Tensor | 
 
 
 def _by_mkl(packed: Tensor, weight: Tensor, bias: Tensor | None, input: Tensor, rows: int) -> Tensor:
-    result: Tensor = torch.ops.mkl._mkl_linear(input, packed, weight, bias, rows)
-    return result
+    return mkl_linear(input, packed, weight, bias, rows)
 
 
 def _by_onednn(packed: Tensor, weight: Tensor, bias: Tensor | None, input: Tensor, rows: int) -> Tensor:
-    result: Tensor = torch.ops.mkldnn._linear_pointwise(input, packed, bias, "none", [], "")
-    return result
+    return onednn_linear(input, packed, bias)
 
 
 def _in_bfloat16(packed: Tensor, weight: Tensor, bias: Tensor | None, input: Tensor, rows: int) -> Tensor:
@@ -124,15 +129,13 @@ def _serves_any_rows(layer: nn.Linear, dtype: torch.dtype) -> bool:
 
 
 def _can_pack(layers: Sequence[nn.Linear], dtype: torch.dtype) -> bool:
-    known = hasattr(torch.ops.mkl, "_mkl_reorder_linear_weight") and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
-    works = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     room = sum(layer.weight.numel() for layer in layers) * dtype.itemsize <= _MOST_BYTES
-    return known and works and room and _multiplies_in(dtype)
+    return can_pack_weights() and room and _multiplies_in(dtype)
 
 
 def _multiplies_in(dtype: torch.dtype) -> bool:
     if dtype == torch.bfloat16:
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        return multiplies_packed_bfloat16()
     return dtype == torch.float32
 
 

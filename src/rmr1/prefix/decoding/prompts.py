@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from rmr1.prefix.segments import Piece, Segment
+from rmr1.prefix.parts import Piece, Segment
 
 _CHUNK = 1024
 """Most tokens of a forward pass."""

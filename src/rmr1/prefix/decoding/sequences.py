@@ -16,7 +16,7 @@ from transformers import Cache
 
 from rmr1.prefix.attention import as_attended
 from rmr1.prefix.decoding.sampling import Choice, Sampler
-from rmr1.prefix.segments import Segment
+from rmr1.prefix.parts import Segment
 from rmr1.records import FinishReason, GenerationRequest
 
 _GRAIN = 64

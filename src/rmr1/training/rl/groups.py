@@ -7,7 +7,6 @@ gains in one it pays for in the other, and only rollouts that follow the respons
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -90,19 +89,12 @@ def steps_of(pairs: int, config: RlConfig) -> int:
     return steps
 
 
-def training_order(pairs: int, steps: int, config: RlConfig) -> list[int]:
-    """Which pair comes when: each epoch is shuffled by a seed of its own, so that a resumed training needs no state for it."""
-    wanted = steps * config.pairs_per_step
-    order: list[int] = []
-    epoch = 0
-    while len(order) < wanted:
-        indices = list(range(pairs))
-        random.Random(f"{config.seed}/{epoch}").shuffle(indices)
-        order.extend(indices)
-        epoch += 1
-    return order[:wanted]
-
-
 def flatten(pairs: Sequence[tuple[JudgePrompt, ...]], order: Iterable[int], config: RlConfig) -> list[Group]:
-    """The groups of a whole training, in their order."""
+    """The groups of a whole training, in their order.
+
+    Args:
+        pairs: The comparisons of each pair.
+        order: Which pair comes when, see ``pair_order``.
+        config: How pairs are grouped.
+    """
     return [group for index in order for group in groups_of(pairs[index], config)]

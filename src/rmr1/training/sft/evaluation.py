@@ -1,4 +1,7 @@
-"""How well a model predicts held-out traces, and the verdicts in them, when it is shown each trace up to the token in question."""
+"""How well a model predicts held-out traces, and the verdicts in them, and what a training concludes from it.
+
+The model is teacher-forced: it is shown each trace up to the token in question.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rmr1.results import SftEvalMetrics
-from rmr1.training.sft.examples import Example
+from rmr1.results import SftEvalMetrics, SftResults, SftStepMetrics
+from rmr1.training.sft.traces import Example, Tokenised
 
 if TYPE_CHECKING:
     import torch
@@ -51,4 +54,43 @@ def evaluate(model: Any, examples: Sequence[Example], step: int, device: torch.d
         p_gold=sum(p_gold) / len(p_gold) if p_gold else None,
         traces=len(examples),
         verdicts=len(p_gold),
+    )
+
+
+def conclude(
+    steps: Sequence[SftStepMetrics],
+    evaluations: Sequence[SftEvalMetrics],
+    learnt: Tokenised,
+    held_out: Tokenised,
+    *,
+    epochs: float,
+    precision: str,
+) -> SftResults | None:
+    """What a training concludes; None where no step is known, as on all processes but the first.
+
+    Args:
+        steps: The metrics of all steps.
+        evaluations: Those of all evaluations.
+        learnt: The traces that were trained on.
+        held_out: The others.
+        epochs: Passes over the traces.
+        precision: What was computed in.
+    """
+    if not steps:
+        return None
+    tail = steps[-max(1, math.ceil(len(steps) / 10)) :]
+    return SftResults(
+        steps=len(steps),
+        epochs=epochs,
+        traces=len(learnt.examples),
+        dropped_too_long=len(learnt.too_long),
+        held_out=len(held_out.examples),
+        held_out_dropped_too_long=len(held_out.too_long),
+        tokens=sum(step.tokens for step in steps),
+        supervised_tokens=sum(step.supervised for step in steps),
+        first_loss=steps[0].loss,
+        last_loss=sum(step.loss for step in tail) / len(tail),
+        held_out_before=evaluations[0] if evaluations else None,
+        held_out_after=evaluations[-1] if evaluations else None,
+        precision=precision,
     )

@@ -1,26 +1,40 @@
-"""Traces as ``rmr1 distill`` writes them, one JSON object a line::
+"""Traces, from the file that ``rmr1 distill`` writes to the tokens that a model reads and learns.
+
+A file has one JSON object a line::
 
     {"prompt": [{"role": "system", "content": "..."}, {"role": "user", "content": "..."}],
      "completion": [{"role": "assistant", "content": "<type>Chat</type> ... <answer>[[A]]</answer>"}],
      "id": "pair-17/ab", "label": "A", "group": "prompt-9", "category": "chat"}
 
 ``prompt`` and ``completion`` are TRL's conversational columns; all others may be absent.
+
+The prompt's tokens are exactly those that an engine sends at inference, the opening of the judge's turn included. The supervised
+tokens are exactly those of the trace and the one that ends the turn. Prompt and trace are tokenised apart, as a judge meets them:
+no token spans the boundary.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rmr1.errors import DataError
-from rmr1.records import Message, Side
+from rmr1.records import Generation, Message, Side
+from rmr1.training.chat_tokens import encode, end_of_turn, render_chat
+from rmr1.verdict import parse_verdict
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100
+"""The label of a token that is not learnt."""
 _SHARES = 1 << 32
+_OTHER = {"A": "B", "B": "A"}
 
 
 class _Turn(BaseModel):
@@ -107,3 +121,103 @@ def split_held_out(traces: list[Trace], share: float, seed: int) -> tuple[list[T
 def _draw(group: str, seed: int) -> float:
     digest = hashlib.sha256(f"{seed}\0held-out\0{group}".encode()).digest()
     return int.from_bytes(digest[:4], "big") / _SHARES
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictToken:
+    """Where a trace says its verdict: index among the example's tokens, the token of the right letter, and the other one.
+
+    The right letter is the trace's label; a trace without a label is taken to be right.
+    """
+
+    index: int
+    gold: int
+    other: int
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One trace as tokens; the first ``prompt_length`` are the prompt."""
+
+    id: str
+    tokens: tuple[int, ...]
+    prompt_length: int
+    verdict: VerdictToken | None = None
+
+    @property
+    def labels(self) -> list[int]:
+        """The tokens to learn, ``IGNORED`` elsewhere."""
+        return [IGNORED] * self.prompt_length + list(self.tokens[self.prompt_length :])
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenised:
+    """The examples that fit, and the ids of those that were dropped because they are too long."""
+
+    examples: list[Example]
+    too_long: list[str]
+
+    @property
+    def supervised(self) -> int:
+        """Tokens that are learnt."""
+        return sum(len(example.tokens) - example.prompt_length for example in self.examples)
+
+    @property
+    def tokens(self) -> int:
+        """All tokens."""
+        return sum(len(example.tokens) for example in self.examples)
+
+
+def tokenise(
+    traces: Sequence[Trace],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    *,
+    verdicts: bool = False,
+    think_open: bool = False,
+) -> Tokenised:
+    """Make tokens of traces; an example longer than ``max_length`` is dropped, never cut.
+
+    Args:
+        traces: What to learn.
+        tokenizer: The model's, with its chat template.
+        max_length: Tokens of prompt and trace together.
+        verdicts: Locate the verdict of each trace.
+        think_open: Whether the chat template opens a think block, in which the traces then begin.
+
+    Raises:
+        DataError: The chat template refuses a prompt, such as one with a system message.
+    """
+    end = end_of_turn(tokenizer)
+    rendered = [render_chat(trace.prompt, tokenizer, f"trace {trace.id}") for trace in traces]
+    prompts = encode(tokenizer, rendered)
+    completions = encode(tokenizer, [trace.completion for trace in traces])
+    examples: list[Example] = []
+    too_long: list[str] = []
+    for trace, prompt, completion in zip(traces, prompts, completions, strict=True):
+        tokens = (*prompt, *completion, end)
+        if len(tokens) > max_length:
+            too_long.append(trace.id)
+            continue
+        verdict = _locate(trace, completion, len(prompt), tokenizer, think_open) if verdicts else None
+        examples.append(Example(trace.id, tokens, len(prompt), verdict))
+    return Tokenised(examples, too_long)
+
+
+def _locate(
+    trace: Trace, completion: list[int], offset: int, tokenizer: PreTrainedTokenizerBase, think_open: bool
+) -> VerdictToken | None:
+    verdict = parse_verdict(Generation(trace.id, trace.completion, think_open=think_open))
+    if verdict.side is None or verdict.position is None:
+        return None
+    text, place = trace.completion, verdict.position
+    swapped = f"{text[:place]}{_OTHER[verdict.side]}{text[place + 1 :]}"
+    (other,) = encode(tokenizer, [swapped])
+    differing = [index for index, pair in enumerate(zip(completion, other, strict=False)) if pair[0] != pair[1]]
+    if len(other) != len(completion) or len(differing) != 1:
+        return None  # the letters are parts of tokens that are cut differently
+    index = differing[0]
+    gold, wrong = completion[index], other[index]
+    if trace.label not in (None, verdict.side):
+        gold, wrong = wrong, gold
+    return VerdictToken(offset + index, gold, wrong)

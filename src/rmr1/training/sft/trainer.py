@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
-from torch.utils.data import Sampler
 from trl import SFTConfig as TrlConfig
 from trl import SFTTrainer, pack_dataset
 
 from rmr1.config import SftConfig
 from rmr1.models.hardware import Hardware
 from rmr1.results import SftEvalMetrics, SftStepMetrics
-from rmr1.training.callback import TrainingCallback
-from rmr1.training.checkpointed_trainer import CheckpointedTrainer, adapters, known_warnings, shared_arguments
-from rmr1.training.sft.examples import IGNORED, Example
-from rmr1.training.sft.order import training_order
+from rmr1.training.adapters import known_warnings, peft_config
+from rmr1.training.schedule import example_order
+from rmr1.training.sft.traces import IGNORED, Example
 from rmr1.training.shared_rows import sharing_unsupported_reason, summed_nll
-
-
-class _Fixed(Sampler[int]):
-    """Examples in a given order."""
-
-    def __init__(self, order: Sequence[int]) -> None:
-        self._order = order
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._order)
-
-    def __len__(self) -> int:
-        return len(self._order)
+from rmr1.training.trainer import CheckpointedTrainer, TrainingCallback, shared_arguments
 
 
 class TraceTrainer(CheckpointedTrainer, SFTTrainer):  # type: ignore[misc]
@@ -43,7 +29,7 @@ class TraceTrainer(CheckpointedTrainer, SFTTrainer):  # type: ignore[misc]
         config: How to train.
         order: Rows of the data set for the whole training, all epochs one after the other.
         checkpoints: Where checkpoints go.
-        course: Told what happens.
+        callback: Follows the training.
         arguments: Those of TRL's trainer.
     """
 
@@ -52,14 +38,14 @@ class TraceTrainer(CheckpointedTrainer, SFTTrainer):  # type: ignore[misc]
         config: SftConfig,
         order: Sequence[int],
         checkpoints: Path,
-        course: TrainingCallback[SftStepMetrics, SftEvalMetrics],
+        callback: TrainingCallback[SftStepMetrics, SftEvalMetrics],
         **arguments: Any,
     ) -> None:
         self.prepare(config, checkpoints)
         self._order = order
         self._tokens = self._supervised = 0
-        super().__init__(callbacks=[course], **arguments)
-        self.follow(course)
+        super().__init__(callbacks=[callback], **arguments)
+        self.follow(callback)
         self.sharing_unsupported = (
             "rows are packed"
             if getattr(self.args, "padding_free", False)
@@ -91,8 +77,9 @@ class TraceTrainer(CheckpointedTrainer, SFTTrainer):  # type: ignore[misc]
         self._tokens += int(mask.sum()) if mask is not None else inputs["input_ids"].numel()
         self._supervised += int((inputs["labels"] != IGNORED).sum())
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        return _Fixed(self._order)
+    def training_order(self) -> Sequence[int]:
+        """The rows of the data set in the order in which they are trained on."""
+        return self._order
 
 
 def build_trainer(
@@ -102,7 +89,7 @@ def build_trainer(
     tokenizer: Any,
     rows: Rows,
     run: Path,
-    course: TrainingCallback[SftStepMetrics, SftEvalMetrics],
+    callback: TrainingCallback[SftStepMetrics, SftEvalMetrics],
 ) -> TraceTrainer:
     """Put a trainer together; adapters are added to the model where the configuration asks for them."""
     with known_warnings():
@@ -110,12 +97,12 @@ def build_trainer(
             config,
             rows.order,
             run / "checkpoints",
-            course,
+            callback,
             model=model,
             args=trl_arguments(config, hardware, run),
             train_dataset=rows.data,
             processing_class=tokenizer,
-            peft_config=adapters(config),
+            peft_config=peft_config(config),
         )
 
 
@@ -137,7 +124,7 @@ class Rows:
         if hardware.packing:
             data = pack_dataset(data, config.max_length, "bfd")
         self.data = data
-        order = training_order(
+        order = example_order(
             [len(ids) for ids in data["input_ids"]],
             seed=config.seed,
             epochs=config.epochs,
@@ -154,7 +141,7 @@ class Rows:
 
 
 def trl_arguments(config: SftConfig, hardware: Hardware, run: Path) -> TrlConfig:
-    """The configuration in TRL's terms. Lengths were seen to before, so that nothing is left for TRL to cut."""
+    """The configuration in TRL's terms. Examples that are too long were dropped before, so TRL has nothing to cut."""
     micro = min(config.micro_batch_size, config.batch_size)
     return TrlConfig(
         **shared_arguments(config, hardware, run),

@@ -1,0 +1,344 @@
+"""A training as a run: what decides its weights, where it resumes, how it ends, and that it is done once."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from rmr1.config import TrainerConfig, load_config
+from rmr1.errors import ConfigError
+from rmr1.models import find_model
+from rmr1.models.card import ModelCard, read_card
+from rmr1.models.files import folder_fingerprint
+from rmr1.models.hardware import Hardware
+from rmr1.models.loading import DType, quiet_transformers
+from rmr1.results import Results, TrainingMetrics, read_metrics
+from rmr1.runs import NullCallbacks, RunDirectory, default_run_name
+from rmr1.training.adapters import known_warnings
+from rmr1.training.callbacks import StepCallbacks
+from rmr1.training.checkpoints import checkpoint_step, latest_whole
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from rmr1.training.trainer import CheckpointedTrainer, TrainingCallback
+
+METRICS = "metrics.jsonl"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ConfigT = TypeVar("ConfigT", bound=TrainerConfig)
+ResultsT = TypeVar("ResultsT", bound=Results)
+MetricsT = TypeVar("MetricsT", bound=TrainingMetrics)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTask:
+    """What to train on, what to evaluate on (None: a share of the same), and the run's directory (None: by what it is)."""
+
+    data: Path
+    held_out: Path | None
+    run: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult(Generic[ResultsT]):
+    """What a training leaves behind.
+
+    Args:
+        run: Its directory.
+        model: The folder of the trained model.
+        results: What ``results.json`` holds; None on all processes but the first of several that train together.
+        steps: Optimiser steps that this process did.
+        seconds: Time that this process took.
+    """
+
+    run: Path
+    model: Path
+    results: ResultsT | None
+    steps: int
+    seconds: float
+
+
+def settled_config(kind: type[ConfigT], config: ConfigT | None, settings: Mapping[str, object]) -> ConfigT:
+    """A configuration with settings that win over it.
+
+    Raises:
+        ConfigError: A setting is unknown or wrong.
+    """
+    if config is not None and not settings:
+        return config
+    given = config.model_dump(exclude_unset=True) if config is not None else {}
+    return load_config(kind, flags={**given, **settings}, environment={})
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """A training in its run.
+
+    Args:
+        config: How to train.
+        hardware: On what.
+        path: The run's directory.
+        directory: The same, opened; None in all processes but the first.
+        callbacks: Told of progress.
+    """
+
+    config: TrainerConfig
+    hardware: Hardware
+    path: Path
+    directory: RunDirectory | None
+    callbacks: StepCallbacks[Any, Any]
+
+    def weights(self, published: DType) -> DType:
+        """The type of the weights: a step of 5e-6 is lost in a bfloat16 weight; weights under adapters take no steps."""
+        frozen = self.config.method == "lora" and self.hardware.precision == "bfloat16"
+        return published if frozen else "float32"
+
+    def tell_hardware(self) -> None:
+        """Say what is trained on what."""
+        hardware = self.hardware
+        where = f"{hardware.processes} x {hardware.device}" if hardware.processes > 1 else hardware.device
+        self.callbacks.say(f"{self.config.method} fine-tune on {where} in {hardware.precision}")
+
+    def train(self, trainer: CheckpointedTrainer, checkpoint: Path | None) -> None:
+        """Train from a checkpoint, or from the beginning.
+
+        Raises:
+            KeyboardInterrupt: The user interrupted before the last step was done; a checkpoint was written.
+        """
+        with known_warnings(), self._interruptible(trainer.callback):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
+        if trainer.callback.interrupted and not trainer.callback.finished:
+            raise KeyboardInterrupt
+
+    def find_checkpoint(self) -> tuple[Path | None, int]:
+        """The newest whole checkpoint with its step. Metrics of later steps are dropped, because those steps are done again."""
+        checkpoint, damaged = latest_whole(self.path / "checkpoints")
+        for broken in damaged:
+            self.callbacks.say(f"{broken} is damaged and passed over")
+        if checkpoint is not None:
+            self.callbacks.say(f"resuming from {checkpoint}")
+        done = checkpoint_step(checkpoint) if checkpoint is not None else 0
+        if self.directory is not None:
+            with self.directory.journal(METRICS) as metrics:
+                kept = [line for line in metrics if 0 < done >= line["step"]]
+            with self.directory.rewrite(METRICS) as add:
+                for line in kept:
+                    add(line)
+        return checkpoint, done
+
+    def record(self, metrics: TrainingMetrics) -> None:
+        """Add a line to ``metrics.jsonl``."""
+        if self.directory is not None:
+            with self.directory.journal(METRICS) as lines:
+                lines.append(metrics.to_json())
+
+    def metrics(self, kind: type[MetricsT]) -> list[MetricsT]:
+        """What was recorded so far of one kind; nothing in all processes but the first."""
+        if self.directory is None:
+            return []
+        with self.directory.journal(METRICS) as lines:
+            return read_metrics(lines, kind)
+
+    def save_model(
+        self,
+        trainer: CheckpointedTrainer,
+        tokenizer: PreTrainedTokenizerBase,
+        card: ModelCard,
+        published: DType,
+        *,
+        best: bool = False,
+    ) -> None:
+        """Write the model's folder aside and give it its name once it is whole: ``model``, or ``best`` while training goes on."""
+        name = "best" if best else "model"
+        target, staging = self.path / name, self.path / f".{name}"
+        if self.hardware.rank == 0:
+            shutil.rmtree(staging, ignore_errors=True)
+        write = trainer.write_copy if best else trainer.write_model
+        write(staging, published)
+        if self.hardware.rank:
+            return
+        tokenizer.save_pretrained(staging)
+        card.write(staging)
+        shutil.rmtree(target, ignore_errors=True)
+        staging.rename(target)
+
+    def conclude(self, results: Results | None) -> None:
+        """Write the results, the last of all, and remove what was needed to resume."""
+        if self.directory is None or results is None:
+            return
+        self.directory.write_json("results.json", results.to_json())
+        if not self.config.keep_checkpoints:
+            shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
+
+    def _interruptible(self, callback: TrainingCallback[Any, Any]) -> AbstractContextManager[None]:
+        def stop() -> None:
+            callback.interrupted = True
+            self.callbacks.say("ending after this step, with a checkpoint; once more ends at once")
+
+        # Several processes would not stop after the same step.
+        return gentle_interruption(stop) if self.hardware.processes == 1 else nullcontext()
+
+
+def run_once(
+    kind: type[ResultsT],
+    task: TrainingTask,
+    config: TrainerConfig,
+    hardware: Hardware,
+    identity: Mapping[str, object],
+    callbacks: StepCallbacks[Any, Any],
+    train: Callable[[TrainingRun], tuple[ResultsT | None, int]],
+) -> TrainingResult[ResultsT]:
+    """Train in a run, unless it is complete.
+
+    Args:
+        kind: What it concludes; its ``kind`` is the verb.
+        task: What to train on and where.
+        config: How to train.
+        hardware: On what.
+        identity: What decides the weights.
+        callbacks: Told of progress, by the first process.
+        train: Does what is left to do; gives the results, and the optimiser steps that this process did.
+    """
+    began = time.monotonic()
+    callbacks = NullCallbacks() if hardware.rank else callbacks
+    path = task.run or Path("runs") / default_run_name(kind.kind, task.data.name.partition(".")[0], identity)
+    with _open(path, identity, hardware) as directory:
+        results, steps = _read_results(path, kind), 0
+        if results is not None:
+            callbacks.say(f"{path} is complete")
+        else:
+            check_launch(hardware)
+            with quiet_transformers():
+                results, steps = train(TrainingRun(config, hardware, path, directory, callbacks))
+            # A trainer is part of reference cycles; its optimiser and gradients are three times the model's size, and the next
+            # stage loads a model of its own.
+            gc.collect()
+    return TrainingResult(path, path / "model", results, steps, time.monotonic() - began)
+
+
+def card_of(config: TrainerConfig, folder: Path, template: str | None) -> ModelCard:
+    """The card of the model to be: what its base's or the catalogue says, where the configuration leaves it open."""
+    base, entry = read_card(folder), find_model(config.model.removeprefix("hf/"))
+    known = base or (ModelCard("", entry.template, entry.think) if entry else ModelCard(""))
+    return ModelCard(
+        base=known.base or config.model,
+        template=template or known.template,
+        think=config.think if config.think != "auto" else known.think,
+        gguf=known.gguf,
+    )
+
+
+def identity_of(
+    verb: str, task: TrainingTask, config: TrainerConfig, hardware: Hardware, folder: Path, card: ModelCard
+) -> dict[str, object]:
+    """What decides the weights of either stage."""
+    return {
+        "job": verb,
+        "data_sha256": _sha256(task.data),
+        "held_out_sha256": _sha256(task.held_out) if task.held_out is not None else None,
+        "model": config.model,
+        "model_fingerprint": folder_fingerprint(folder),
+        **config.identity(),
+        "template": card.template,
+        "think": card.think,
+        "precision": hardware.precision,
+    }
+
+
+def check_launch(hardware: Hardware) -> None:
+    """Refuse one process that sees several GPUs: torch's DataParallel, which it would lead to, is not supported.
+
+    Raises:
+        ConfigError: It does.
+    """
+    import torch
+
+    count = torch.cuda.device_count()
+    if hardware.device == "cuda" and hardware.processes == 1 and count > 1:
+        raise ConfigError(
+            f"{count} GPUs and one process: begin with accelerate launch --multi_gpu --num_processes {count} -m rmr1.cli.main, "
+            f"or take one GPU with CUDA_VISIBLE_DEVICES=0"
+        )
+
+
+def check_batch(batch_size: int, micro_batch_size: int, hardware: Hardware, name: str = "batch_size") -> None:
+    """Refuse a batch that the processes cannot share evenly.
+
+    Args:
+        batch_size: Rows of a step.
+        micro_batch_size: Rows that a process computes at once.
+        hardware: With its processes.
+        name: How an error calls the rows.
+
+    Raises:
+        ConfigError: It is not a multiple of what they compute at once.
+    """
+    together = min(micro_batch_size, batch_size) * hardware.processes
+    if batch_size % together:
+        raise ConfigError(
+            f"{name} {batch_size} cannot be shared by {hardware.processes} processes with micro_batch_size "
+            f"{micro_batch_size}; make it a multiple of {together}"
+        )
+
+
+@contextmanager
+def gentle_interruption(on_first: Callable[[], None]) -> Iterator[None]:
+    """Call ``on_first`` on the first Ctrl-C or SIGTERM; after it and at the end, the handlers are again those of before.
+
+    Handlers can only be set in the main thread; in others nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {kind: signal.getsignal(kind) for kind in _SIGNALS}
+
+    def restore() -> None:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        restore()
+        on_first()
+
+    for kind in _SIGNALS:
+        signal.signal(kind, handle)
+    try:
+        yield
+    finally:
+        restore()
+
+
+def _read_results(run: Path, kind: type[ResultsT]) -> ResultsT | None:
+    """The results of a complete training, or None where it is under way or was never begun."""
+    file = run / "results.json"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return kind.from_json(content, str(file)) if (run / "model" / "config.json").is_file() else None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+@contextmanager
+def _open(path: Path, identity: Mapping[str, object], hardware: Hardware) -> Iterator[RunDirectory | None]:
+    """Open the run; of several processes that train together, only the first one holds it."""
+    if hardware.rank:
+        yield None
+        return
+    with RunDirectory(path, identity) as directory:
+        yield directory
