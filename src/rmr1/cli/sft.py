@@ -49,7 +49,7 @@ def fine_tune(
 
 def print_training(result: TrainingResult[SftResults] | TrainingResult[RlResults]) -> None:
     """Print where the model is, and the results."""
-    if result.results is None:  # one of several processes that train together, and not the first
+    if result.concluded is None:  # one of several processes that train together, and not the first
         return
     tell(f"model: {result.model}")
-    write_json({"run": str(result.run), "model": str(result.model), **result.results.to_json()}, indent=None)
+    write_json({"run": str(result.run), "model": str(result.model), **result.concluded.to_json()}, indent=None)

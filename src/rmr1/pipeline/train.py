@@ -97,11 +97,11 @@ class _Training:
         if recipe.sft is not None and recipe.distill is not None:
             traces = self._distill(data.run / f"{recipe.distill_split}.jsonl", recipe.distill)
             tuned = self._fine_tune(traces, recipe.sft)
-            model, stages["sft"] = str(tuned.model), tuned.results.to_json() if tuned.results else {}
+            model, stages["sft"] = str(tuned.model), tuned.results.to_json()
             evaluations.append(self._evaluate("after SFT", pairs, "after-sft", f"hf/{model}"))
         if recipe.rl is not None:
             optimised = self._optimise(data.run / f"{recipe.rl_split}.jsonl", recipe.rl, model)
-            model, stages["rl"] = str(optimised.model), optimised.results.to_json() if optimised.results else {}
+            model, stages["rl"] = str(optimised.model), optimised.results.to_json()
             evaluations.append(self._evaluate("after RL", pairs, "after-rl", f"hf/{model}"))
         return self._conclude(name, data.results, stages, Path(model), tuple(evaluations))
 

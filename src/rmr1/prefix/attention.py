@@ -20,6 +20,7 @@ from transformers.masking_utils import sdpa_mask
 from rmr1.errors import ConfigError
 from rmr1.prefix.packing import Packed, Span
 from rmr1.prefix.parts import can_split, split_attention
+from rmr1.prefix.torch_internals import compiled_block_mask
 from rmr1.prefix.transformers_internals import attention_implementation
 
 IMPLEMENTATION = "rmr1_prefix"
@@ -60,10 +61,7 @@ class TreeMask:
         self.blocks: Any = None
         self._dense: Tensor | None = None
         if device.type == "cuda":
-            from torch.nn.attention.flex_attention import create_block_mask
-
-            length = len(packed.tokens)
-            self.blocks = create_block_mask(sees(self.ends), None, None, length, length, device=device, _compile=True)
+            self.blocks = compiled_block_mask(sees(self.ends), len(packed.tokens), device)
 
     def dense(self) -> Tensor:
         """The whole mask, for devices without a better way."""

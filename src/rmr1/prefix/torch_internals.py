@@ -7,6 +7,7 @@ compute in the plain way.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -44,6 +45,15 @@ def cpu_attention_backward(
     assert _attention_backward is not None
     of_query, of_key, of_value = _attention_backward(upstream, query, key, value, mixed, sums, 0.0, causal, scale=scale)
     return of_query, of_key, of_value
+
+
+def compiled_block_mask(
+    sees: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor], length: int, device: torch.device
+) -> Any:
+    """The blocks of flex_attention's mask over ``length`` tokens, made by compiled code: the plain one needs the whole mask."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    return create_block_mask(sees, None, None, length, length, device=device, _compile=True)
 
 
 def compiled_from(module: Any) -> Any | None:

@@ -55,13 +55,13 @@ class FixedOrder(Sampler[int]):
     """Rows in a given order."""
 
     def __init__(self, order: Sequence[int]) -> None:
-        self._order = order
+        self.order = order
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._order)
+        return iter(self.order)
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self.order)
 
 
 def takes_attention_functions(model: PreTrainedModel) -> bool:

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from rmr1.config import TrainerConfig, load_config
-from rmr1.errors import ConfigError
+from rmr1.config import TrainerConfig
+from rmr1.errors import ConfigError, TrainingError
 from rmr1.models import find_model
 from rmr1.models.card import ModelCard, read_card
 from rmr1.models.files import folder_fingerprint
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 METRICS = "metrics.jsonl"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-ConfigT = TypeVar("ConfigT", bound=TrainerConfig)
 ResultsT = TypeVar("ResultsT", bound=Results)
 MetricsT = TypeVar("MetricsT", bound=TrainingMetrics)
 
@@ -57,28 +56,27 @@ class TrainingResult(Generic[ResultsT]):
     Args:
         run: Its directory.
         model: The folder of the trained model.
-        results: What ``results.json`` holds; None on all processes but the first of several that train together.
+        concluded: What ``results.json`` holds; None on all processes but the first of several that train together.
         steps: Optimiser steps that this process did.
         seconds: Time that this process took.
     """
 
     run: Path
     model: Path
-    results: ResultsT | None
+    concluded: ResultsT | None
     steps: int
     seconds: float
 
+    @property
+    def results(self) -> ResultsT:
+        """What ``results.json`` holds.
 
-def settled_config(kind: type[ConfigT], config: ConfigT | None, settings: Mapping[str, object]) -> ConfigT:
-    """A configuration with settings that win over it.
-
-    Raises:
-        ConfigError: A setting is unknown or wrong.
-    """
-    if config is not None and not settings:
-        return config
-    given = config.model_dump(exclude_unset=True) if config is not None else {}
-    return load_config(kind, flags={**given, **settings}, environment={})
+        Raises:
+            TrainingError: This is not the first of several processes that train together.
+        """
+        if self.concluded is None:
+            raise TrainingError(f"{self.run}: only the first of several processes has results; look at concluded first")
+        return self.concluded
 
 
 @dataclass(frozen=True, slots=True)

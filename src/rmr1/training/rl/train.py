@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rmr1.config import RlConfig
+from rmr1.config import RlConfig, resolve_config
 from rmr1.data import load_pairs, split_of
 from rmr1.errors import ConfigError, DataError
 from rmr1.models.card import ModelCard
@@ -35,7 +35,6 @@ from rmr1.training.run import (
     check_batch,
     identity_of,
     run_once,
-    settled_config,
 )
 from rmr1.training.schedule import evaluation_steps, pair_order
 
@@ -62,11 +61,11 @@ def train_rl(
 
     Args:
         data: Labelled pairs, in any form that ``load_pairs`` reads.
-        config: How to train; the defaults where not given.
+        config: How to train; the defaults if neither it nor ``settings`` are given.
         held_out: Pairs to judge on the way; a share of ``data`` where not given, see ``held_out_share``.
         run: The run's directory; one that belongs to exactly this training where not given.
         callbacks: Told of progress; nobody where not given.
-        settings: Any field of ``RlConfig``; they win over ``config``.
+        settings: Instead of ``config``, any field of ``RlConfig``.
 
     Raises:
         DataError: The pairs cannot be read, one has no label, or there are too few.
@@ -77,7 +76,7 @@ def train_rl(
         MissingExtraError: A library is not installed.
         KeyboardInterrupt: The user interrupted; a checkpoint was written.
     """
-    config = settled_config(RlConfig, config, settings)
+    config = resolve_config(RlConfig, config, settings)
     task = TrainingTask(Path(data), Path(held_out) if held_out is not None else None, Path(run) if run else None)
     callbacks = callbacks or NullCallbacks()
     training, held = _read(task, config)

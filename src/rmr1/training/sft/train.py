@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rmr1.config import SftConfig
+from rmr1.config import SftConfig, resolve_config
 from rmr1.errors import ConfigError, DataError
 from rmr1.models.card import ModelCard
 from rmr1.models.hardware import detect_hardware, has_flash_attention
@@ -29,7 +29,6 @@ from rmr1.training.run import (
     check_batch,
     identity_of,
     run_once,
-    settled_config,
 )
 from rmr1.training.schedule import evaluation_steps
 from rmr1.training.sft.evaluation import conclude, evaluate
@@ -58,11 +57,11 @@ def train_sft(
 
     Args:
         data: Traces, such as ``traces.jsonl`` of ``rmr1 distill``.
-        config: How to train; the defaults where not given.
+        config: How to train; the defaults if neither it nor ``settings`` are given.
         held_out: Traces to evaluate on; a share of ``data`` where not given, see ``held_out_share``.
         run: The run's directory; one that belongs to exactly this training where not given.
         callbacks: Told of progress; nobody where not given.
-        settings: Any field of ``SftConfig``; they win over ``config``.
+        settings: Instead of ``config``, any field of ``SftConfig``.
 
     Raises:
         DataError: The traces cannot be read, or none fits ``max_length``.
@@ -72,7 +71,7 @@ def train_sft(
         MissingExtraError: A library is not installed.
         KeyboardInterrupt: The user interrupted; a checkpoint was written.
     """
-    config = settled_config(SftConfig, config, settings)
+    config = resolve_config(SftConfig, config, settings)
     task = TrainingTask(Path(data), Path(held_out) if held_out is not None else None, Path(run) if run else None)
     callbacks = callbacks or NullCallbacks()
     template = _template(task.data.parent / "run.json", config.template)
