@@ -5,7 +5,7 @@ both orders and writes several completions of each; a completion with the right 
 completions of a pair have earned on average is the baseline: completions above it become likelier, those below it less likely. No
 value network, no reward model, no labels but "A is better".
 
-``rmr1 grpo`` does the same with TRL's trainer: on several GPUs, resumable, with vLLM, with fewer tokens computed. A test holds the
+``rmr1 rl`` does the same with TRL's trainer: on several GPUs, resumable, with vLLM, with fewer tokens computed. A test holds the
 two to the same losses. This file is for reading, and for trying an idea in an afternoon:
 
     rmr1 sft --data traces.jsonl --run runs/judge
