@@ -1,23 +1,23 @@
 """Every error that this package raises on purpose.
 
     RMR1Error
-    ├── InputError (ValueError)            something the user gave is wrong
+    ├── InputError (ValueError)            an input is wrong
     │   ├── DataError                      a row or file of pairs
     │   ├── TemplateError                  a prompt template
     │   └── ConfigError                    a flag, an environment variable, a YAML key
     ├── MissingExtraError (ImportError)    an optional dependency is not installed
     ├── ModelNotFoundError (LookupError)   no such model in the catalogue or on disk
     ├── DownloadError (OSError)            a file could not be fetched
-    │   └── ChecksumError                  it was fetched, and is not the file that was pinned
-    ├── EngineError (RuntimeError)         an engine cannot go on at all
-    ├── TrainingError (RuntimeError)       a training that was launched in processes of its own has failed
+    │   └── ChecksumError                  the fetched file is not the pinned one
+    ├── EngineError (RuntimeError)         an engine cannot continue at all
+    ├── TrainingError (RuntimeError)       a training in separate processes has failed
     └── RunError (RuntimeError)            a run directory
         ├── RunMismatchError               it belongs to another configuration or other data
         ├── RunLockedError                 another process is writing to it
         ├── JournalError                   its journal is damaged
         └── ResultsError                   its results are of another kind or version
 
-A failure that concerns one request only is not an error: it is a ``Generation`` whose ``finish_reason`` is ``"error"``.
+A failure of a single request is not an error: it is a ``Generation`` whose ``finish_reason`` is ``"error"``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class RMR1Error(Exception):
 
 
 class InputError(RMR1Error, ValueError):
-    """Something that the user gave is wrong."""
+    """An input is wrong: data, a template or a setting."""
 
 
 class DataError(InputError):
@@ -69,11 +69,11 @@ class ChecksumError(DownloadError):
 
 
 class EngineError(RMR1Error, RuntimeError):
-    """An engine cannot go on: no request of this run can succeed."""
+    """An engine cannot continue: no request of this run can succeed."""
 
 
 class TrainingError(RMR1Error, RuntimeError):
-    """A training in processes of its own has failed."""
+    """A training in separate processes has failed."""
 
 
 class RunError(RMR1Error, RuntimeError):
@@ -89,7 +89,7 @@ class RunLockedError(RunError):
 
 
 class JournalError(RunError):
-    """A journal holds a line that is not a record, and it is not the last one."""
+    """A journal holds a damaged line that is not the last one."""
 
 
 class ResultsError(RunError):

@@ -31,17 +31,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class PreferencePair:
-    """Two responses to one prompt, and which one is better where that is known (paper section 2: x, y_a, y_b, l).
+    """Two responses to one prompt, and which one is better if that is known (paper section 2: x, y_a, y_b, l).
 
     Args:
         id: Name of the pair, unique in its file.
         prompt: The conversation up to the responses; at least one message.
         response_a: The turns that continue ``prompt``; usually one assistant message.
         response_b: The same for the other response.
-        label: The better side, or None where it is unknown.
+        label: The better side, or None if it is unknown.
         group: Pairs with the same group share a prompt; intervals treat them as one cluster.
         category: A subset or task name to report by, or "".
-        extra: Whatever else the source row held.
+        extra: Whatever else the source row contains.
     """
 
     id: str
@@ -56,7 +56,7 @@ class PreferencePair:
 
 @dataclass(frozen=True, slots=True)
 class ResponseSet:
-    """N responses to one prompt, with scores where they are known (higher is better)."""
+    """N responses to one prompt, with scores if they are known (higher is better)."""
 
     id: str
     prompt: tuple[Message, ...]
@@ -100,7 +100,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to draw a completion. ``seed`` None leaves the choice to the engine."""
+    """How to sample a completion. With ``seed`` None the engine chooses the seed."""
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -116,9 +116,9 @@ class GenerationRequest:
         id: Name of the request, unique among those under way.
         messages: The prompt.
         sampling: How to draw.
-        grammar: GBNF text that the completion has to obey.
+        grammar: GBNF grammar that the completion must follow.
         logprobs: Ask for ``Generation.tokens``.
-        comparison: What the prompt asks about, for engines that are programs and need not read it.
+        comparison: What the prompt asks about, for engines that are programs and need not read the prompt.
     """
 
     id: str
@@ -143,7 +143,7 @@ class Generation:
     """What an engine wrote for one request.
 
     ``finish_reason`` "length" means cut at ``max_tokens`` or the context; "error" means that the engine failed, ``error`` says how,
-    and ``text`` is no output of the model. ``think_open`` is true where the chat template had already opened a think block, so that
+    and ``text`` is no output of the model. ``think_open`` is true if the chat template had already opened a think block, so that
     the text starts inside it.
     """
 
@@ -171,7 +171,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class RubricItem:
-    """One weighted criterion of a rubric. ``weight`` is a share of 1, or None where none was written."""
+    """One weighted criterion of a rubric. ``weight`` is a share of 1, or None if none was written."""
 
     text: str
     weight: float | None = None
@@ -202,7 +202,7 @@ class Verdict:
     """The outcome of parsing one generation.
 
     Args:
-        side: The better *shown* side, or None where the verdict is invalid.
+        side: The better *shown* side, or None if the verdict is invalid.
         invalid: Why there is no side; None exactly where ``side`` is set.
         candidates: The distinct sides that the rule found, in order of appearance.
         sections: The parts of the completion that were found.
@@ -229,13 +229,13 @@ class Vote:
     Args:
         order: The order in which the responses were shown.
         vote: Number of the vote within its order.
-        side: The better side *of the pair*, or None where invalid.
+        side: The better side *of the pair*, or None if invalid.
         verdict: The parsed verdict, in shown sides.
         text: What the judge wrote.
         usage: Tokens spent.
-        p_a: Probability of "A" against "B" at the verdict token, in the frame of the pair; None where the engine gives none.
+        p_a: Probability of "A" against "B" at the verdict token, in the frame of the pair; None if the engine gives none.
         fenced: How many markers in the prompt or the responses were fenced.
-        error: The engine's message where ``verdict.invalid`` is ``engine_error``.
+        error: The engine's message if ``verdict.invalid`` is ``engine_error``.
     """
 
     order: Order
@@ -255,10 +255,10 @@ class Judgment:
 
     Args:
         id: The pair's id.
-        winner: The better side of the pair, "tie", or None where no vote was valid.
-        confidence: Votes for ``winner`` over all votes asked; for a tie 0.5; 0.0 where no vote was valid.
-        position_consistent: Whether both orders agree; None where an order is missing or invalid.
-        correct: Whether ``winner`` is the label; a tie and no winner are not; None where there is no label.
+        winner: The better side of the pair, "tie", or None if no vote was valid.
+        confidence: Votes for ``winner`` over all votes asked; for a tie 0.5; 0.0 if no vote was valid.
+        position_consistent: Whether both orders agree; None if an order is missing or invalid.
+        correct: Whether ``winner`` is the label; a tie and no winner are not; None if there is no label.
         votes: Every vote, orders first, then vote numbers.
         usage: Tokens of all votes.
     """

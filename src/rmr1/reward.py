@@ -1,4 +1,4 @@
-"""The reward of RL with verifiable rewards: a verdict and a label to a number."""
+"""The reward of RL with verifiable rewards: turns a verdict and a label into a number."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from rmr1.records import Side, Verdict
 
 
 def verdict_reward(verdict: Verdict, gold: Side) -> float | None:
-    """Correctness reward: +1.0 for the gold side, else -1.0 (paper section 3.3: R = 1 if l_hat = l, else -1).
+    """Correctness reward: +1.0 for the gold side, otherwise -1.0 (paper section 3.3: R = 1 if l_hat = l, else -1).
 
-    Invalid text (missing, conflicting, truncated) is -1.0, as in the paper. An engine fault is no reward: None.
+    Invalid text (missing, conflicting, truncated) is -1.0, as in the paper. An engine fault has no reward: None.
 
     Args:
         verdict: The parsed verdict, in shown sides.

@@ -1,8 +1,8 @@
-"""Fencing: text under judgement cannot speak as the prompt or as the judge.
+"""Fencing: text that is judged cannot speak as the prompt or as the judge.
 
 A response may carry the marks that structure the judge's prompt (``[The End of Chatbot A's Response]``), the judge's own
 tags (``<answer>``, ``[[A]]``, ``</think>``), a chat template's control tokens (``<|im_start|>``; tokenisers turn them into
-control tokens wherever they stand) or, in a conversation, the name of a speaker at the start of a line. The brackets of such
+control tokens wherever they occur) or, in a conversation, the name of a speaker at the start of a line. The brackets of such
 a mark become round ones, and a speaker's name is put in round brackets; everything else stays as it is, so that the judge
 still reads what was written.
 
@@ -48,10 +48,10 @@ def fence(text: str, *, conversation: bool = False) -> tuple[str, int]:
 
     Args:
         text: A question, a response or one turn of a conversation.
-        conversation: Whether the text will stand among turns that begin with a speaker's name.
+        conversation: Whether the text will be among turns that begin with a speaker's name.
 
     Returns:
-        The text, of which only marks have changed, and how many there were.
+        The text, in which only marks have changed, and the number of marks.
     """
     fenced, marks = _MARK.subn(lambda mark: mark[0].translate(_ROUND), text)
     speakers = 0

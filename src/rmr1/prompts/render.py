@@ -1,4 +1,4 @@
-"""The one renderer: a comparison and a template to the messages that a judge reads, or a repairer of traces."""
+"""The one renderer: turns a comparison and a template into the messages that a judge, or a repairer of traces, reads."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def render_prompt(
         comparison: What to show.
         template: How to show it.
         fenced: Disarm marks inside the texts, see ``rmr1.prompts.fence``.
-        system_role: "merge" puts the system part at the head of the user turn, for models without a system role.
+        system_role: "merge" puts the system part at the start of the user turn, for models without a system role.
     """
     fencer = _Fencer(fenced)
     if _is_single_turn(comparison):
@@ -71,7 +71,7 @@ def render_repair(
 ) -> Prompt:
     """Write the repairer's prompt (paper section 3.2, second pass; the words are ours).
 
-    The item stands in it exactly as the student will see it. The failed completion is a model's text and is fenced like any other.
+    It holds the item exactly as the student will see it. The failed completion is a model's text and is fenced like any other.
 
     Args:
         comparison: The item.

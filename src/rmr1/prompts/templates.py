@@ -88,7 +88,7 @@ def load_repair_template() -> RepairTemplate:
 
 
 def substitute(text: str, values: dict[str, str]) -> str:
-    """Fill in placeholders in one pass, so that braces inside a value mean nothing."""
+    """Fill in placeholders in one pass, so that braces inside a value have no meaning."""
     return _PLACEHOLDER.sub(lambda match: values[match[1]], text)
 
 
@@ -117,7 +117,7 @@ def _split(name: str, source: str, known: Collection[str] = tuple(_PARTS)) -> di
     parts: dict[str, str] = {}
     before, *sections = re.split(r"^@@ ", source, flags=re.MULTILINE)
     if before.strip():
-        raise TemplateError(f'{name}: text stands before the first "@@" line; put "@@ system" above it')
+        raise TemplateError(f'{name}: there is text before the first "@@" line; put "@@ system" above it')
     for section in sections:
         header, _, body = section.partition("\n")
         key, value = header.strip(), body.strip("\n")
@@ -126,7 +126,7 @@ def _split(name: str, source: str, known: Collection[str] = tuple(_PARTS)) -> di
         elif key not in known:
             raise TemplateError(f'{name}: unknown part "@@ {key}"; the parts are {", ".join(known)} and grammar NAME')
         if key in parts:
-            raise TemplateError(f'{name}: the part "@@ {key}" stands twice')
+            raise TemplateError(f'{name}: the part "@@ {key}" occurs twice')
         parts[key] = value
     return parts
 

@@ -1,4 +1,4 @@
-"""``parse_verdict``: one generation to one verdict."""
+"""``parse_verdict`` turns one generation into one verdict."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def parse_verdict(generation: Generation, rule: str = "default") -> Verdict:
         rule: A name in ``RULES``.
 
     Returns:
-        The verdict, in shown sides. ``invalid`` is ``engine_error`` where the engine failed, else ``conflicting`` where the rule
-        found two values, ``truncated`` where it found none in a text that ended by length, and ``missing`` where it found none.
+        The verdict, in shown sides. ``invalid`` is ``engine_error`` if the engine failed, ``conflicting`` if the rule found two
+        values, ``truncated`` if it found none in a text that was cut, and ``missing`` if it found none in any other text.
 
     Raises:
         KeyError: The rule is unknown. No text raises anything.
@@ -130,7 +130,7 @@ def _weight(line: str) -> float | None:
 def verdict_probability(generation: Generation, verdict: Verdict) -> float | None:
     """Probability that the judge says "A" rather than "B" at the letter that decided, in shown sides.
 
-    The alternatives at that token are compared with each other only, so the two probabilities sum to 1. None where the verdict is
+    The alternatives at that token are compared with each other only, so the two probabilities sum to 1. None if the verdict is
     invalid, the engine gave no log-probabilities, or one of the letters is not among the alternatives.
     """
     if verdict.position is None or not generation.tokens:

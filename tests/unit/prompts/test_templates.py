@@ -105,9 +105,9 @@ def test_hash_changes_with_every_part(tmp_path):
     ("text", "message"),
     [
         ("", "empty"),
-        ("hello\n@@ system\nx", 'text stands before the first "@@" line'),
+        ("hello\n@@ system\nx", 'there is text before the first "@@" line'),
         ("@@ sistem\nx", 'unknown part "@@ sistem"'),
-        ("@@ system\nx\n@@ system\ny", "stands twice"),
+        ("@@ system\nx\n@@ system\ny", "occurs twice"),
         ("@@ system\nx {{question}}", "unknown placeholder {{question}}"),
         ("@@ user single-turn\n{{question}} {{response_a}}", "must hold {{response_b}} once; it holds it 0 times"),
         ("@@ user multi-turn\n{{conversation_a}} {{conversation_a}} {{conversation_b}}", "it holds it 2 times"),
