@@ -6,12 +6,15 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 unexport PYTHONDONTWRITEBYTECODE
 
+# Since 3.12 Python itself can report lines as they run, at next to no cost.
+COVERAGE_CORE = $(shell $(BIN)/python -c "import sys; print('sysmon' if sys.version_info >= (3, 12) else 'ctrace')")
+
 .PHONY: help install dev quickstart test check docs format lock clean
 
 help:
 	@echo "make install      a virtual environment in $(VENV) with everything a CPU user needs, training included"
 	@echo "make quickstart   install, fetch a small model, teach it to judge on this CPU, write a report (about 20 minutes)"
-	@echo "make test         all tests"
+	@echo "make test         all tests, with the coverage of lines; under 90 % fails"
 	@echo "make check        lint, types, dependency and architecture rules, the documentation"
 	@echo "make docs         the documentation as a site, in build/docs"
 	@echo "make lock         pin today's versions in constraints.txt"
@@ -38,7 +41,7 @@ quickstart: install
 
 test: dev
 	$(BIN)/rmr1 pull smollm2-135m-instruct
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup
+	COVERAGE_CORE=$(COVERAGE_CORE) $(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup --cov --cov-report=term:skip-covered
 
 check: dev
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ import pytest
 
 from rmr1.verdict import parse
 from rmr1.verdict.elements import Outline
+from tests.support.skips import LIST, NamedSkips, in_ci, read_skips
 
 
 @dataclass
@@ -19,7 +20,14 @@ class ParseCount:
     count: int = 0
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    """In CI, count skips; and give each parallel worker processors of its own."""
+    if in_ci():
+        config.pluginmanager.register(NamedSkips(read_skips(LIST)))
+    _pin_worker()
+
+
+def _pin_worker() -> None:
     """Give each parallel worker processors of its own: llama.cpp and torch wait in busy loops for threads that share them."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if not worker or not hasattr(os, "sched_setaffinity"):
