@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 import typer
 
 from rmr1.cli.main import app
@@ -107,9 +110,22 @@ def test_every_extra_is_listed() -> None:
     assert set(rows(text.split("\n## Install\n", 1)[1].split("\n## ", 1)[0])) == set(extras)
 
 
-def test_python_examples_compile() -> None:
-    for path in PAGES:
-        for number, code in enumerate(
-            re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-        ):
-            compile(code, f"{path.name}:{number}", "exec")
+PYTHON = re.compile(r"^ *```python\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_python_examples_compile_and_find_what_they_import(path: Path) -> None:
+    for number, code in enumerate(PYTHON.findall(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(code, f"{path.name}:{number}")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rmr1"):
+                module = importlib.import_module(node.module or "")
+                assert [name.name for name in node.names if not hasattr(module, name.name)] == []
+
+
+def test_the_workflow_runs_on_every_supported_python() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    supported = [name.rpartition(" ")[2] for name in project["classifiers"] if re.search(r"Python :: 3\.\d+$", name)]
+    assert workflow["jobs"]["run"]["strategy"]["matrix"]["python"] == supported
+    assert {"run": ".ci/run"} in workflow["jobs"]["run"]["steps"]
