@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 import typer
+import yaml
 
 from rmr1.cli.main import app
 from rmr1.config import JudgeConfig, load_config
