@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("trl", reason="the train extra is not installed")
 
 from rmr1.config import RlConfig  # noqa: E402
-from rmr1.errors import ConfigError, DataError  # noqa: E402
+from rmr1.errors import ConfigError, DataError, TrainingError  # noqa: E402
 from rmr1.models.loading import load_causal_lm  # noqa: E402
 from rmr1.training import train_rl  # noqa: E402
 from rmr1.training.rl.trainer import VerdictTrainer  # noqa: E402
@@ -97,6 +97,23 @@ def test_a_pair_that_comes_twice_in_a_step_is_drawn_anew(folder, rollouts, monke
     monkeypatch.setattr(VerdictTrainer, "write", write)
     train(folder, "twice", pairs_per_step=2 * PAIRS, epochs=2)
     assert len(set(seeds)) == len(seeds) == 2 * PAIRS * 4
+
+
+def test_rollouts_that_are_asked_for_at_another_time_are_refused(folder, rollouts, monkeypatch):
+    scripted, seen = VerdictTrainer.write, []
+
+    def write(self, prompts, samplings):
+        with pytest.raises(TrainingError, match="no rollouts are written and scored yet"):
+            _ = self.batch
+        seen.append(self)
+        return scripted(self, prompts, samplings)
+
+    monkeypatch.setattr(VerdictTrainer, "write", write)
+    train(folder, "order")
+    (trainer,) = seen
+    assert len(trainer.batch.outcomes) == len(rollouts)
+    with pytest.raises(TrainingError, match="outside of a batch"):
+        trainer.reward([], [])
 
 
 def test_a_context_that_leaves_no_room_for_prompts_is_named(folder):

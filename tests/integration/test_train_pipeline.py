@@ -10,7 +10,7 @@ import yaml
 from rmr1.config import find_recipe, recipe_names
 from rmr1.errors import ConfigError, TrainingError
 from rmr1.pipeline import load_train_recipe
-from rmr1.pipeline.launch import launch
+from rmr1.pipeline.run import run_launched
 from tests.support.tiny_model import write_tiny_model
 
 CODE = """
@@ -68,7 +68,7 @@ def test_all_stages_then_nothing_to_do_then_a_pair_of_the_users_own(folder):
         "stage 1, supervised fine-tuning",
         "evaluation after SFT",
         "stage 2, reinforcement learning",
-        "evaluation after GRPO",
+        "evaluation after RL",
     ]
     results = json.loads((folder / "run/results.json").read_text())
     assert list(results["evaluations"]) == ["before training", "after SFT", "after RL"]
@@ -81,13 +81,13 @@ def test_all_stages_then_nothing_to_do_then_a_pair_of_the_users_own(folder):
     assert "before training" in page
     assert "after SFT" in page
     assert "Stage 2: reward" in page
-    weights = (folder / "run/grpo/model/model.safetensors").read_bytes()
+    weights = (folder / "run/rl/model/model.safetensors").read_bytes()
 
     own = json.dumps({"prompt": "Name a prime.", "chosen": "7", "rejected": "8"})
     again = train(folder, stdin=own)
     assert again.returncode == 0, again.stderr
     assert json.loads((folder / "run/results.json").read_text()) == results
-    assert (folder / "run/grpo/model/model.safetensors").read_bytes() == weights
+    assert (folder / "run/rl/model/model.safetensors").read_bytes() == weights
     assert "Name a prime." in again.stdout
     assert "Name a prime." not in first.stdout
 
@@ -100,16 +100,16 @@ def test_all_stages_then_nothing_to_do_then_a_pair_of_the_users_own(folder):
 def test_training_stages_run_under_a_launcher(folder):
     launched = train(folder, f"launch=[{sys.executable}]", "rl.max_steps=1")
     assert launched.returncode == 0, launched.stderr
-    assert (folder / "run/grpo.yaml").is_file()
+    assert (folder / "run/rl.yaml").is_file()
     assert list(json.loads((folder / "run/results.json").read_text())["evaluations"])[-1] == "after RL"
 
 
 def test_a_launcher_that_is_not_there_is_named(folder, monkeypatch):
     monkeypatch.chdir(folder)
     with pytest.raises(TrainingError, match="launch: no command 'nope'"):
-        launch(["nope"], "sft", {}, folder / "traces.jsonl", folder / "sft")
+        run_launched(["nope"], "sft", {}, folder / "traces.jsonl", folder / "sft")
     with pytest.raises(TrainingError, match="sft ended with status 2 under"):
-        launch([sys.executable], "sft", {"nope": 1}, folder / "traces.jsonl", folder / "sft")
+        run_launched([sys.executable], "sft", {"nope": 1}, folder / "traces.jsonl", folder / "sft")
 
 
 NAMES = (
@@ -133,7 +133,7 @@ def test_every_shipped_recipe_loads():
 def test_an_empty_stage_is_a_stage_with_its_defaults(tmp_path):
     file = tmp_path / "recipe.yaml"
     file.write_text(
-        "model: m\ndata: {sources: [{path: x.jsonl}]}\ndistill: {teacher: program/curriculum}\nsft: {}\ngrpo: {}\n"
+        "model: m\ndata: {sources: [{path: x.jsonl}]}\ndistill: {teacher: program/curriculum}\nsft: {}\nrl: {}\n"
     )
     recipe = load_train_recipe(file)
     assert (recipe.sft.model, recipe.rl.model) == ("m", "m")
@@ -146,7 +146,7 @@ def test_a_launched_stage_gets_no_settings_of_the_environment(tmp_path, monkeypa
     launcher.write_text(
         "import os, sys\nsys.exit('RMR1_SEED' in os.environ or os.environ['RMR1_CACHE'] != os.path.dirname(__file__))"
     )
-    launch([sys.executable, str(launcher)], "sft", {}, tmp_path / "traces.jsonl", tmp_path / "sft")
+    run_launched([sys.executable, str(launcher)], "sft", {}, tmp_path / "traces.jsonl", tmp_path / "sft")
 
 
 def test_a_recipe_does_not_depend_on_the_environment(monkeypatch):

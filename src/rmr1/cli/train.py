@@ -81,7 +81,7 @@ def train_and_print(
 ) -> None:
     """Train by a recipe, print the evaluations side by side, and judge a pair of the user's own."""
     recipe = load_train_recipe(file, settings=settings, flags=flags)
-    result = train(recipe, _StageProgress(), name=file.stem, run=run)
+    result = train(recipe, name=file.stem, run=run, callbacks=_StageProgress())
     table = comparison_table(result.evaluations)
     for evaluation in result.evaluations:
         pair, judgment = evaluation.result.first[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,39 +12,42 @@ import yaml
 
 from rmr1.models import find_model
 from rmr1.models.card import ModelCard
+from rmr1.results import RlEvalMetrics, RlResults, SftEvalMetrics, SftResults
 
 _DATA = ("data_sha256", "held_out_sha256", "held_out_share")
 _DATA_OF = {"sft": "Traces of completions,", "rl": "Pairs with labels,"}
 _NOT_A_SETTING = (*_DATA, "job", "model", "model_fingerprint", "template", "think")
 
 
-def write_model_card(folder: Path, card: ModelCard, identity: Mapping[str, Any], results: Mapping[str, Any]) -> None:
+def write_model_card(
+    folder: Path, card: ModelCard, identity: Mapping[str, object], results: SftResults | RlResults | None
+) -> None:
     """Write ``README.md`` into a model folder.
 
     Args:
         folder: The exported folder.
         card: What the judge comes from, without paths, and how it wants to be asked.
         identity: That of the run that trained it, from its ``run.json``; empty where it is not known.
-        results: Its ``results.json``.
+        results: What that run concluded; None where it is not known.
     """
     (folder / "README.md").write_text(_front_matter(card) + _body(folder, card, identity, results), encoding="utf-8")
 
 
 def _front_matter(card: ModelCard) -> str:
     entry = find_model(card.base) if card.base else None
-    fields: dict[str, Any] = {
+    content: dict[str, Any] = {
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
         "tags": ["reward-model", "llm-judge", "rmr1"],
     }
     if entry is not None:
-        fields |= {"license": entry.licence.lower(), "base_model": entry.hub.repository}
+        content |= {"license": entry.licence.lower(), "base_model": entry.hub.repository}
     elif card.base.count("/") == 1:
-        fields["base_model"] = card.base
-    return f"---\n{yaml.safe_dump(fields, sort_keys=False)}---\n\n"
+        content["base_model"] = card.base
+    return f"---\n{yaml.safe_dump(content, sort_keys=False)}---\n\n"
 
 
-def _body(folder: Path, card: ModelCard, identity: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+def _body(folder: Path, card: ModelCard, identity: Mapping[str, object], results: SftResults | RlResults | None) -> str:
     parts = [
         "# A reasoning reward model\n",
         f"It compares two responses to a prompt: it writes its reasons, then a verdict. Trained from {_base(card)} with rmr1.\n",
@@ -62,7 +66,7 @@ def _body(folder: Path, card: ModelCard, identity: Mapping[str, Any], results: M
         parts += ["## Recipe\n", _table(recipe)]
     else:
         parts += ["## Data and recipe\n", "Not known: this folder is not part of a training run.\n"]
-    parts += ["## Results\n", _table(results) if results else "None are recorded.\n"]
+    parts += ["## Results\n", _table(_figures(results)) if results else "None are recorded.\n"]
     return "\n".join(parts)
 
 
@@ -74,17 +78,25 @@ def _asked(card: ModelCard) -> str:
     if not card.template:
         return "Which prompt template it was trained with is not recorded.\n"
     return (
-        f"It was trained with the prompt template `{card.template}`, which `rmr1 judge` takes from `rmr1.json`. Asked in another "
-        f"way, it may judge worse.\n"
+        f"It was trained with the prompt template `{card.template}`, which `rmr1 judge` takes from `rmr1.json`. With another "
+        f"prompt it may judge worse.\n"
     )
 
 
-def _table(values: Mapping[str, Any]) -> str:
+def _figures(results: SftResults | RlResults) -> Mapping[str, object]:
+    return {field.name: _plain(getattr(results, field.name)) for field in fields(results)}
+
+
+def _plain(value: object) -> object:
+    return asdict(value) if isinstance(value, SftEvalMetrics | RlEvalMetrics) else value
+
+
+def _table(values: Mapping[str, object]) -> str:
     rows = "".join(f"| {name} | {text} |\n" for name, text in _flat(values))
     return f"| | |\n|---|---|\n{rows}"
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+def _flat(values: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, str]]:
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")

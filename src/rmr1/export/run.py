@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from rmr1.errors import ConfigError, ModelNotFoundError
+from rmr1.errors import ConfigError, ModelNotFoundError, ResultsError
 from rmr1.export.model_card import write_model_card
 from rmr1.models import cached_file, find_model
 from rmr1.models.card import ModelCard, read_card
 from rmr1.models.loading import hf_folder
+from rmr1.results import RlResults, SftResults
 
 Format = Literal["gguf", "hf"]
 WeightType = Literal["f16", "q8_0"]
@@ -58,8 +59,8 @@ class Exported:
 class _Source:
     folder: Path
     card: ModelCard
-    identity: Mapping[str, Any] = field(default_factory=dict)
-    results: Mapping[str, Any] = field(default_factory=dict)
+    identity: Mapping[str, object] = field(default_factory=dict)
+    results: SftResults | RlResults | None = None
 
 
 def export_model(task: ExportTask) -> Exported:
@@ -91,7 +92,8 @@ def _open(name: str) -> _Source:
     run = folder.parent
     if folder.name != "model" or not (run / "run.json").is_file():
         return _Source(folder, card)
-    return _Source(folder, card, _json(run / "run.json").get("identity", {}), _json(run / "results.json"))
+    identity = _read_json(run / "run.json").get("identity", {})
+    return _Source(folder, card, identity, _read_results(run / "results.json"))
 
 
 def _published(card: ModelCard) -> ModelCard:
@@ -104,7 +106,17 @@ def _last_part(name: str) -> str:
     return path.name if path.is_absolute() or name.startswith(".") or path.exists() else name
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _read_results(file: Path) -> SftResults | RlResults | None:
+    """The results of a training; None where it has none, or those of another version, which a card can do without."""
+    content = _read_json(file)
+    kind = RlResults if content.get("kind") == RlResults.kind else SftResults
+    try:
+        return kind.from_json(content, str(file))
+    except ResultsError:
+        return None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

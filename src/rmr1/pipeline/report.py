@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from rmr1.judging import JudgeRunResult
+from rmr1.pipeline.recipe import TrainRecipe
 from rmr1.report.charts import Curve, Series
 from rmr1.report.console import interval, share
 from rmr1.report.judge import headline, report_sample
 from rmr1.report.samples import StagedSample
 from rmr1.report.tables import Table
 from rmr1.report.training import Stage, TrainingReport
-from rmr1.runs import Journal
+from rmr1.results import (
+    RlEvalMetrics,
+    RlStepMetrics,
+    SftEvalMetrics,
+    SftStepMetrics,
+    TrainingMetrics,
+    read_metrics,
+)
+from rmr1.runs import read_records
 
 _SAMPLES = 100
 _STEP = "optimiser step"
 _SHARED = ("model", "template")
 """Keys at the top of a recipe that hold for all stages."""
+MetricsT = TypeVar("MetricsT", bound=TrainingMetrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +40,23 @@ class Evaluation:
     result: JudgeRunResult
 
 
-def training_report(
-    title: str, recipe: Mapping[str, Any], metrics: Mapping[str, Path], evaluations: Sequence[Evaluation]
-) -> TrainingReport:
+def training_report(title: str, recipe: TrainRecipe, run: Path, evaluations: Sequence[Evaluation]) -> TrainingReport:
     """Build the report.
 
     Args:
         title: Heading.
-        recipe: What the recipe says, of which the short values are shown.
-        metrics: ``metrics.jsonl`` of each stage, "sft" and "rl".
+        recipe: What was trained, of which the short values are shown.
+        run: The training's directory, with the runs of its stages.
         evaluations: The same pairs judged at each point, in the order of the training; before it, perhaps the first of them only.
     """
     return TrainingReport(
         title=f"Training: {title}",
-        facts=tuple((name, str(value)) for name, value in _facts(recipe)),
+        facts=tuple(_facts(recipe.model_dump(mode="json", exclude_unset=True))),
         stages=tuple(Stage(evaluation.name, headline(evaluation.result.results)) for evaluation in evaluations),
-        curves=tuple(_curves(metrics)),
+        curves=(
+            *(_sft_curves(run / "sft" / "metrics.jsonl") if recipe.sft is not None else ()),
+            *(_rl_curves(run / "rl" / "metrics.jsonl") if recipe.rl is not None else ()),
+        ),
         tables=(comparison_table(evaluations),),
         samples=tuple(_staged(evaluations)),
         notes=(
@@ -77,59 +88,64 @@ def _judged(pairs: Sequence[int]) -> str:
     return f"{said} The one before training judges the first {pairs[0]} of them." if pairs[0] < pairs[-1] else said
 
 
-def _facts(recipe: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _facts(recipe: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in recipe.items():
         if isinstance(value, Mapping):
             yield from _facts(value, f"{prefix}{name}.")
         elif isinstance(value, str | int | float) and not (prefix and name in _SHARED):
-            yield f"{prefix}{name}", value
+            yield f"{prefix}{name}", str(value)
 
 
-def _curves(metrics: Mapping[str, Path]) -> Iterator[Curve]:
-    for stage, file in metrics.items():
-        with Journal(file) as journal:
-            records = list(journal)
-        steps = [record for record in records if record["kind"] == "step"]
-        held = [record for record in records if record["kind"] == "held_out"]
-        yield from (_sft_curves if stage == "sft" else _rl_curves)(steps, held)
-
-
-def _sft_curves(steps: list[dict[str, Any]], held: list[dict[str, Any]]) -> Iterator[Curve]:
-    yield Curve(
-        "Stage 1: loss",
-        "nats per token of the trace",
-        _STEP,
-        (_line("training", steps, "loss"), _line("held out", held, "loss")),
-    )
+def _sft_curves(file: Path) -> Iterator[Curve]:
+    steps, held = _metrics(file, SftStepMetrics), _metrics(file, SftEvalMetrics)
+    losses = _line("training", steps, lambda step: step.loss), _line("held out", held, lambda metrics: metrics.loss)
+    yield Curve("Stage 1: loss", "nats per token of the trace", _STEP, losses)
     yield Curve(
         "Stage 1: verdict after the right reasoning",
         "share of right letters, teacher-forced",
         _STEP,
-        (_line("held out", held, "accuracy"),),
+        (_line("held out", held, lambda metrics: metrics.accuracy),),
     )
 
 
-def _rl_curves(steps: list[dict[str, Any]], held: list[dict[str, Any]]) -> Iterator[Curve]:
-    shares = ("accuracy", "position_consistency", "invalid", "zero_variance")
-    yield Curve("Stage 2: reward", "mean of the rollouts", _STEP, (_line("training", steps, "reward"),))
+def _rl_curves(file: Path) -> Iterator[Curve]:
+    steps, held = _metrics(file, RlStepMetrics), _metrics(file, RlEvalMetrics)
+
+    def of_training(title: str, unit: str, figure: Callable[[RlStepMetrics], float | None]) -> Curve:
+        return Curve(title, unit, _STEP, (_line("training", steps, figure),))
+
+    yield of_training("Stage 2: reward", "mean of the rollouts", lambda step: step.reward)
     yield Curve(
         "Stage 2: rollouts",
         "share",
         _STEP,
-        tuple(_line(name.replace("_", " "), steps, name) for name in shares),
+        (
+            _line("accuracy", steps, lambda step: step.accuracy),
+            _line("position consistency", steps, lambda step: step.position_consistency),
+            _line("invalid", steps, lambda step: step.invalid),
+            _line("zero variance", steps, lambda step: step.zero_variance),
+        ),
     )
     if held:
-        figures = ("accuracy", "position_consistency", "invalid")
-        lines = tuple(_line(name.replace("_", " "), held, name) for name in figures)
+        lines = (
+            _line("accuracy", held, lambda metrics: metrics.accuracy),
+            _line("position consistency", held, lambda metrics: metrics.position_consistency),
+            _line("invalid", held, lambda metrics: metrics.invalid),
+        )
         yield Curve("Stage 2: held-out pairs, greedy", "share", _STEP, lines)
-    yield Curve("Stage 2: length", "tokens of a rollout", _STEP, (_line("training", steps, "completion_tokens"),))
-    yield Curve("Stage 2: entropy", "nats per token", _STEP, (_line("training", steps, "entropy"),))
-    if any(record["kl"] is not None for record in steps):
-        yield Curve("Stage 2: divergence", "nats per token", _STEP, (_line("training", steps, "kl"),))
+    yield of_training("Stage 2: length", "tokens of a rollout", lambda step: step.completion_tokens)
+    yield of_training("Stage 2: entropy", "nats per token", lambda step: step.entropy)
+    if any(step.kl is not None for step in steps):
+        yield of_training("Stage 2: divergence", "nats per token", lambda step: step.kl)
 
 
-def _line(name: str, records: list[dict[str, Any]], field: str) -> Series:
-    return Series(name, tuple((record["step"], record[field]) for record in records if record[field] is not None))
+def _metrics(file: Path, kind: type[MetricsT]) -> list[MetricsT]:
+    return read_metrics(read_records(file), kind)
+
+
+def _line(name: str, metrics: Sequence[MetricsT], figure: Callable[[MetricsT], float | None]) -> Series:
+    points = ((each.step, figure(each)) for each in metrics)
+    return Series(name, tuple((step, value) for step, value in points if value is not None))
 
 
 def _staged(evaluations: Sequence[Evaluation]) -> Iterator[StagedSample]:

@@ -16,9 +16,11 @@ from rmr1.results.judging import JudgeResults, SplitCounts
 
 @dataclass(frozen=True, slots=True)
 class TrainingMetrics:
-    """A line of ``metrics.jsonl``: a step of a training, or an evaluation on the way."""
+    """A line of ``metrics.jsonl``: a step of a training, or an evaluation on the way. All have the number of the step."""
 
     kind: ClassVar[Literal["step", "held_out"]]
+
+    step: int
 
     def to_json(self) -> dict[str, Any]:
         """The line."""
@@ -67,7 +69,6 @@ class SftStepMetrics(TrainingMetrics):
 
     kind: ClassVar[Literal["step", "held_out"]] = "step"
 
-    step: int
     loss: float
     learning_rate: float
     grad_norm: float
@@ -93,7 +94,6 @@ class SftEvalMetrics(TrainingMetrics):
 
     kind: ClassVar[Literal["step", "held_out"]] = "held_out"
 
-    step: int
     loss: float
     accuracy: float | None
     p_gold: float | None
@@ -132,7 +132,6 @@ class RlStepMetrics(TrainingMetrics):
 
     kind: ClassVar[Literal["step", "held_out"]] = "step"
 
-    step: int
     loss: float
     learning_rate: float
     grad_norm: float
@@ -172,7 +171,6 @@ class RlEvalMetrics(TrainingMetrics):
 
     kind: ClassVar[Literal["step", "held_out"]] = "held_out"
 
-    step: int
     accuracy: float
     vote_accuracy: float
     position_consistency: float | None

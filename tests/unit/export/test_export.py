@@ -20,8 +20,25 @@ from rmr1.models.card import (  # noqa: E402
     read_gguf_card,
 )
 from rmr1.models.resolve import resolve_model  # noqa: E402
+from rmr1.results import SftEvalMetrics, SftResults  # noqa: E402
 from tests.support.tiny_model import CHAT_TEMPLATE, tiny_model, tiny_tokenizer, write_tiny_model  # noqa: E402
 
+HELD_OUT = SftEvalMetrics(step=7, loss=0.25, accuracy=0.5, p_gold=0.5, traces=4, verdicts=4)
+RESULTS = SftResults(
+    steps=7,
+    epochs=1.0,
+    traces=30,
+    dropped_too_long=0,
+    held_out=4,
+    held_out_dropped_too_long=0,
+    tokens=900,
+    supervised_tokens=300,
+    first_loss=2.0,
+    last_loss=0.5,
+    held_out_before=None,
+    held_out_after=HELD_OUT,
+    precision="float32",
+)
 SHAPE = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2}
 
 
@@ -31,7 +48,7 @@ def folder(tmp_path_factory):
     ModelCard("someone/tiny", "cor-compact", "closed").write(target)
     identity = {"job": "sft", "data_sha256": "ab12", "learning_rate": 2e-5, "lora": {"rank": 8}, "model": "tiny"}
     (target.parent / "run.json").write_text(json.dumps({"identity": identity}))
-    (target.parent / "results.json").write_text(json.dumps({"steps": 7, "held_out": {"loss": 0.25}}))
+    (target.parent / "results.json").write_text(json.dumps(RESULTS.to_json()))
     return target
 
 
@@ -192,7 +209,12 @@ def test_a_folder_with_a_model_card(folder, tmp_path):
     done = export_model(ExportTask(str(folder.parent), tmp_path / "judge", format="hf"))
     text = (done.path / "README.md").read_text()
     assert "base_model: someone/tiny" in text
-    for row in ("| data_sha256 | ab12 |", "| learning_rate | 2e-05 |", "| lora.rank | 8 |", "| held_out.loss | 0.25 |"):
+    for row in (
+        "| data_sha256 | ab12 |",
+        "| learning_rate | 2e-05 |",
+        "| lora.rank | 8 |",
+        "| held_out_after.loss | 0.25 |",
+    ):
         assert row in text
     assert "`cor-compact`" in text
     assert read_card(done.path) == ModelCard("someone/tiny", "cor-compact", "closed")

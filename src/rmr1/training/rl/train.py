@@ -90,10 +90,10 @@ def train_rl(
     card = replace(card, template=card.template or "cor")
     identity = {**identity_of("rl", task, config, hardware, folder, card), "template_sha256": template.sha256}
 
-    def train(opened: TrainingRun) -> tuple[RlResults | None, int]:
+    def work(opened: TrainingRun) -> tuple[RlResults | None, int]:
         return _RlRun(opened, config, template, folder, card).train(training, held)
 
-    return run_once(RlResults, task, config, hardware, identity, callbacks, train)
+    return run_once(RlResults, task, config, hardware, identity, callbacks, work)
 
 
 @dataclass(frozen=True, slots=True)

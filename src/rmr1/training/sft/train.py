@@ -87,10 +87,10 @@ def train_sft(
     card = card_of(config, folder, template)
     identity = {**identity_of("sft", task, config, hardware, folder, card), "packing": hardware.packing}
 
-    def train(opened: TrainingRun) -> tuple[SftResults | None, int]:
+    def work(opened: TrainingRun) -> tuple[SftResults | None, int]:
         return _SftRun(opened, config).train(training, held, folder, card)
 
-    return run_once(SftResults, task, config, hardware, identity, callbacks, train)
+    return run_once(SftResults, task, config, hardware, identity, callbacks, work)
 
 
 class _SftRun:
