@@ -83,7 +83,7 @@ def test_a_recipe_with_flags_and_stdin(folder):
         (("pairs.jsonl", "--orders", "up"), 2, "--orders"),
         (("pairs.jsonl", "--set", "sizes=3"), 2, 'unknown key "sizes"'),
         (("pairs.jsonl", "--low", "0.1"), 2, "difficulty.run"),
-        (("pairs.jsonl", "--difficulty", "."), 2, "no completions.jsonl"),
+        (("pairs.jsonl", "--difficulty", "."), 2, "not a run directory"),
     ],
 )
 def test_exit_codes_and_messages(folder, arguments, code, message):

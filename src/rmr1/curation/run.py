@@ -16,7 +16,7 @@ from typing import Any
 from rmr1.curation.candidates import Candidate, PairStore
 from rmr1.curation.intake import Intake, OpenSource, open_recipe_source
 from rmr1.curation.recipe import DataRecipe, Orders, recipe_of
-from rmr1.curation.screens import BenchmarkIndex, PassRates, Reason, pair_screens
+from rmr1.curation.screens import BenchmarkIndex, PassRates, Reason, judge_rule, pair_screens
 from rmr1.curation.selection import draw, without_duplicates, without_near_duplicates
 from rmr1.curation.tally import Lengths, SourceTally, SplitTally
 from rmr1.data import PairSource, load_pairs, write_pairs
@@ -176,12 +176,13 @@ def _identity(recipe: DataRecipe, sources: Sequence[OpenSource], files: Sequence
     if files:
         settings["screens"]["benchmarks"]["files"] = [file.fingerprint() for file in files]
     if recipe.difficulty is not None:
-        samples = recipe.difficulty.run / "completions.jsonl"
-        if not samples.is_file():
+        judge_rule(recipe.difficulty.run)
+        journal = recipe.difficulty.run / "completions.jsonl"
+        if not journal.is_file():
             raise ConfigError(
                 f"--difficulty {recipe.difficulty.run}: no completions.jsonl in it; give the directory of a run"
             )
-        settings["difficulty"]["run"] = file_digest([samples], str(samples))
+        settings["difficulty"]["run"] = file_digest([journal], str(journal))
     return {"job": "data", **settings}
 
 

@@ -90,7 +90,7 @@ class PassRates:
 
     def __init__(self, filter: Difficulty) -> None:
         self._filter = filter
-        rule = _rule(filter.run)
+        rule = judge_rule(filter.run)
         right: defaultdict[str, int] = defaultdict(int)
         asked: defaultdict[str, int] = defaultdict(int)
         # The journal may still be written to: it is not touched, and a torn last line is passed over.
@@ -116,7 +116,12 @@ class PassRates:
         return "too_hard" if rate <= self._filter.low else None
 
 
-def _rule(run: Path) -> str:
+def judge_rule(run: Path) -> str:
+    """The rule by which a judge run reads verdicts.
+
+    Raises:
+        ConfigError: The directory is no run of ``rmr1 judge``, or another version of rmr1 made it.
+    """
     try:
         identity = read_manifest(run)["identity"]
     except RunError as error:

@@ -2,7 +2,7 @@
 
 The student never sees a label or an earlier attempt, so a trace that speaks of one teaches it to make things up. (The code that
 was released with the paper keeps such traces.) The patterns know the verdict and its giver, not answers in general: "the correct
-answer is 42" and "as given in the question" are what good judgements say.
+answer is 42" and "as given in the question" are what good completions say.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def leaked_hints(trace: str, quotes: Iterable[str] = (), shown: Iterable[str] = 
     """Name the patterns by which a trace gives away that its writer knew more than the student will.
 
     Args:
-        trace: The judgement.
+        trace: The trace.
         quotes: The spans that it marks as verbatim.
         shown: The texts that it may quote: question and responses. A quotation that stands in one of them is not the writer's word
             and is passed over.

@@ -249,7 +249,7 @@ def distill_report(
         samples=samples,
         samples_total=results.pairs,
         notes=(
-            "A sample is right where every comparison of the pair has a trace, and wrong or invalid after its last attempt.",
+            "A pair is right if all its comparisons have a trace, else wrong or invalid by their last attempts.",
             "The completion with the highest vote of an order is the repairer's, where there was a second pass.",
             f"{share(with_trace / total if total else None)} of the comparisons have a trace; rejected.jsonl has the rest.",
         ),

@@ -1,9 +1,15 @@
 """The one renderer of judge prompts, its template files and the grammars of their outputs."""
 
 from rmr1.prompts.fence import FENCE_SHA256, fence
-from rmr1.prompts.grammars import load_grammar
 from rmr1.prompts.render import Prompt, SystemRole, render_prompt, render_repair
-from rmr1.prompts.templates import RepairTemplate, Template, load_repair_template, load_template, template_names
+from rmr1.prompts.templates import (
+    RepairTemplate,
+    Template,
+    load_grammar,
+    load_repair_template,
+    load_template,
+    template_names,
+)
 
 __all__ = [
     "FENCE_SHA256",

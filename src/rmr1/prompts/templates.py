@@ -12,6 +12,10 @@ A file is divided by lines that begin with ``@@``::
 
 Parts that are absent come from the standard user turn; a file without any ``@@`` line is a system prompt (so the text of a model
 card can be used as it is). ``@@ grammar`` names the grammar that ``--constrain`` uses with the template.
+
+Grammars are GBNF texts that force the format of a template, so that weak models too end in a verdict. Free text in them is
+bounded in characters, by shares of what the token limit allows, one token for each character: a model that writes nonsense needs
+as many, and its verdict still has to come before the limit. A grammar defines ``completion``; the root is added here.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from string import Template as Placeholders
 
 from rmr1.errors import TemplateError
 
@@ -32,6 +37,12 @@ _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _STANDARD = "standard_user"
 _REPAIR = "repair"
 _NO_JUDGES = frozenset({_STANDARD, _REPAIR})
+_TAG_TOKENS = 128
+"""Tokens of the tags of a whole Chain-of-Rubrics completion, even where a model spells them out in pieces."""
+_SHARES = {"item": 0.08, "justify": 0.16, "solution": 0.4, "note": 0.1, "cited": 0.15, "free": 1.0}
+_THINK_SHARE = 0.5
+_LONGEST = 2000
+"""Longer repetitions are untested in llama.cpp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,31 @@ def load_repair_template() -> RepairTemplate:
     parts = _split(_REPAIR, _shipped(_REPAIR), ("system", "user"))
     digest = hashlib.sha256("\0".join((parts["system"], parts["user"])).encode()).hexdigest()
     return RepairTemplate(parts["system"], parts["user"], digest)
+
+
+def load_grammar(template: Template, *, max_tokens: int, think_open: bool = False) -> str:
+    """The GBNF text of a template's grammar.
+
+    Args:
+        template: The template, which names its grammar.
+        max_tokens: The longest completion; free text is bounded to fit.
+        think_open: Whether the output starts inside a think block, which it then has to close.
+
+    Raises:
+        TemplateError: The template names a grammar that does not exist.
+    """
+    folder = files("rmr1.prompts") / "grammars"
+    path = folder / f"{template.grammar}.gbnf"
+    if not path.is_file():
+        known = ", ".join(sorted(Path(entry.name).stem for entry in folder.iterdir()))
+        raise TemplateError(f'{template.name}: no grammar "{template.grammar}"; the grammars are {known}')
+    characters = max(max_tokens - _TAG_TOKENS, 0)
+    thought = _bound(characters * _THINK_SHARE)
+    if think_open:
+        characters = int(characters * (1 - _THINK_SHARE))
+    bounds = {name: _bound(characters * share) for name, share in _SHARES.items()}
+    root = f'root ::= [^<]{{1,{thought}}} "</think>\\n\\n" completion' if think_open else "root ::= completion"
+    return f"{root}\n{Placeholders(path.read_text(encoding='utf-8')).substitute(bounds)}"
 
 
 def substitute(text: str, values: dict[str, str]) -> str:
@@ -141,3 +177,7 @@ def _check_placeholders(name: str, part: str, text: str, allowed: tuple[str, ...
             raise TemplateError(
                 f'{name}: "@@ {part}" must hold {{{{{placeholder}}}}} once; it holds it {found.count(placeholder)} times'
             )
+
+
+def _bound(characters: float) -> int:
+    return min(max(int(characters), 4), _LONGEST)
