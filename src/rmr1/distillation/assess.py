@@ -27,7 +27,7 @@ class Assessment:
 
     Args:
         trace: What a student would be trained on.
-        reason: Why it is rejected; None where it is kept.
+        reason: Why it is rejected; None if it is kept.
         side: Its verdict, in shown sides.
         gold: The right verdict, in shown sides.
         problems: What is wrong with its format, see ``rmr1.verdict.problems``.
@@ -43,7 +43,7 @@ class Assessment:
 
 
 def trim(text: str, *, think_open: bool, keep_think: bool) -> str:
-    """The trace in a text: without what stands before the last ``</think>``, or with a think block that is whole."""
+    """The trace in a text: without anything before the last ``</think>``, or with its whole think block."""
     start, end = _extent(text, keep_think)
     return f"<think>\n{text[start:end]}" if keep_think and think_open else text[start:end]
 

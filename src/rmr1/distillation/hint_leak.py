@@ -86,8 +86,8 @@ def leaked_hints(trace: str, quotes: Iterable[str] = (), shown: Iterable[str] = 
     Args:
         trace: The trace.
         quotes: The spans that it marks as verbatim.
-        shown: The texts that it may quote: question and responses. A quotation that stands in one of them is not the writer's word
-            and is passed over.
+        shown: The texts that it may quote: question and responses. A quotation from one of them is not the writer's word
+            and is ignored.
     """
     texts = [_flat(text) for text in shown]
     for quote in quotes:

@@ -80,7 +80,7 @@ class Budget:
         self.cost += cost(usage, prices)
 
     def promise(self, place: Place, usage: Usage, prices: Prices | None) -> bool:
-        """Set aside what a request may use; False, and nothing set aside, where there is not enough left."""
+        """Set aside what a request may use; False, with nothing set aside, if not enough is left."""
         tokens, money = usage.prompt_tokens + usage.completion_tokens, cost(usage, prices)
         if self.max_tokens is not None and self.tokens + self._promised_tokens + tokens > self.max_tokens:
             return False
@@ -156,7 +156,7 @@ class RightTraces:
             self._kept[number] = min(self._kept[number] + 1, 255)
 
     def is_full(self, pair: int, order: int) -> bool:
-        """Whether a comparison has all the traces that are wanted of it."""
+        """Whether a comparison has as many traces as the configuration keeps."""
         number = pair * self._orders + order
         return number < len(self._kept) and self._kept[number] >= min(self._config.keep, 255)
 
@@ -188,7 +188,7 @@ class DistillPass:
         run: The run's open directory.
         budget: Counts what is spent.
         keep_think: Whether think blocks become part of the traces.
-        right: Counts the right traces, also those of earlier processes; None where nobody asks.
+        right: Counts the right traces, also those of earlier processes; None if they are not needed.
 
     Attributes:
         writer: Who writes.

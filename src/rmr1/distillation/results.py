@@ -250,7 +250,7 @@ def distill_report(
         samples_total=results.pairs,
         notes=(
             "A pair is right if all its comparisons have a trace, else wrong or invalid by their last attempts.",
-            "The completion with the highest vote of an order is the repairer's, where there was a second pass.",
+            "The completion with the highest vote of an order is the repairer's, if there was a second pass.",
             f"{share(with_trace / total if total else None)} of the comparisons have a trace; rejected.jsonl has the rest.",
         ),
         facts=tuple((name.replace("_", " "), str(value)) for name, value in facts.items() if value is not None),

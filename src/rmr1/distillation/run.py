@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rmr1.config import DistillConfig, EngineConfig, load_config
+from rmr1.config import DistillConfig, EngineConfig, resolve_config
 from rmr1.data import PairSource
 from rmr1.distillation.passes import (
     Budget,
@@ -198,13 +198,13 @@ def distill(
 
     Args:
         pairs: A path or ``hf:OWNER/NAME``, what ``load_pairs`` gave, or a task.
-        config: What is asked for; the defaults where not given.
+        config: What is asked for; the defaults if neither it nor ``settings`` are given.
         teacher: The model that writes traces, or a loaded engine, which stays open.
         repairer: The model that corrects failed ones, or a loaded engine; there is no second pass without one.
         limit: Take the first N pairs.
         run: Directory of the run; the same one resumes it. By default it is named after the data and the configuration.
         callbacks: Told of progress; nobody is by default.
-        settings: Fields of ``DistillConfig``; they win over ``config``.
+        settings: Instead of ``config``, any field of ``DistillConfig``.
 
     Raises:
         DataError: The source or one of its rows cannot be read, or a pair has no label.
@@ -214,15 +214,16 @@ def distill(
         RunError: The run's directory is in use, or is another run's.
         EngineError: An engine is gone; what is done is kept.
     """
-    models = {"teacher": teacher, "repairer": repairer}
-    for role, model in models.items():
-        if model is not None:
-            settings[role] = model if isinstance(model, str) else model.name
-    arguments = {**(config.model_dump(exclude_unset=True) if config else {}), **settings}
-    loaded = load_config(DistillConfig, arguments=arguments, environment={})
-    engines = {role: model for role, model in models.items() if model is not None and not isinstance(model, str)}
+    models = {role: model for role, model in (("teacher", teacher), ("repairer", repairer)) if model is not None}
+    engines = {role: model for role, model in models.items() if not isinstance(model, str)}
+    named = {role: engine.name for role, engine in engines.items()}
+    settings |= {role: model for role, model in models.items() if isinstance(model, str)}
+    if config is None:
+        config = resolve_config(DistillConfig, None, settings | named)
+    else:
+        config = resolve_config(DistillConfig, config, settings).model_copy(update=named)
     task = PairTask.of(pairs, limit=limit, run=run)
-    return run_blocking(_distill_task(task, loaded, engines, callbacks or NullCallbacks()))
+    return run_blocking(_distill_task(task, config, engines, callbacks or NullCallbacks()))
 
 
 async def _distill_task(

@@ -23,7 +23,7 @@ class Completion:
         pair_id: The pair's id.
         group: The pair's group.
         category: The pair's category.
-        label: The better side of the pair, where it is known.
+        label: The better side of the pair, if it is known.
         order: The order in which the responses were shown.
         vote: Number of the completion within its order.
         text: What the judge wrote.
@@ -33,8 +33,8 @@ class Completion:
         p_shown_a: Probability of the shown A against the shown B at the verdict; None where the engine gives none.
         fenced: How many markers in the prompt were fenced.
         prompt_sha256: Hash of the prompt.
-        verdict: What the text says, parsed once, when it came.
-        error: What the engine said where it failed.
+        verdict: What the text says, parsed once, on arrival.
+        error: What the engine said if it failed.
     """
 
     pair: int
@@ -57,7 +57,7 @@ class Completion:
     error: str | None = None
 
     def verdict_by(self, rule: str) -> Verdict:
-        """The verdict by a rule. The text is parsed again only where the stored verdict is by another rule."""
+        """The verdict by a rule. The text is parsed again only if the stored verdict is by another rule."""
         if self.verdict.rule == rule:
             return self.verdict
         return parse_verdict(
@@ -80,7 +80,7 @@ class Completion:
         )
 
     def to_record(self) -> dict[str, Any]:
-        """The journal's line, with the whole verdict; sections stand in it as spans of the text."""
+        """The journal's line, with the whole verdict; it holds sections as spans of the text."""
         record = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "error"}
         verdict = {name: getattr(self.verdict, name) for name in _VERDICT_FIELDS}
         spans = [[span.name, span.start, span.end] for span in self.verdict.spans]

@@ -53,7 +53,7 @@ class Judge:
             prompt: A question, or a conversation that ends before the responses.
             a: A response, or the turns that continue the conversation.
             b: The other one.
-            label: The better side where it is known, for ``Judgment.correct``.
+            label: The better side if it is known, for ``Judgment.correct``.
         """
         pair = PreferencePair(
             "pair", _messages(prompt, "user"), _messages(a, "assistant"), _messages(b, "assistant"), label

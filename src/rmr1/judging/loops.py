@@ -26,8 +26,8 @@ class CallersLoop:
     """An event loop that runs in whatever thread calls it, one caller at a time: for engines that compute in this process.
 
     A loop in a thread of its own would make them slow: OpenMP keeps a team of workers for every thread that computes, and more
-    workers than processors sleep between any two operations. Where a loop is already running in the caller's thread, as in
-    notebooks, a thread is made for each call all the same; there, ``await`` the asynchronous methods.
+    workers than processors sleep between any two operations. If a loop is already running in the caller's thread, as in
+    notebooks, each call still gets a thread of its own; ``await`` the asynchronous methods there.
     """
 
     def __init__(self) -> None:

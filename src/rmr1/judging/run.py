@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from rmr1.config import JudgeConfig, load_config
+from rmr1.config import JudgeConfig, resolve_config
 from rmr1.data import PairSource, cluster_of, load_pairs
 from rmr1.engines import Engine, LoadedModel, open_model
 from rmr1.errors import RunError
@@ -307,12 +307,12 @@ def judge_pairs(
 
     Args:
         pairs: A path or ``hf:OWNER/NAME``, what ``load_pairs`` gave, or a task.
-        config: How to judge; the defaults where not given.
+        config: How to judge; the defaults if neither it nor ``settings`` are given.
         engine: A loaded engine instead of the model that the configuration names; it stays open.
         limit: Judge the first N pairs.
         run: Directory of the run; the same one resumes it. By default it is named after the data and the configuration.
         callbacks: Told of progress; nobody is by default.
-        settings: Fields of ``JudgeConfig``; they win over ``config``.
+        settings: Instead of ``config``, any field of ``JudgeConfig``.
 
     Raises:
         DataError: The source or one of its rows cannot be read.
@@ -322,12 +322,11 @@ def judge_pairs(
         RunError: The run's directory is in use, or is another run's.
         EngineError: The engine is gone; what is done is kept.
     """
+    config = resolve_config(JudgeConfig, config, settings)
     if engine is not None:
-        settings["model"] = engine.name
-    arguments = {**(config.model_dump(exclude_unset=True) if config else {}), **settings}
-    loaded = load_config(JudgeConfig, arguments=arguments, environment={})
+        config = config.model_copy(update={"model": engine.name})
     task = PairTask.of(pairs, limit=limit, run=run)
-    return run_blocking(_judge_task(task, loaded, engine, callbacks or NullCallbacks()))
+    return run_blocking(_judge_task(task, config, engine, callbacks or NullCallbacks()))
 
 
 async def _judge_task(

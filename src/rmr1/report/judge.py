@@ -26,7 +26,7 @@ class JudgeReport:
         headline: The figures that matter most.
         tables: Breakdowns of them.
         samples: The judged pairs to list; a few hundred at most make a page that opens quickly.
-        samples_total: How many pairs the run has judged; the page says so where it lists fewer.
+        samples_total: How many pairs the run has judged; the page says so if it lists fewer.
         notes: What a reader has to know to read the figures rightly.
         facts: Names and values that describe the run: model, template and its hash, data, seed, orders, votes, command.
     """

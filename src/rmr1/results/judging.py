@@ -30,7 +30,7 @@ class JudgeResults(Results):
         invalid: Completions without a verdict.
         fenced_prompts: Prompts in which marks were fenced.
         tokens: Tokens of all completions.
-        by_category: ``accuracy`` of each category; empty where no pair has one.
+        by_category: ``accuracy`` of each category; empty if no pair has one.
     """
 
     kind: ClassVar[str] = "judge"
@@ -91,7 +91,7 @@ class LengthSummary:
 
 @dataclass(frozen=True, slots=True)
 class ResponseLengths:
-    """Lengths of better and worse responses; None and no shares where no pair has a label."""
+    """Lengths of better and worse responses; None and no shares if no pair has a label."""
 
     chosen_characters: LengthSummary | None
     chosen_words: LengthSummary | None

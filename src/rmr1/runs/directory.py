@@ -35,7 +35,7 @@ class RunDirectory:
     """A run that one process works on at a time, and that the same configuration resumes.
 
     Args:
-        path: The directory; created where it is absent.
+        path: The directory; created if absent.
         identity: Everything that decides the results (configuration, data and template hashes, seed), as JSON. It is kept in
             ``run.json``; another identity in the same directory is refused.
 

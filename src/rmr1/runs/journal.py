@@ -49,7 +49,7 @@ class Journal:
     opening the journal cuts it off, and its record counts as never done.
 
     Args:
-        path: The file; created where it is absent.
+        path: The file; created if absent.
 
     Raises:
         JournalError: While reading, a line is not a JSON object and not the last one; the message names the line.
