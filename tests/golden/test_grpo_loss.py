@@ -152,10 +152,10 @@ def test_what_is_skipped_changes_neither_loss_nor_gradient_but_is_not_computed(f
 @pytest.fixture
 def noted(monkeypatch, rollouts):
     """What each optimiser step saw: its rollouts, and the weights that it began with."""
-    original = VerdictTrainer._compute_loss
+    original = VerdictTrainer.compute_loss
     steps = []
 
-    def loss(self, model, inputs):
+    def loss(self, model, inputs, *more, **named):
         if len(steps) == self.state.global_step:
             weights = {name: value.clone() for name, value in model.state_dict().items()}
             steps.append(([], weights))
@@ -165,9 +165,9 @@ def noted(monkeypatch, rollouts):
             taken = {number for rows, _ in steps for number in rows}
             fitting = [n for n, (p, c, _) in enumerate(rollouts) if (p, c) == (prompt, written) and n not in taken]
             steps[-1][0].append(fitting[0])
-        return original(self, model, inputs)
+        return original(self, model, inputs, *more, **named)
 
-    monkeypatch.setattr(VerdictTrainer, "_compute_loss", loss)
+    monkeypatch.setattr(VerdictTrainer, "compute_loss", loss)
     return steps
 
 

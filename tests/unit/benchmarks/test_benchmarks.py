@@ -440,13 +440,13 @@ def test_a_file_of_all_domains_names_them_in_a_column_or_in_the_id(tmp_path):
     assert "poems: not a subset of the benchmark" in loaded.problems
 
 
-def test_progress_begins_anew_with_each_benchmark():
+def test_progress_begins_anew_with_each_benchmark(monkeypatch):
+    monkeypatch.setattr("rmr1.report.progress._LINE_EVERY_S", 0.0)
     stream = io.StringIO()
     with EvalProgress(stream) as progress:
         for number, name in enumerate(("RM-Bench", "RMB"), 1):
             progress.benchmark(name, number, 2)
             progress.started(2, 0)
-            progress._last_line -= 100
             progress.answered(Usage(1, 1))
     lines = stream.getvalue().splitlines()
     assert [line.partition(",")[0] for line in lines] == [

@@ -3,7 +3,6 @@
 import asyncio
 import math
 import random
-import time
 from contextlib import aclosing
 
 import pytest
@@ -11,17 +10,18 @@ import pytest
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("transformers", reason="the train extra is not installed")
 
+from transformers import PreTrainedModel  # noqa: E402
+
 from rmr1.config import EngineConfig  # noqa: E402
 from rmr1.engines import open_model  # noqa: E402
 from rmr1.engines.chat_text import ChatText  # noqa: E402
 from rmr1.engines.hf import HfEngine  # noqa: E402
 from rmr1.errors import ConfigError, EngineError, ModelNotFoundError  # noqa: E402
 from rmr1.models.files import folder_fingerprint  # noqa: E402
-from rmr1.prefix.decoding.batch import Batch  # noqa: E402
 from rmr1.prefix.decoding.packed_linears import PackedLinears  # noqa: E402
 from rmr1.prefix.decoding.sampling import Choice, Sampler, choose  # noqa: E402
 from rmr1.records import GenerationRequest, Message, Sampling  # noqa: E402
-from tests.support.tiny_model import tiny_tokenizer, write_tiny_model  # noqa: E402
+from tests.support.tiny_model import tiny_model, tiny_tokenizer, write_tiny_model  # noqa: E402
 
 STOPS = [2, *range(40, 50)]
 INSTRUCTIONS = Message("system", "Judge the two answers, and say which is better.")
@@ -170,29 +170,36 @@ def test_requests_are_drawn_as_there_is_room(engine):
     assert drawn <= 3 + 4 + 4
 
 
-def test_closing_stops_the_writing(folder, monkeypatch):
+def test_closing_stops_the_writing(tmp_path):
+    """The writing is closed after a few forward passes of many; no pass follows."""
+    folder = write_tiny_model(tmp_path, eos_token_id=[])
     engine = HfEngine(str(folder), EngineConfig(slots=2, device="cpu"))
-    engine._stops = frozenset()
-    steps, step = [], Batch._step
-
-    def counted(self):
-        steps.append(1)
-        time.sleep(0.005)
-        step(self)
-
-    monkeypatch.setattr(Batch, "_step", counted)
+    passes = 0
 
     async def leave_early():
-        stream = engine.generate(requests(2, max_tokens=1500))
-        task = asyncio.ensure_future(anext(stream))
-        while not steps:  # noqa: ASYNC110 - it is the other task that writes
-            await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await engine.aclose()
+        begun = asyncio.Event()
 
-    asyncio.run(leave_early())
-    assert 0 < len(steps) < 300
+        def count(module, given):
+            nonlocal passes
+            if isinstance(module, PreTrainedModel):
+                passes += 1
+                if passes == 8:
+                    begun.set()
+
+        hook = torch.nn.modules.module.register_module_forward_pre_hook(count)
+        try:
+            stream = engine.generate(requests(2, max_tokens=1500))
+            task = asyncio.ensure_future(anext(stream))
+            await begun.wait()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await engine.aclose()
+        finally:
+            hook.remove()
+        return task.cancelled()
+
+    assert asyncio.run(leave_early()), "the request ended before it could be left"
+    assert passes < 16
 
 
 def test_a_request_with_a_grammar_is_refused(engine):
@@ -210,9 +217,10 @@ def test_the_identity_knows_the_weights(folder, tmp_path, engine):
 @pytest.mark.parametrize("fast", [True, False])
 def test_a_cpu_computes_in_bfloat16_where_it_has_instructions_for_it(tmp_path, monkeypatch, fast):
     monkeypatch.setattr("rmr1.engines.hf.is_fast_in_bfloat16", lambda: fast)
-    wide = write_tiny_model(tmp_path, hidden_size=256, intermediate_size=256, num_attention_heads=8)
+    sizes = {"hidden_size": 256, "intermediate_size": 256, "num_attention_heads": 8}
+    wide = write_tiny_model(tmp_path, **sizes)
     made = HfEngine(str(wide), EngineConfig(device="cpu", slots=1))
-    mixed = fast and bool(PackedLinears(made._model, torch.bfloat16))
+    mixed = fast and bool(PackedLinears(tiny_model(**sizes), torch.bfloat16))
     assert made.identity()["dtype"] == ("mixed" if mixed else "float32")
     asked = requests(2, logprobs=True, max_tokens=4)
     exact = write(HfEngine(str(wide), EngineConfig(device="cpu", slots=4, dtype="float32")), asked)

@@ -5,6 +5,7 @@ import gc
 import re
 import types
 import weakref
+from contextlib import contextmanager
 from itertools import islice
 
 import pytest
@@ -147,12 +148,30 @@ def test_log_probabilities_are_those_of_training(family, repeated):
     assert [sequence.cached for sequence in sequences] == known
 
 
+@contextmanager
+def forward_passes(model):
+    """The arguments of each forward pass of a model."""
+    passes = []
+    hook = model.register_forward_pre_hook(lambda module, given, named: passes.append(named), with_kwargs=True)
+    try:
+        yield passes
+    finally:
+        hook.remove()
+
+
+def prefilled(passes):
+    """The lengths of the segments of each pass that is a prefill."""
+    ends = [given["logits_to_keep"] for given in passes if not isinstance(given["logits_to_keep"], int)]
+    return [torch.diff(last + 1, prepend=torch.zeros(1, dtype=last.dtype)).tolist() for last in ends]
+
+
 @pytest.mark.parametrize("repeated", [True, False])
-def test_samples_are_computed_once_as_long_as_they_are_alike(model, monkeypatch, repeated):
-    rows, step = [], Batch._step
-    monkeypatch.setattr(Batch, "_step", lambda self: (rows.append(len(self._rows)), step(self))[1])
+def test_samples_are_computed_once_as_long_as_they_are_alike(model, repeated):
     prompts = [PROMPTS[1]] * 8 + [PROMPTS[2]] * 4
-    samples = written(model, prompts, [MOST] * len(prompts), repeated, temperature=0.1)
+    with forward_passes(model) as passes:
+        samples = written(model, prompts, [MOST] * len(prompts), repeated, temperature=0.1)
+    # Rows that only fill a batch up are at the first position, where no completion token is.
+    rows = [int((given["position_ids"] > 0).sum()) for given in passes if isinstance(given["logits_to_keep"], int)]
     assert_as_in_training(model, samples, 2e-5)
     texts = [(sample.prompt, *(choice.token for choice in sample.choices)) for sample in samples]
     assert len(set(texts)) > 2, "some should part from the others"
@@ -309,24 +328,37 @@ def test_autocast_says_what_products_are_computed_in(model):
     assert packed.in_bfloat16
 
 
+LIBRARIES = ("mkl_linear", "onednn_linear")
+
+
+@pytest.mark.skipif(not PackedLinears(PACKABLE), reason="torch cannot pack weights here")
 def test_nothing_is_packed_where_one_order_does_not_serve_all_products(model, monkeypatch):
-    layer = model.model.layers[0].mlp.up_proj
-    assert packing._serves_any_rows(layer, torch.float32)
-    product = packing._product
-    monkeypatch.setattr(packing, "_product", lambda *given: product(*given) + (given[-1].numel() > 1024))
-    assert not packing._serves_any_rows(layer, torch.float32)
+    def other_for_many_rows(product):
+        return lambda input, *more: product(input, *more) + (input.numel() > 1024)
+
+    assert PackedLinears(model)
+    for library in LIBRARIES:
+        monkeypatch.setattr(packing, library, other_for_many_rows(getattr(packing, library)))
     assert not PackedLinears(model)
 
 
 @pytest.mark.skipif(not PackedLinears(PACKABLE), reason="torch cannot pack weights here")
-@pytest.mark.parametrize(("processor", "library"), [("Intel(R) Xeon(R)", "_by_mkl"), ("AMD EPYC", "_by_onednn")])
+@pytest.mark.parametrize(("processor", "library"), [("Intel(R) Xeon(R)", "mkl_linear"), ("AMD EPYC", "onednn_linear")])
 def test_the_processors_maker_decides_who_packs(model, monkeypatch, processor, library):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": processor})
-    layer = model.model.layers[0].mlp.up_proj
-    product, states = packing._packed(layer, torch.float32), torch.randn(5, 256)
-    assert product.args[0] is getattr(packing, library)
+    used = set()
+
+    def noted(name, product):
+        return lambda *given: (used.add(name), product(*given))[1]
+
+    for name in LIBRARIES:
+        monkeypatch.setattr(packing, name, noted(name, getattr(packing, name)))
+    layer, states = model.model.layers[0].mlp.up_proj, torch.randn(5, 256)
     with torch.inference_mode():
-        assert torch.allclose(product(states), layer(states), atol=1e-5)
+        expected = layer(states)
+        with PackedLinears(model).used():
+            assert torch.allclose(layer(states), expected, atol=1e-5)
+    assert used == {library}
 
 
 @AS_MEASURED
@@ -344,20 +376,16 @@ def test_no_bit_depends_on_the_neighbours_where_weights_are_packed(model, slots,
 
 
 def test_short_prompts_are_computed_together(model, monkeypatch):
-    rows, compute = [], Batch._compute
-    monkeypatch.setattr(
-        Batch,
-        "_compute",
-        lambda self, pieces: (rows.append([len(p.segment) for p in pieces]), compute(self, pieces))[1],
-    )
     own = [len(prompt) - len(HEAD) for prompt in PROMPTS]
-    assert_as_in_training(model, written(model, PROMPTS, [3] * 3), 2e-5)
-    written(model, PROMPTS, [3] * 3, slots=1)
-    assert rows == [[len(HEAD)], own, [len(HEAD)], *([length] for length in own)]
-    rows.clear()
+    with forward_passes(model) as passes:
+        together = written(model, PROMPTS, [3] * 3)
+        written(model, PROMPTS, [3] * 3, slots=1)
+    assert_as_in_training(model, together, 2e-5)
+    assert prefilled(passes) == [[len(HEAD)], own, [len(HEAD)], *([length] for length in own)]
     monkeypatch.setattr("rmr1.prefix.decoding.prompts._CHUNK", sum(own[:2]))
-    written(model, PROMPTS, [3] * 3)
-    assert rows == [[sum(own[:2])], [len(HEAD) - sum(own[:2])], own[:2], own[2:]]
+    with forward_passes(model) as passes:
+        written(model, PROMPTS, [3] * 3)
+    assert prefilled(passes) == [[sum(own[:2])], [len(HEAD) - sum(own[:2])], own[:2], own[2:]]
 
 
 def test_models_whose_attention_is_limited_are_refused():
