@@ -72,14 +72,14 @@ def test_published_rm_bench_totals_are_means_of_domains_and_of_levels(model):
     final = published(model / "RM-Bench" / "final_result.json")
     assert sum(final[domain] for domain in rm_bench.SIZES) / 4 == close(final["total_avg_acc"])
     assert sum(final[f"{level}_acc"] for level in rm_bench.LEVELS) / 3 == close(final["total_avg_acc"])
-    figures = score_released(model)["benchmarks"]["rm-bench"]["protocols"]["rm-r1"]["metrics"]
-    assert figures["total"]["value"] == close(final["total_avg_acc"])
+    figures = score_released(model).benchmarks["rm-bench"].protocols["rm-r1"].metrics
+    assert figures["total"].value == close(final["total_avg_acc"])
 
 
 def test_published_completions_have_their_logged_results(model):
     logged = list(logged_results(model))
     assert len(logged) == 8
-    assert [record["result"] for record in logged] == [record["logged"] for record in logged]
+    assert [record.result for record in logged] == [record.logged for record in logged]
 
 
 def test_published_samples_have_their_results(shared):
@@ -87,5 +87,5 @@ def test_published_samples_have_their_results(shared):
         expected = [
             row["published_result"] for row in map(json.loads, lines) if row.get("published_result") is not None
         ]
-    results = [record["result"] for name in MODELS for record in logged_results(shared / "published" / name)]
+    results = [record.result for name in MODELS for record in logged_results(shared / "published" / name)]
     assert (len(expected), sorted(results)) == (16, sorted(expected))

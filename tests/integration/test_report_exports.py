@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from rmr1.benchmarks import BENCHMARKS, load
+from rmr1.benchmarks import find_benchmark, load
 from rmr1.benchmarks.suite.rewardbench import SIZES
 from rmr1.sides import random_order
 from tests.support.benchmarks import write_rewardbench
@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports")
     write_rewardbench(folder / "data" / "reward-bench")
     with (folder / "judge.jsonl").open("w") as recording:
-        for pair in load(BENCHMARKS["rewardbench"], folder / "data").pairs:
+        for pair in load(find_benchmark("rewardbench"), folder / "data").pairs:
             order, prompt = random_order(pair.id, 0), pair.prompt[0].content
             right = "A" if (order == "ab") == (pair.label == "A") else "B"
             text = answer({"A": "B", "B": "A"}[right] if prompt.endswith("hard") else right)

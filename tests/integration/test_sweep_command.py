@@ -104,11 +104,11 @@ def test_a_plan_with_money_and_time(folder):
     text = rmr1(*sweep, cwd=folder).stdout
     assert "estimates from 3 for a million tokens of prompts, 15 written; 100 written tokens a second" in text
     plans = json.loads(rmr1(*sweep, "--json", cwd=folder).stdout)
-    generations = 2 * 8 * COMPARISONS["rm-bench"]
-    assert plans[0]["generations"] == generations
-    assert plans[0]["most_written_tokens"] == generations // 2 * (64 + 256)
-    assert plans[0]["seconds"] == plans[0]["most_written_tokens"] / 100
-    assert "cost" not in json.loads(rmr1(*sweep[:-4], "--json", cwd=folder).stdout)[0]
+    completions = 2 * 8 * COMPARISONS["rm-bench"]
+    assert plans[0]["completions"] == completions
+    assert plans[0]["max_completion_tokens"] == completions // 2 * (64 + 256)
+    assert plans[0]["seconds"] == plans[0]["max_completion_tokens"] / 100
+    assert json.loads(rmr1(*sweep[:-4], "--json", cwd=folder).stdout)[0]["cost"] is None
     assert not (folder / "runs").exists()
 
 

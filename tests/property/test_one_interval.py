@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from rmr1.config import JudgeConfig
 from rmr1.judging import PairTask, judge_pairs
-from rmr1.results import Estimate
 from tests.support.benchmarks import run_eval
 from tests.support.engines import answer
 
@@ -63,6 +62,6 @@ def test_judge_and_eval_give_the_same_figure_and_interval(design: Design) -> Non
             return TEXTS[said[comparison.prompt[0].content][place][0]]
 
         found = run_eval("custom", folder / "pairs.jsonl", reply, folder / "eval", orders="given")
-        figure = found.results["benchmarks"]["custom"]["protocols"]["official"]["metrics"]["accuracy"]
-        evaluated = Estimate(**{key: figure[key] for key in Estimate.__dataclass_fields__})
+        figure = found.results.benchmarks["custom"].protocols["official"].metrics["accuracy"]
+        evaluated = figure.estimate
     assert evaluated == judged

@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 
-from rmr1.benchmarks import BENCHMARKS, EvalTask, evaluate, find_benchmarks, load
+from rmr1.benchmarks import EvalTask, evaluate_task, find_benchmark, find_benchmarks, load
 from rmr1.benchmarks.suite.rewardbench import SIZES
 from rmr1.config import JudgeConfig
 from rmr1.report.progress import EvalProgress
@@ -19,7 +19,7 @@ def write_json(path, content):
 
 
 def write_rm_bench(folder, domains, prompts=10):
-    """RM-Bench with so many prompts of each domain; the responses name their side and style."""
+    """RM-Bench with this many prompts of each domain; the responses name their side and style."""
     for domain in domains:
         rows = [
             {
@@ -35,7 +35,7 @@ def write_rm_bench(folder, domains, prompts=10):
 
 
 def write_rmb(folder, pairs):
-    """RMB with so many pairs of one scenario and nothing else."""
+    """RMB with this many pairs of one scenario and nothing else."""
     rows = [
         {"pair_uid": str(number), "conversation_input": [{"role": "user", "content": f"q{number}"}],
          "chosen": {"answer": "good"}, "reject": {"answer": "bad"}, "category_path": "Pairwise_set/Harmlessness/S1"}
@@ -49,7 +49,7 @@ def record(folder, name, seed, longest=10, votes=1):
     chance = random.Random(seed)
     with (folder / name).open("w") as recording:
         for benchmark in ("rm-bench", "rmb"):
-            for pair in load(BENCHMARKS[benchmark], folder / "data").pairs:
+            for pair in load(find_benchmark(benchmark), folder / "data").pairs:
                 for order, right, wrong in (("ab", "A", "B"), ("ba", "B", "A")):
                     for vote in range(votes):
                         drawn = chance.random()
@@ -75,16 +75,16 @@ def by_gold(right):
 
 
 def run_eval(names, data, reply, run, *, engine=None, limit=None, **settings):
-    """Evaluate a function as a judge; returns what ``evaluate`` does."""
+    """Evaluate a function as a judge; returns what ``evaluate_task`` does."""
     task = EvalTask(find_benchmarks(names), data, None, limit, run)
     engine = engine or FunctionEngine(reply, batch=3)
-    return asyncio.run(evaluate(task, JudgeConfig(**settings), EvalProgress(), engine=engine))
+    return asyncio.run(evaluate_task(task, JudgeConfig(**settings), EvalProgress(), engine=engine))
 
 
 def figures(result, benchmark, protocol):
     """The values of a benchmark's figures under a protocol."""
-    metrics = result.results["benchmarks"][benchmark]["protocols"][protocol]["metrics"]
-    return {name: figure["value"] for name, figure in metrics.items()}
+    metrics = result.results.benchmarks[benchmark].protocols[protocol].metrics
+    return {name: figure.value for name, figure in metrics.items()}
 
 
 def write_rewardbench(folder):

@@ -1,48 +1,50 @@
 """Public benchmarks of reward models: their data, the protocols that score them, runs, and comparisons of runs.
 
-``evaluate`` judges; ``score_run`` scores what was judged again, without an engine and without the data; ``compare_runs`` says
-how two runs differ; ``sweep`` evaluates with several votes, token limits and templates; ``published_rows`` are the papers'
-figures; ``leaderboard_entry`` and ``write_inspect_logs`` write a run for other tools. Each benchmark is a file of its own in
-``suite``.
+``evaluate`` judges, scores and reports; ``score_run`` scores what was judged again, without an engine and without the data;
+``compare_runs`` says how two runs differ; ``sweep`` evaluates with several votes, token limits and templates;
+``published_rows`` are the papers' figures; ``leaderboard_entry`` and ``write_inspect_logs`` write a run for other tools. Each
+benchmark is a file of its own in ``suite``; an installed package may offer more, and a ``Benchmark`` in a script will do.
 """
 
-from rmr1.benchmarks.axes import Axes
-from rmr1.benchmarks.benchmark import PROTOCOLS, Benchmark, Part, Policy, Protocol
+from rmr1.benchmarks.benchmark import PROTOCOLS, STRICT, Benchmark, Part, Policy, Protocol
 from rmr1.benchmarks.comparing import compare_runs
-from rmr1.benchmarks.exports.inspect_logs import write_inspect_logs
-from rmr1.benchmarks.exports.leaderboard import leaderboard_entry, leaderboard_text
+from rmr1.benchmarks.eval_runs import RESULTS, score_run
+from rmr1.benchmarks.inspect_logs import write_inspect_logs
+from rmr1.benchmarks.leaderboard import leaderboard_entry, leaderboard_text
 from rmr1.benchmarks.loading import Loaded, load
 from rmr1.benchmarks.planning import Rates, plan_evaluation
-from rmr1.benchmarks.published import PUBLISHED, PublishedRow, published_beside, published_rows
+from rmr1.benchmarks.published import PUBLISHED, published_beside, published_rows
 from rmr1.benchmarks.released import is_released, score_released
 from rmr1.benchmarks.report import evaluation_report, write_evaluation_report
-from rmr1.benchmarks.results import RESULTS, score_run
-from rmr1.benchmarks.running import EvalCallbacks, EvalResult, EvalTask, evaluate
-from rmr1.benchmarks.suite.registry import BENCHMARKS, find_benchmarks
-from rmr1.benchmarks.sweeping import PAGE, SWEEP, SweepResult, is_sweep, score_sweep, sweep
+from rmr1.benchmarks.running import REPORT, EvalCallbacks, EvalRunResult, EvalTask, evaluate, evaluate_task
+from rmr1.benchmarks.suite.registry import BENCHMARKS, find_benchmark, find_benchmarks
+from rmr1.benchmarks.sweeping import PAGE, SWEEP, Axes, SweepRunResult, is_sweep, score_sweep, sweep
 
 __all__ = [
     "BENCHMARKS",
     "PAGE",
     "PROTOCOLS",
     "PUBLISHED",
+    "REPORT",
     "RESULTS",
+    "STRICT",
     "SWEEP",
     "Axes",
     "Benchmark",
     "EvalCallbacks",
-    "EvalResult",
+    "EvalRunResult",
     "EvalTask",
     "Loaded",
     "Part",
     "Policy",
     "Protocol",
-    "PublishedRow",
     "Rates",
-    "SweepResult",
+    "SweepRunResult",
     "compare_runs",
     "evaluate",
+    "evaluate_task",
     "evaluation_report",
+    "find_benchmark",
     "find_benchmarks",
     "is_released",
     "is_sweep",

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import Any
 
 from rmr1.benchmarks.judged import Judged
+from rmr1.results import BiasAudit, Calibration, ConfidenceBin, Estimate, LengthBin, OrderAgreement
 from rmr1.sides import pair_side, random_order
 from rmr1.stats import cohen_kappa, estimate_share
 
@@ -21,7 +20,7 @@ Outcome = tuple[bool, str]
 """Whether it is right, and the cluster that it belongs to."""
 
 
-def orders(read: Iterable[Judged], seed: int) -> dict[str, Any]:
+def order_agreement(read: Iterable[Judged], seed: int) -> OrderAgreement:
     """Agreement of the two orders, and how often the response shown first is preferred.
 
     Where A is always the better response, as in data of chosen and rejected ones, kappa of the sides would measure how skewed
@@ -39,37 +38,26 @@ def orders(read: Iterable[Judged], seed: int) -> dict[str, Any]:
         agreed.append((signs[0] == signs[1], judged.entry.prompt))
         turn = 1 if random_order(judged.entry.id, seed) == "ab" else -1
         named.append((turn * signs[0], turn * signs[1]))
-    return {
-        "position_consistency": _share(agreed),
-        "kappa": cohen_kappa(named),
-        "first_shown": sides["A"] / sides.total() if sides else None,
-    }
+    return OrderAgreement(_share(agreed), cohen_kappa(named), sides["A"] / sides.total() if sides else None)
 
 
-def bias(read: Iterable[Judged]) -> dict[str, Any]:
-    """Accuracy of single completions, invalid ones not right, by which response is longer and by which one was shown first.
-
-    Returns:
-        ``better_is_longer``, ``better_is_shorter``, ``better_shown_first``, ``better_shown_second``: shares with intervals, None
-        without observations.
-    """
-    groups: dict[str, list[Outcome]] = {
-        name: [] for name in ("better_is_longer", "better_is_shorter", "better_shown_first", "better_shown_second")
-    }
+def bias_audit(read: Iterable[Judged]) -> BiasAudit:
+    """Accuracy of single completions, invalid ones not right, by which response is longer and by which one was shown first."""
+    groups: dict[str, list[Outcome]] = {name: [] for name in BiasAudit.__dataclass_fields__}
     for judged in read:
         better, other = judged.entry.lengths
         for is_first, outcome in _outcomes(judged):
             groups["better_shown_first" if is_first else "better_shown_second"].append(outcome)
             if better != other:
                 groups["better_is_longer" if better > other else "better_is_shorter"].append(outcome)
-    return {name: _share(values) for name, values in groups.items()}
+    return BiasAudit(**{name: _share(values) for name, values in groups.items()})
 
 
-def by_length(read: Iterable[Judged]) -> list[dict[str, Any]]:
+def accuracy_by_length(read: Iterable[Judged]) -> tuple[LengthBin, ...]:
     """Accuracy of single completions, invalid ones not right, by how much longer the better response is.
 
     Returns:
-        The bins that hold any: edges in powers of two (None where the bin is open), and the share with its interval.
+        The bins that hold any.
     """
     bins: list[list[Outcome]] = [[] for _ in range(len(LENGTH_EDGES) + 1)]
     for judged in read:
@@ -77,22 +65,18 @@ def by_length(read: Iterable[Judged]) -> list[dict[str, Any]]:
         place = bisect_right(LENGTH_EDGES, math.log2(max(better, 1) / max(other, 1)))
         bins[place] += [outcome for _, outcome in _outcomes(judged)]
     edges = pairwise((None, *LENGTH_EDGES, None))
-    return [
-        {"from": low, "to": high, **share}
+    return tuple(
+        LengthBin(low, high, accuracy)
         for (low, high), values in zip(edges, bins, strict=True)
-        if (share := _share(values))
-    ]
+        if (accuracy := _share(values))
+    )
 
 
-def calibration(read: Iterable[Judged]) -> dict[str, Any] | None:
+def calibration(read: Iterable[Judged]) -> Calibration | None:
     """Whether the judge is as often right as it is sure, over comparisons with a preference; None without any.
 
-    The confidence in a response is the mean, over the valid completions of a comparison, of the probability that the judge gave its
-    letter at the verdict; where the engine gives none, of 1 and 0, which makes it the share of the votes.
-
-    Returns:
-        ``by``: "probability" or "votes"; ``undecided``: comparisons without a preference; ``bins``: edges, confidence, accuracy;
-        ``expected_error``: the mean distance of the two, weighted by size (Guo et al. 2017, expected calibration error).
+    The confidence in a response is the mean, over the valid completions of a comparison, of the probability that the judge gave
+    its letter at the verdict; where the engine gives none, of 1 and 0, which makes it the share of the votes.
     """
     bins: list[list[tuple[float, Outcome]]] = [[] for _ in pairwise(CONFIDENCE_EDGES)]
     undecided, by_probability = 0, True
@@ -106,21 +90,20 @@ def calibration(read: Iterable[Judged]) -> dict[str, Any] | None:
         right = (probability > 0.5) == (judged.entry.label == "A")
         place = min(bisect_right(CONFIDENCE_EDGES, confidence) - 1, len(bins) - 1)
         bins[place].append((confidence, (right, judged.entry.prompt)))
-    found = list(_confidence_bins(bins))
-    total = sum(one["n"] for one in found)
+    found = tuple(_confidence_bins(bins))
+    total = sum(one.accuracy.n for one in found)
     if not total:
         return None
-    error = sum(one["n"] * abs(one["value"] - one["confidence"]) for one in found) / total
-    by = "probability" if by_probability else "votes"
-    return {"by": by, "undecided": undecided, "expected_error": error, "bins": found}
+    error = sum(one.accuracy.n * abs(one.accuracy.value - one.confidence) for one in found) / total
+    return Calibration("probability" if by_probability else "votes", undecided, error, found)
 
 
-def _confidence_bins(bins: Iterable[list[tuple[float, Outcome]]]) -> Iterator[dict[str, Any]]:
+def _confidence_bins(bins: Iterable[list[tuple[float, Outcome]]]) -> Iterator[ConfidenceBin]:
     for (low, high), values in zip(pairwise(CONFIDENCE_EDGES), bins, strict=True):
-        share = _share([outcome for _, outcome in values])
-        if share:
+        accuracy = _share([outcome for _, outcome in values])
+        if accuracy:
             mean = math.fsum(confidence for confidence, _ in values) / len(values)
-            yield {"from": low, "to": high, "confidence": mean, **share}
+            yield ConfidenceBin(low, high, mean, accuracy)
 
 
 def _outcomes(judged: Judged) -> Iterator[tuple[bool, Outcome]]:
@@ -130,11 +113,10 @@ def _outcomes(judged: Judged) -> Iterator[tuple[bool, Outcome]]:
         yield better == "A", (verdict.side == better, judged.entry.prompt)
 
 
-def _share(values: Iterable[Outcome]) -> Mapping[str, Any] | None:
+def _share(values: Iterable[Outcome]) -> Estimate | None:
     right: Counter[str] = Counter()
     size: Counter[str] = Counter()
     for success, cluster in values:
         right[cluster] += success
         size[cluster] += 1
-    estimate = estimate_share([right[cluster] for cluster in size], list(size.values()))
-    return None if estimate is None else asdict(estimate)
+    return estimate_share([right[cluster] for cluster in size], list(size.values()))

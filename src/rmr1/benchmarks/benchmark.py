@@ -2,19 +2,109 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
-from rmr1.benchmarks.entries import Entry, Value
 from rmr1.data import RowTransform
-from rmr1.records import PreferencePair
+from rmr1.errors import ConfigError, JournalError
+from rmr1.records import PreferencePair, Side
 from rmr1.stats import Average
 
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_PLACE = re.compile(r"(.*)#(\d+)-(\d+)", re.DOTALL)
 Protocol = Literal["official", "rm-r1", "strict"]
 PROTOCOLS: tuple[Protocol, ...] = ("official", "rm-r1", "strict")
 OrderUse = Literal["drawn", "mean", "sum", "agree"]
+ALL = "*"
+"""In the parts of an average: every cell that the data have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One comparison.
+
+    Args:
+        id: The pair's id; those of one item differ in ``#I-J`` at the end.
+        subset: The subset of the benchmark.
+        prompt: Hash of the prompt; comparisons that share it are one cluster.
+        label: The better side of the pair.
+        length_a: Characters of the pair's response A.
+        length_b: Characters of the other one.
+    """
+
+    id: str
+    subset: str
+    prompt: str
+    label: Side
+    length_a: int
+    length_b: int
+
+    @property
+    def item(self) -> str:
+        """The row of the benchmark: a prompt with all its responses."""
+        return split_id(self.id)[0]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Which of the chosen responses is compared with which of the rejected ones, from 0."""
+        return split_id(self.id)[1]
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Characters of the better response, and of the other one."""
+        return (self.length_a, self.length_b) if self.label == "A" else (self.length_b, self.length_a)
+
+    def to_record(self) -> dict[str, Any]:
+        """A line of ``pairs.jsonl``."""
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Entry:
+        """Read a line of ``pairs.jsonl``.
+
+        Raises:
+            JournalError: The line has an unexpected format.
+        """
+        try:
+            return cls(**record)
+        except TypeError as error:
+            raise JournalError(f"a line of pairs.jsonl is no comparison ({error}); run rmr1 eval again") from error
+
+
+class Value(NamedTuple):
+    """A value between 0 and 1 of one thing that a benchmark counts, with the cell and the cluster that it belongs to."""
+
+    value: float
+    cell: str
+    cluster: str
+
+
+def split_id(pair_id: str) -> tuple[str, tuple[int, int]]:
+    """The item of a pair, and the numbers of its two responses among those of the item; (0, 0) where the item has one pair."""
+    match = _PLACE.fullmatch(pair_id)
+    return (match[1], (int(match[2]), int(match[3]))) if match else (pair_id, (0, 0))
+
+
+def entry_of(pair: PreferencePair) -> Entry:
+    """The entry of a labelled pair."""
+    assert pair.label is not None
+    return Entry(
+        pair.id,
+        pair.category,
+        pair.group,
+        pair.label,
+        sum(len(turn.content) for turn in pair.response_a),
+        sum(len(turn.content) for turn in pair.response_b),
+    )
+
+
+def short_hash(text: str) -> str:
+    """A short hash of a text."""
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +164,17 @@ def observe_pairs(values: Iterable[tuple[Entry, float]]) -> Iterator[Value]:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A public benchmark.
+    """A benchmark: one of ``suite``, one that an installed package offers, or your own.
 
     Args:
-        name: As in ``--bench``.
+        name: As in ``--bench``; a run keeps it in a directory of this name.
         title: As its authors write it.
         source: Where its data come from, for messages.
         folders: Names that its folder may have inside ``--data``.
         sizes: Items (prompts) that the whole benchmark has, by subset as ``counted_as`` names it.
         find: Lists its parts in a folder; nothing where the folder holds something else.
-        metrics: Its figures under a protocol, by name; the first one is its score.
+        metrics: Its figures under a protocol, by name; the first one is its score. The part ``ALL`` of an average stands for every
+            cell of the data.
         policies: The policy of each protocol that it has.
         hub: The same parts on the Hugging Face hub; none where the authors publish elsewhere.
         subset: The subset of a pair as it was read from a part, or None to leave the pair out.
@@ -91,6 +182,9 @@ class Benchmark:
         observe: Turns values of comparisons into values of what is counted.
         whole_items: Whether an item counts only with all its comparisons, as best of N does; without one of them it is not scored.
         notes: What a reader has to know to read its figures rightly.
+
+    Raises:
+        ConfigError: Its name cannot name a directory.
     """
 
     name: str
@@ -107,3 +201,7 @@ class Benchmark:
     observe: Callable[[Iterable[tuple[Entry, float]]], Iterator[Value]] = observe_pairs
     whole_items: bool = False
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ConfigError(f"benchmark {self.name!r}: a name has letters, digits, dots, dashes and underscores")

@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from rmr1.benchmarks.benchmark import Policy
-from rmr1.benchmarks.entries import Entry
+from rmr1.benchmarks.benchmark import Entry, Policy
 from rmr1.judging import Completion
-from rmr1.records import Order, Side, Verdict
+from rmr1.records import Order, Side, Usage, Verdict
 from rmr1.sides import pair_side, random_order
 
 
@@ -113,27 +112,25 @@ class Completions:
             self._read[rule] = [_judged(entry, self.samples(entry), rule) for entry in self.judged]
         return self._read[rule]
 
-    def values(self, policy: Policy, asked: ScoringContext, *, whole_items: bool) -> Iterator[tuple[Entry, float]]:
+    def values(self, policy: Policy, context: ScoringContext, *, whole_items: bool) -> Iterator[tuple[Entry, float]]:
         """The value of each judged comparison under a policy.
 
         Args:
             policy: What completions are worth.
-            asked: How the run asked; its rule reads where the policy names none.
+            context: How the run asked; its rule reads where the policy names none.
             whole_items: Leave out items of which a comparison is not judged.
         """
         left_out = {entry.item for entry in set(self.entries).difference(self.judged)} if whole_items else set()
-        for judged in self.read(policy.rule or asked.rule):
-            value = judged.value(policy, asked.seed)
+        for judged in self.read(policy.rule or context.rule):
+            value = judged.value(policy, context.seed)
             if value is not None and judged.entry.item not in left_out:
                 yield judged.entry, value
 
-    def tokens(self) -> dict[str, int]:
+    @property
+    def tokens(self) -> Usage:
         """Tokens of all counted completions."""
-        spent = [sample.usage for entry in self.judged for sample in self._samples[entry.id]]
-        return {
-            "prompt_tokens": sum(usage.prompt_tokens for usage in spent),
-            "completion_tokens": sum(usage.completion_tokens for usage in spent),
-        }
+        spent = (sample.usage for entry in self.judged for sample in self._samples[entry.id])
+        return sum(spent, Usage())
 
 
 def _judged(entry: Entry, samples: tuple[Completion, ...], rule: str) -> Judged:

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
-from rmr1.benchmarks.benchmark import Benchmark, Part
-from rmr1.benchmarks.entries import short_hash, split_id
+from rmr1.benchmarks.benchmark import Benchmark, Part, short_hash, split_id
 from rmr1.data import cluster_of, load_pairs
 from rmr1.errors import ConfigError, DataError
 from rmr1.records import PreferencePair
+from rmr1.results import BenchmarkData
 
 HUB = "hf:"
 """How names of data sets on the hub begin; own pairs may be there."""
@@ -49,15 +48,13 @@ class Loaded:
                 return number
         return len(self.pairs)
 
-    def facts(self) -> dict[str, Any]:
+    @property
+    def data(self) -> BenchmarkData:
         """What is recorded about the data."""
-        return {
-            "benchmark": self.benchmark.name,
-            "items": dict(self.items),
-            "expected": dict(self.benchmark.sizes),
-            "problems": list(self.problems),
-            "data_sha256": self.fingerprint,
-        }
+        benchmark = self.benchmark
+        return BenchmarkData(
+            benchmark.name, benchmark.title, self.items, benchmark.sizes, self.problems, self.fingerprint
+        )
 
 
 def item_of(pair: PreferencePair) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from rmr1.benchmarks.loading import Loaded, item_of
 from rmr1.config import JudgeConfig, Prices, cost
@@ -13,6 +12,7 @@ from rmr1.judging import DEFAULT_TEMPLATE, JudgingPlan
 from rmr1.models import resolve_model
 from rmr1.prompts import load_template
 from rmr1.records import PreferencePair, Usage
+from rmr1.results import BenchmarkPlan
 
 CHARACTERS_PER_TOKEN = 4
 """A rule of thumb for English text; engines that can count are asked only when they are loaded, and a plan loads none."""
@@ -20,7 +20,7 @@ CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What makes money and time of tokens.
+    """Prices and throughput for the estimate.
 
     Args:
         prices: Of a million tokens; no cost is planned where None.
@@ -30,14 +30,13 @@ class Rates:
     prices: Prices | None = None
     tokens_per_second: float | None = None
 
-    def estimate(self, usage: Usage) -> dict[str, float]:
-        """``cost``, in the currency of the prices, and ``seconds``: each where its rate is known."""
-        known: dict[str, float] = {}
-        if self.prices is not None:
-            known["cost"] = cost(usage, self.prices)
-        if self.tokens_per_second is not None:
-            known["seconds"] = usage.completion_tokens / self.tokens_per_second
-        return known
+    def cost(self, usage: Usage) -> float | None:
+        """In the currency of the prices; None where they are not known."""
+        return None if self.prices is None else cost(usage, self.prices)
+
+    def seconds(self, usage: Usage) -> float | None:
+        """Time to write the tokens; None where the speed is not known."""
+        return None if self.tokens_per_second is None else usage.completion_tokens / self.tokens_per_second
 
     def words(self) -> str:
         """What the estimates rest on, or nothing where nothing is known."""
@@ -51,19 +50,18 @@ class Rates:
 
 def plan_evaluation(
     found: Sequence[Loaded], configs: Sequence[JudgeConfig], limit: int | None, rates: Rates
-) -> list[dict[str, Any]]:
+) -> list[BenchmarkPlan]:
     """Plan the judging of benchmarks without loading a model.
 
     Args:
         found: The benchmarks.
         configs: How to judge them; several make a sum.
-        limit: Judge so many items of each benchmark.
-        rates: What makes money and time of tokens.
+        limit: Judge this many items of each benchmark.
+        rates: Prices and throughput for the estimate.
 
     Returns:
-        For each benchmark ``items``, ``pairs`` and ``generations``; ``prompt_characters`` of the prompts as they will be sent,
-        ``prompt_tokens`` estimated from them; ``most_written_tokens``, the bound that the token limit sets; and ``cost`` and
-        ``seconds`` of that many tokens, where the rates are known.
+        A plan for each benchmark. Prompt tokens are estimated from the prompts as they will be sent; the completions are bounded by
+        the token limit.
 
     Raises:
         TemplateError: The template does not exist.
@@ -78,26 +76,28 @@ def _judging_plan(config: JudgeConfig) -> JudgingPlan:
     return JudgingPlan(config, template, None, logprobs=False)
 
 
-def _plan(loaded: Loaded, plans: Sequence[JudgingPlan], limit: int | None, rates: Rates) -> dict[str, Any]:
+def _plan(loaded: Loaded, plans: Sequence[JudgingPlan], limit: int | None, rates: Rates) -> BenchmarkPlan:
     pairs = list(islice(loaded.pairs, loaded.limited(limit)))
-    characters = prompts = written = generations = 0
+    characters = prompts = written = completions = 0
     for plan in plans:
-        asked = len(pairs) * plan.comparisons_per_pair
-        of_run = plan.config.votes * sum(_prompt_sizes(pairs, plan))
-        generations += asked
-        characters += of_run
-        prompts += of_run // CHARACTERS_PER_TOKEN
-        written += asked * plan.config.max_tokens
-    return {
-        "benchmark": loaded.benchmark.name,
-        "items": len({item_of(pair) for pair in pairs}),
-        "pairs": len(pairs),
-        "generations": generations,
-        "prompt_characters": characters,
-        "prompt_tokens": prompts,
-        "most_written_tokens": written,
-        **rates.estimate(Usage(prompts, written)),
-    }
+        of_run = len(pairs) * plan.comparisons_per_pair
+        sent = plan.config.votes * sum(_prompt_sizes(pairs, plan))
+        completions += of_run
+        characters += sent
+        prompts += sent // CHARACTERS_PER_TOKEN
+        written += of_run * plan.config.max_tokens
+    usage = Usage(prompts, written)
+    return BenchmarkPlan(
+        benchmark=loaded.benchmark.name,
+        items=len({item_of(pair) for pair in pairs}),
+        pairs=len(pairs),
+        completions=completions,
+        prompt_characters=characters,
+        prompt_tokens=prompts,
+        max_completion_tokens=written,
+        cost=rates.cost(usage),
+        seconds=rates.seconds(usage),
+    )
 
 
 def _prompt_sizes(pairs: Sequence[PreferencePair], plan: JudgingPlan) -> Iterator[int]:

@@ -7,8 +7,9 @@ the four sections, RM-Bench the total, RMB the mean of its four figures.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import replace
+
+from rmr1.results import BenchmarkResults, PublishedRow, PublishedTable
 
 PAPER = "RM-R1, arXiv 2505.02387"
 LISTED = "as listed by RM-R1, arXiv 2505.02387"
@@ -26,25 +27,6 @@ SOURCE_NOTE = (
     "rows of RM-R1 are of the protocol rm-r1; the protocol of the others is their source's; none comes with an interval, and "
     "prompts, sampling and the drawn order were not those of this run"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedRow:
-    """A model's published scores.
-
-    Args:
-        model: As its source names it.
-        source: The paper that prints the figures.
-        protocol: The protocol that they are of, or None where it is the source's own.
-        scores: Scores by name of the benchmark, as shares of 1.
-        mean: The plain mean over RewardBench, RM-Bench and RMB as printed; it may be known where the three are not.
-    """
-
-    model: str
-    source: str
-    protocol: str | None
-    scores: Mapping[str, float]
-    mean: float | None = None
 
 
 def _row(model: str, source: str, protocol: str | None, *printed: int) -> PublishedRow:
@@ -82,56 +64,44 @@ def published_rows(benchmarks: Iterable[str]) -> tuple[PublishedRow, ...]:
     return tuple(row for row in PUBLISHED if names & set(row.scores) or (row.mean and names.issuperset(THREE)))
 
 
-def own_rows(results: Mapping[str, Any]) -> tuple[PublishedRow, ...]:
-    """The run's own scores as such rows, one for each of ``OWN`` that it has; ``source`` says what they lack.
-
-    Args:
-        results: As in ``results.json``.
-    """
+def own_rows(benchmarks: Mapping[str, BenchmarkResults]) -> tuple[PublishedRow, ...]:
+    """A run's own scores as such rows, one for each of ``OWN`` that it has; ``source`` says what they lack."""
     rows = []
     for protocol in OWN:
-        blocks = {
-            name: found["protocols"][protocol]
-            for name, found in results["benchmarks"].items()
-            if name in THREE and protocol in found["protocols"]
+        headlines = {
+            name: found.protocols[protocol].headline
+            for name, found in benchmarks.items()
+            if name in THREE and protocol in found.protocols
         }
-        scores = {name: float(next(iter(block["metrics"].values()))["value"]) for name, block in blocks.items()}
+        scores = {name: headline[1].value for name, headline in headlines.items() if headline}
         if not scores:
             continue
-        partial = [name for name in scores if not _is_whole(results["benchmarks"][name])]
+        partial = [name for name in scores if not _is_whole(benchmarks[name])]
         source = f"this run; not the whole of {', '.join(partial)}" if partial else "this run"
         mean = sum(scores.values()) / len(THREE) if len(scores) == len(THREE) else None
         rows.append(PublishedRow(f"this run, {protocol}", source, protocol, scores, mean))
     return tuple(rows)
 
 
-def published_beside(results: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The run's own rows and the published ones, for reports, or None where nothing is published of the run's benchmarks.
-
-    Args:
-        results: As in ``results.json``.
-
-    Returns:
-        ``benchmarks``: those of the rows; ``own`` and ``rows``: the run's rows and the published ones, each with the fields of
-        ``PublishedRow``; ``notes``: what a reader has to know to read them rightly.
-    """
-    benchmarks = [name for name in THREE if name in results["benchmarks"]]
-    rows = published_rows(benchmarks)
+def published_beside(benchmarks: Mapping[str, BenchmarkResults]) -> PublishedTable | None:
+    """A run's own rows and the published ones, for reports, or None where nothing is published of the run's benchmarks."""
+    names = tuple(name for name in THREE if name in benchmarks)
+    rows = published_rows(names)
     if not rows:
         return None
-    notes = [SLIP_NOTE, SOURCE_NOTE] if "rm-bench" in benchmarks else [SOURCE_NOTE]
-    own, others = ([_limited(row, benchmarks) for row in group] for group in (own_rows(results), rows))
-    return {"benchmarks": benchmarks, "own": own, "rows": others, "notes": notes}
+    notes = (SLIP_NOTE, SOURCE_NOTE) if "rm-bench" in names else (SOURCE_NOTE,)
+    own, others = (tuple(_limited(row, names) for row in group) for group in (own_rows(benchmarks), rows))
+    return PublishedTable(names, own, others, notes)
 
 
-def _limited(row: PublishedRow, benchmarks: list[str]) -> dict[str, Any]:
-    """A row as content, without scores of other benchmarks and without a mean that is not of the given ones."""
-    scores = {name: row.scores[name] for name in benchmarks if name in row.scores}
-    return asdict(row) | {"scores": scores, "mean": row.mean if len(benchmarks) == len(THREE) else None}
+def _limited(row: PublishedRow, names: tuple[str, ...]) -> PublishedRow:
+    """A row without scores of other benchmarks and without a mean that is not of the given ones."""
+    scores = {name: row.scores[name] for name in names if name in row.scores}
+    return replace(row, scores=scores, mean=row.mean if len(names) == len(THREE) else None)
 
 
-def _is_whole(found: Mapping[str, Any]) -> bool:
-    if found["data"]["problems"]:
+def _is_whole(found: BenchmarkResults) -> bool:
+    if found.data.problems:
         return False
-    judged = found.get("judged")
-    return judged is None or (not judged["unjudged_pairs"] and judged["items"] == sum(found["data"]["items"].values()))
+    judged = found.judged
+    return judged is None or (not judged.unjudged_pairs and judged.items == sum(found.data.items.values()))

@@ -11,21 +11,48 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rmr1.benchmarks.benchmark import Benchmark, Protocol
+from rmr1.benchmarks.published import published_beside
+from rmr1.benchmarks.scoring import protocol_scores
 from rmr1.benchmarks.suite import rewardbench, rm_bench, rmb
+from rmr1.benchmarks.suite.rewardbench import REWARDBENCH
+from rmr1.benchmarks.suite.rm_bench import RM_BENCH
+from rmr1.benchmarks.suite.rmb import RMB
 from rmr1.errors import DataError
-from rmr1.records import Generation
-from rmr1.stats import Average, Observations
+from rmr1.records import Generation, Side
+from rmr1.results import (
+    BenchmarkData,
+    BenchmarkResults,
+    EvalResults,
+    Figure,
+    JudgeSettings,
+    LoggedCounts,
+    ProtocolScores,
+)
+from rmr1.stats import Observations
 from rmr1.verdict import parse_verdict
 
 SUBSETS = "reward_bench/score_result/each_small_section_score.json"
 DOMAINS = "RM-Bench/final_result.json"
 SCORES = "RMB/{kind}_{goal}/score_result/Final_score.json"
 LOGS = ("log_result/logs.json", "log_result/raw_logs.json")
+PROTOCOL: Protocol = "rm-r1"
+"""The one protocol that released figures have."""
 POLICY = "as published by the authors of RM-R1; intervals from the counts, comparisons taken as independent"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedResult:
+    """A logged completion: its subset, its result under the released rule, the result that was logged, the chosen side as shown."""
+
+    subset: str
+    result: int
+    logged: int
+    chosen_shown_as: Side
 
 
 def is_released(path: Path) -> bool:
@@ -33,25 +60,22 @@ def is_released(path: Path) -> bool:
     return any((path / name).is_file() for name in (SUBSETS, DOMAINS, "RMB/META_RESULT.json"))
 
 
-def score_released(path: Path) -> dict[str, Any]:
-    """Derive the figures of a released model again from its subsets and counts, in the form of ``results.score_run``.
+def score_released(path: Path) -> EvalResults:
+    """Derive the figures of a released model again from its subsets and counts, as ``score_run`` does for a run.
 
     Raises:
         DataError: A file is not what it should be; the message names it.
     """
-    benchmarks: dict[str, Any] = {}
+    benchmarks: dict[str, BenchmarkResults] = {}
     if (path / SUBSETS).is_file():
-        benchmarks["rewardbench"] = _counted(subset_observations(path), rewardbench.metrics("rm-r1"))
+        benchmarks["rewardbench"] = _counted(REWARDBENCH, subset_observations(path))
     if (path / DOMAINS).is_file():
         benchmarks["rm-bench"] = _rm_bench(path)
     if (path / "RMB").is_dir():
-        benchmarks["rmb"] = _counted(goal_observations(path), rmb.metrics("rm-r1"))
         logged = list(logged_results(path))
-        benchmarks["rmb"]["logged"] = {
-            "completions": len(logged),
-            "result_as_logged": sum(record["result"] == record["logged"] for record in logged),
-        }
-    return {"judge": {"engine": f"published/{path.name}"}, "benchmarks": benchmarks}
+        counts = LoggedCounts(len(logged), sum(one.result == one.logged for one in logged))
+        benchmarks["rmb"] = replace(_counted(RMB, goal_observations(path)), logged=counts)
+    return EvalResults(JudgeSettings(f"published/{path.name}"), benchmarks, published_beside(benchmarks))
 
 
 def subset_observations(path: Path) -> Observations:
@@ -87,7 +111,7 @@ def goal_observations(path: Path) -> Observations:
     return _from_counts(counts)
 
 
-def logged_results(path: Path) -> Iterator[dict[str, Any]]:
+def logged_results(path: Path) -> Iterator[LoggedResult]:
     """Every logged completion with the result that its text has under the released rule, and the result that was logged.
 
     Raises:
@@ -106,10 +130,10 @@ def logged_results(path: Path) -> Iterator[dict[str, Any]]:
                 raise DataError(f"{file}: record {number}: no {error}") from error
             side = parse_verdict(Generation(str(number), text), "rm-r1-eval").side
             result = int(side == ("B" if swapped else "A"))
-            yield {"subset": category, "result": result, "logged": logged, "chosen_shown_as": "B" if swapped else "A"}
+            yield LoggedResult(category, result, logged, "B" if swapped else "A")
 
 
-def _rm_bench(path: Path) -> dict[str, Any]:
+def _rm_bench(path: Path) -> BenchmarkResults:
     published = _json(path / DOMAINS)
     try:
         domains = {domain: float(published[domain]) for domain in rm_bench.SIZES}
@@ -117,31 +141,19 @@ def _rm_bench(path: Path) -> dict[str, Any]:
     except KeyError as error:
         raise DataError(f"{path / DOMAINS}: no {error}") from error
     figures = {"total": sum(domains.values()) / len(domains), **levels, **domains}
-    return _benchmark(
-        {name: {"value": value, "low": None, "high": None, "missing": []} for name, value in figures.items()}, {}
-    )
+    scores = ProtocolScores(POLICY, {name: Figure(value) for name, value in figures.items()})
+    return _results(RM_BENCH, scores)
 
 
-def _counted(observations: Observations, averages: Mapping[str, Average]) -> dict[str, Any]:
-    figures = {
-        name: asdict(estimate) | {"missing": []}
-        for name, average in averages.items()
-        if (estimate := observations.estimate(average))
-    }
-    cells = {
-        cell: asdict(estimate) for cell in observations.cells if (estimate := observations.estimate(Average((cell,))))
-    }
-    return _benchmark(figures, cells)
+def _counted(benchmark: Benchmark, observations: Observations) -> BenchmarkResults:
+    return _results(benchmark, protocol_scores(POLICY, benchmark.metrics(PROTOCOL), observations))
 
 
-def _benchmark(figures: Mapping[str, Any], cells: Mapping[str, Any]) -> dict[str, Any]:
-    protocol = {"policy": POLICY, "metrics": dict(figures), "cells": dict(cells)}
+def _results(benchmark: Benchmark, scores: ProtocolScores) -> BenchmarkResults:
     reason = "the released files hold no completions to score again"
-    return {
-        "data": {"problems": []},
-        "protocols": {"rm-r1": protocol},
-        "not_computed": {"official": reason, "strict": reason},
-    }
+    return BenchmarkResults(
+        BenchmarkData(benchmark.name, benchmark.title), {PROTOCOL: scores}, {"official": reason, "strict": reason}
+    )
 
 
 def _count(file: Path, name: str, published: Mapping[str, Any], size: int) -> int:

@@ -8,17 +8,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from rmr1.benchmarks.benchmark import Benchmark
-from rmr1.benchmarks.entries import entry_of
+from rmr1.benchmarks.benchmark import Benchmark, entry_of
+from rmr1.benchmarks.benchmark import Protocol as BenchmarkProtocol
+from rmr1.benchmarks.eval_runs import DATA, PAIRS, RESULTS, EvalRun, known_benchmarks, read_run
 from rmr1.benchmarks.loading import Loaded, load
 from rmr1.benchmarks.planning import Rates, plan_evaluation
-from rmr1.benchmarks.results import RESULTS, score_run
-from rmr1.benchmarks.texts import keep_texts
-from rmr1.config import JudgeConfig
+from rmr1.benchmarks.report import keep_texts, report_of
+from rmr1.benchmarks.suite.registry import find_benchmarks
+from rmr1.config import JudgeConfig, load_config
 from rmr1.engines import Engine, LoadedModel, open_model
-from rmr1.judging import JudgeCallbacks, JudgeRun, JudgeRunResult, JudgingPlan, plan_judging
-from rmr1.report.evaluation import plan_line
-from rmr1.runs import RunDirectory, default_run_name
+from rmr1.judging import JudgeCallbacks, JudgeRun, JudgeRunResult, JudgingPlan, plan_judging, run_blocking
+from rmr1.report.evaluation import plan_line, write_eval_report
+from rmr1.results import EvalResults, plain
+from rmr1.runs import NullCallbacks, RunDirectory, default_run_name
+
+REPORT = "report.html"
 
 
 class EvalCallbacks(JudgeCallbacks, Protocol):
@@ -36,9 +40,10 @@ class EvalTask:
         benchmarks: Which.
         data: The folder that holds them; the hub where None.
         columns: Our field names with the columns that hold them, for own pairs.
-        limit: Judge so many items (prompts) of each benchmark.
+        limit: Judge this many items (prompts) of each benchmark.
         run: The run's directory; one that belongs to exactly this task where not given.
-        rates: What makes money and time of tokens, for the plan.
+        rates: Prices and throughput for the plan.
+        protocol: What the report shows; ``results.json`` has all.
     """
 
     benchmarks: tuple[Benchmark, ...]
@@ -47,6 +52,7 @@ class EvalTask:
     limit: int | None = None
     run: Path | None = None
     rates: Rates = field(default_factory=Rates)
+    protocol: BenchmarkProtocol = "official"
 
     def load(self, callbacks: JudgeCallbacks) -> list[Loaded]:
         """Read all benchmarks, and say of each what it holds and what it lacks.
@@ -82,18 +88,69 @@ class EvalTask:
 
 
 @dataclass(frozen=True, slots=True)
-class EvalResult:
-    """What an evaluation leaves behind: its directory, ``results.json``, and completions that the engine failed on."""
+class EvalRunResult:
+    """What an evaluation leaves behind: its directory, what it concludes, and completions that the engine failed on."""
 
     run: Path
-    results: Mapping[str, Any]
+    results: EvalResults
     engine_errors: int
 
 
-async def evaluate(
+def evaluate(
+    model: str | Engine,
+    benchmarks: str | Benchmark | Sequence[str | Benchmark],
+    *,
+    data: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    run: str | Path | None = None,
+    protocol: BenchmarkProtocol = "official",
+    callbacks: EvalCallbacks | None = None,
+    **settings: Any,
+) -> EvalRunResult:
+    """Evaluate a judge on benchmarks: judge what is not judged yet, score it, and write ``results.json`` and ``report.html``.
+
+    ``evaluate("openai/gpt-4o", "rm-bench", data="benchmarks", votes=3).results`` has the figures of every protocol.
+
+    Args:
+        model: ``ENGINE/MODEL``, a path, a catalogue name, or an engine that is loaded; such an engine stays open.
+        benchmarks: Names as in ``--bench``, or benchmarks of your own.
+        data: The folder that holds them; the hub where not given.
+        columns: Our field names with the columns that hold them, for own pairs.
+        limit: Judge this many items (prompts) of each benchmark.
+        run: The run's directory; the same one resumes it. Where not given, ``runs/eval-...``, which belongs to exactly this
+            evaluation.
+        protocol: What the report shows.
+        callbacks: Told of progress; nobody is by default.
+        settings: Any field of ``JudgeConfig``; those of the engine as ``engine={"slots": 2}``.
+
+    Raises:
+        DataError: Data are missing or cannot be read.
+        ConfigError: A setting or a name is wrong, or the configuration does not fit the engine.
+        ModelNotFoundError: The engine finds no such model.
+        RunError: The run's directory is in use, or is another run's.
+        EngineError: The engine is gone; what is done is kept.
+    """
+    chosen = [benchmarks] if isinstance(benchmarks, str | Benchmark) else list(benchmarks)
+    found = [one for name in chosen for one in (find_benchmarks(name) if isinstance(name, str) else (name,))]
+    task = EvalTask(
+        benchmarks=tuple({one.name: one for one in found}.values()),
+        data=None if data is None else Path(data),
+        columns=columns,
+        limit=limit,
+        run=None if run is None else Path(run),
+        protocol=protocol,
+    )
+    given = {"model": model} if isinstance(model, str) else {}
+    config = load_config(JudgeConfig, arguments=settings | given, environment={})
+    engine = None if isinstance(model, str) else model
+    return run_blocking(evaluate_task(task, config, callbacks or NullCallbacks(), engine=engine))
+
+
+async def evaluate_task(
     task: EvalTask, config: JudgeConfig, callbacks: EvalCallbacks, *, engine: Engine | None = None
-) -> EvalResult:
-    """Judge every benchmark of a task that is not judged yet, and score all that the run directory holds.
+) -> EvalRunResult:
+    """Judge every benchmark of a task that is not judged yet, score all that the run directory holds, and write the report.
 
     Each benchmark is a judging run in a directory of its own, with its journal; the same call resumes it. ``results.json``
     depends on the completions alone, not on interruptions.
@@ -102,28 +159,28 @@ async def evaluate(
         task: What to evaluate on.
         config: How to judge.
         callbacks: Told of progress.
-        engine: A loaded engine in place of the one that ``config`` names; it is closed at the end, too.
+        engine: A loaded engine in place of the one that ``config`` names; it stays open.
 
     Raises:
-        DataError: Data are missing or cannot be read.
-        ConfigError: The configuration does not fit the engine.
-        ModelNotFoundError: The engine finds no such model.
-        RunError: The run's directory is in use, or is another run's.
-        EngineError: The engine is gone; what is done is kept.
+        RMR1Error: As ``evaluate``.
     """
     found = task.load(callbacks)
     task.say_plan(found, [config], callbacks)
     judge = open_model(engine or config.model, config.engine, concurrency=config.concurrency)
     try:
-        return await evaluate_loaded(found, task, config, judge, callbacks)
+        run, result = await judge_and_score(found, task, config, judge, callbacks)
     finally:
-        await judge.engine.aclose()
+        if engine is None:
+            await judge.engine.aclose()
+    callbacks.say("writing the report")
+    write_eval_report(report_of(run, result.results, task.protocol), result.run / REPORT)
+    return result
 
 
-async def evaluate_loaded(
+async def judge_and_score(
     found: Sequence[Loaded], task: EvalTask, config: JudgeConfig, judge: LoadedModel, callbacks: EvalCallbacks
-) -> EvalResult:
-    """As ``evaluate``, with benchmarks and a model that are loaded; the model stays open.
+) -> tuple[EvalRun, EvalRunResult]:
+    """As ``evaluate_task``, with benchmarks and a model that are loaded; the model stays open, and no report is written.
 
     Raises:
         RMR1Error: As ``evaluate``.
@@ -133,13 +190,15 @@ async def evaluate_loaded(
     identity = eval_identity(engine, plan)
     path = task.directory("eval", found, identity)
     with RunDirectory(path, identity) as run:
+        known_benchmarks(path, task.benchmarks)  # what cannot be scored afterwards is said before anything is judged
         runs = []
         for number, loaded in enumerate(found, 1):
             callbacks.benchmark(loaded.benchmark.title, number, len(found))
             runs.append(await _judge(loaded, task.limit, engine, plan, run, callbacks))
-        results = score_run(run.path)
-        run.write_json(RESULTS, results)
-    return EvalResult(path, results, sum(judged.results.engine_errors for judged in runs))
+        judged = read_run(path, benchmarks=task.benchmarks)
+        results = judged.score()
+        run.write_json(RESULTS, results.to_json())
+    return judged, EvalRunResult(path, results, sum(one.results.engine_errors for one in runs))
 
 
 def eval_identity(engine: Engine, plan: JudgingPlan) -> dict[str, Any]:
@@ -153,10 +212,10 @@ async def _judge(
     pairs = loaded.limited(limit)
     identity = {**run.identity, "benchmark": loaded.benchmark.name, "data_sha256": loaded.fingerprint}
     with RunDirectory(run.path / loaded.benchmark.name, identity) as inner:
-        with inner.rewrite("pairs.jsonl") as add:
+        with inner.rewrite(PAIRS) as add:
             for pair in islice(loaded.pairs, pairs):
                 add(entry_of(pair).to_record())
-        inner.write_json("benchmark.json", loaded.facts())
+        inner.write_json(DATA, plain(loaded.data))
         keep_texts(inner.path, islice(loaded.pairs, pairs))
         judging = JudgeRun(engine, plan, inner, callbacks, limit=pairs, total_pairs=pairs)
         return await judging.conclude(loaded.pairs)

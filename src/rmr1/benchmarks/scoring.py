@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterable, Mapping
 
-from rmr1.benchmarks.audit import bias, by_length, calibration, orders
-from rmr1.benchmarks.benchmark import PROTOCOLS, Benchmark, Policy, Protocol
-from rmr1.benchmarks.entries import Value
+from rmr1.benchmarks.audit import accuracy_by_length, bias_audit, calibration, order_agreement
+from rmr1.benchmarks.benchmark import ALL, PROTOCOLS, Benchmark, Policy, Protocol, Value
 from rmr1.benchmarks.judged import Completions, Judged, ScoringContext
-from rmr1.benchmarks.suite.custom import ALL
+from rmr1.results import BenchmarkData, BenchmarkResults, Figure, InvalidVerdicts, JudgedCounts, ProtocolScores
 from rmr1.stats import Average, Observations
 
 
 def observations(
-    benchmark: Benchmark, completions: Completions, policy: Policy, asked: ScoringContext
+    benchmark: Benchmark, completions: Completions, policy: Policy, context: ScoringContext
 ) -> Observations | None:
     """What a benchmark counts under a policy, or None where the completions do not allow it."""
-    values = list(benchmark.observe(completions.values(policy, asked, whole_items=benchmark.whole_items)))
-    return _collected(values) if values else None
+    found = collected(benchmark.observe(completions.values(policy, context, whole_items=benchmark.whole_items)))
+    return found if found.cells else None
 
 
-def _collected(values: list[Value]) -> Observations:
+def collected(values: Iterable[Value]) -> Observations:
+    """The values of a benchmark as observations."""
+    found = list(values)
     return Observations(
-        [value.value for value in values], [value.cell for value in values], [value.cluster for value in values]
+        [value.value for value in found], [value.cell for value in found], [value.cluster for value in found]
     )
 
 
@@ -38,58 +37,68 @@ def averages(benchmark: Benchmark, protocol: Protocol, cells: Iterable[str]) -> 
     }
 
 
-def score(benchmark: Benchmark, completions: Completions, asked: ScoringContext) -> dict[str, Any]:
-    """Score a benchmark.
+def score(
+    benchmark: Benchmark, data: BenchmarkData, completions: Completions, context: ScoringContext
+) -> BenchmarkResults:
+    """Score a benchmark under every protocol that its completions allow, with what qualifies the figures.
 
-    Returns:
-        ``protocols``: for each protocol that can be computed, its policy in words, its figures, and every cell; ``not_computed``:
-        the others, with the reason; ``judged``: how many there were and how many are invalid; ``orders``: agreement between the
-        orders; ``bias``: accuracy by which response is longer, and by which one was shown first; ``length`` and
-        ``calibration``: accuracy by how much longer the better response is, and by confidence.
+    Args:
+        benchmark: Which.
+        data: What was recorded about its data.
+        completions: What was judged.
+        context: How the completions came about.
     """
-    protocols: dict[str, Any] = {}
+    protocols: dict[str, ProtocolScores] = {}
     missing: dict[str, str] = {}
     for protocol in PROTOCOLS:
         policy = benchmark.policies.get(protocol)
         if policy is None:
             missing[protocol] = f"{benchmark.title} has no such protocol: the paper does not report it"
             continue
-        found = observations(benchmark, completions, policy, asked)
+        found = observations(benchmark, completions, policy, context)
         if found is None:
             missing[protocol] = "needs both orders" if policy.both and completions.judged else "nothing is judged yet"
             continue
-        protocols[protocol] = _protocol(benchmark, protocol, policy, found)
-    read = completions.read(asked.rule)
-    return {
-        "judged": _counts(completions, read),
-        "protocols": protocols,
-        "not_computed": missing,
-        "orders": orders(read, asked.seed),
-        "bias": bias(read),
-        "length": by_length(read),
-        "calibration": calibration(read),
-        "notes": list(benchmark.notes),
+        protocols[protocol] = protocol_scores(policy.note, averages(benchmark, protocol, found.cells), found)
+    read = completions.read(context.rule)
+    return BenchmarkResults(
+        data=data,
+        protocols=protocols,
+        not_computed=missing,
+        judged=_counts(completions, read),
+        orders=order_agreement(read, context.seed),
+        bias=bias_audit(read),
+        length=accuracy_by_length(read),
+        calibration=calibration(read),
+        notes=benchmark.notes,
+    )
+
+
+def protocol_scores(policy: str, figures: Mapping[str, Average], found: Observations) -> ProtocolScores:
+    """The figures of a protocol with their intervals, and each of their cells.
+
+    Args:
+        policy: What the protocol counts, in words.
+        figures: The averages to compute; those without an observation are left out.
+        found: What was observed.
+    """
+    metrics = {
+        name: Figure.of(estimate, sorted(average.cells() - set(found.cells)))
+        for name, average in figures.items()
+        if (estimate := found.estimate(average))
     }
+    cells = {cell: Figure.of(estimate) for cell in found.cells if (estimate := found.estimate(Average((cell,))))}
+    return ProtocolScores(policy, metrics, cells)
 
 
-def _protocol(benchmark: Benchmark, protocol: Protocol, policy: Policy, found: Observations) -> dict[str, Any]:
-    figures = {}
-    for name, average in averages(benchmark, protocol, found.cells).items():
-        estimate = found.estimate(average)
-        if estimate is not None:
-            figures[name] = asdict(estimate) | {"missing": sorted(average.cells() - set(found.cells))}
-    cells = {cell: asdict(estimate) for cell in found.cells if (estimate := found.estimate(Average((cell,))))}
-    return {"policy": policy.note, "metrics": figures, "cells": cells}
-
-
-def _counts(completions: Completions, read: list[Judged]) -> dict[str, Any]:
+def _counts(completions: Completions, read: list[Judged]) -> JudgedCounts:
     reasons = Counter(verdict.invalid for judged in read for _, verdict in judged.verdicts if verdict.invalid)
     total = sum(len(judged.verdicts) for judged in read)
-    return {
-        "items": len({judged.entry.item for judged in read}),
-        "pairs": len(read),
-        "unjudged_pairs": completions.unjudged,
-        "completions": total,
-        "invalid": {"share": reasons.total() / total if total else 0.0, "by_reason": dict(sorted(reasons.items()))},
-        "tokens": completions.tokens(),
-    }
+    return JudgedCounts(
+        items=len({judged.entry.item for judged in read}),
+        pairs=len(read),
+        unjudged_pairs=completions.unjudged,
+        completions=total,
+        invalid=InvalidVerdicts(reasons.total() / total if total else 0.0, dict(sorted(reasons.items()))),
+        tokens=completions.tokens,
+    )

@@ -7,20 +7,22 @@ sampled at one temperature, also the one with a single vote; the paper's figures
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rmr1.benchmarks.axes import Axes
-from rmr1.benchmarks.benchmark import Protocol
-from rmr1.benchmarks.results import JudgedBenchmark, check_votes, read_identity, read_run, score_judged
-from rmr1.benchmarks.running import EvalCallbacks, EvalTask, eval_identity, evaluate_loaded
+from rmr1.benchmarks.benchmark import Benchmark
+from rmr1.benchmarks.eval_runs import DATA, check_votes, judge_settings, read_identity, read_run
+from rmr1.benchmarks.running import EvalCallbacks, EvalTask, eval_identity, judge_and_score
 from rmr1.config import JudgeConfig
 from rmr1.engines import Engine, LoadedModel, open_model
 from rmr1.errors import ConfigError, RunError
 from rmr1.judging import plan_judging
 from rmr1.report.sweep import write_sweep_page
+from rmr1.results import BenchmarkResults, SweepPoint, SweepResults
 from rmr1.runs import RunDirectory
 
 SWEEP = "sweep.json"
@@ -28,27 +30,101 @@ PAGE = "sweep.html"
 _PLACE = ("template", "template_sha256", "max_tokens")
 """What tells apart the judging runs of a sweep."""
 _SHOWN = ("engine", "orders", "temperature", "rule", "seed")
-_LEFT_OUT = ("cells", "bias", "length", "calibration")
 
 
 @dataclass(frozen=True, slots=True)
-class SweepResult:
-    """What a sweep leaves behind: its directory, ``sweep.json``, and completions that the engine failed on."""
+class Axes:
+    """The values that a sweep takes; none for a setting that stays as it is.
+
+    Args:
+        votes: Completions of each order, rising. They do not take runs of their own: fewer votes are the first ones of more.
+        max_tokens: Longest completion, rising.
+        template: Prompt templates, as they were given.
+    """
+
+    votes: tuple[int, ...] = ()
+    max_tokens: tuple[int, ...] = ()
+    template: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, *, votes: str | None, max_tokens: str | None, template: str | None) -> Axes:
+        """Axes of the texts of ``--votes``, ``--max-tokens`` and ``--template``; one with a single value is none.
+
+        Raises:
+            ConfigError: A value is empty, no number, or there twice.
+        """
+        return cls(
+            tuple(sorted(_numbers("votes", votes))),
+            tuple(sorted(_numbers("max-tokens", max_tokens))),
+            # a file may have a comma in its name
+            () if template and Path(template).is_file() else _values("template", template),
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.votes or self.max_tokens or self.template)
+
+    def flags(self) -> dict[str, Any]:
+        """One value of each axis, for a configuration to be checked with: the largest number, the first template."""
+        return {name: found[-1] for name in ("votes", "max_tokens") if (found := getattr(self, name))} | (
+            {"template": self.template[0]} if self.template else {}
+        )
+
+    def configs(self, config: JudgeConfig) -> Iterator[JudgeConfig]:
+        """The configuration of each judging run: every template with every limit, each with the most votes.
+
+        Args:
+            config: One that was made with ``flags``.
+        """
+        for template in self.template or (config.template,):
+            for max_tokens in self.max_tokens or (config.max_tokens,):
+                yield config.model_copy(update={"template": template, "max_tokens": max_tokens})
+
+    def name(self, identity: Mapping[str, Any]) -> str:
+        """The directory of the judging run that has this identity: its place on the axes."""
+        stem = re.sub(r"[^\w.]+", "-", Path(identity["template"]).stem).strip("-.")
+        parts = [stem or "template"] if self.template else []
+        parts += [f"{identity['max_tokens']}-tokens"] if self.max_tokens else []
+        parts += [f"{identity['votes']}-votes"] if self.votes else []
+        return "-".join(parts)
+
+
+def _numbers(flag: str, text: str | None) -> tuple[int, ...]:
+    values = _values(flag, text)
+    if not all(re.fullmatch("[0-9]+", value) and int(value) for value in values):
+        raise ConfigError(f"--{flag} {text}: expected whole numbers from 1 on, such as --{flag} 1,4,16")
+    numbers = tuple(map(int, values))
+    _refuse_repeated(flag, text, numbers)
+    return numbers
+
+
+def _values(flag: str, text: str | None) -> tuple[str, ...]:
+    if text is None or "," not in text:
+        return ()
+    values = tuple(value.strip() for value in text.split(","))
+    if not all(values):
+        raise ConfigError(f"--{flag} {text}: a value is empty; a sweep takes values with commas between them")
+    _refuse_repeated(flag, text, values)
+    return values
+
+
+def _refuse_repeated(flag: str, text: str | None, values: tuple[Any, ...]) -> None:
+    value, times = Counter(values).most_common(1)[0] if values else (None, 1)
+    if times > 1:
+        raise ConfigError(f"--{flag} {text}: {value} is there {times} times")
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRunResult:
+    """What a sweep leaves behind: its directory, what it concludes, and completions that the engine failed on."""
 
     run: Path
-    results: Mapping[str, Any]
+    results: SweepResults
     engine_errors: int
 
 
 async def sweep(
-    task: EvalTask,
-    axes: Axes,
-    config: JudgeConfig,
-    callbacks: EvalCallbacks,
-    protocol: Protocol,
-    *,
-    engine: Engine | None = None,
-) -> SweepResult:
+    task: EvalTask, axes: Axes, config: JudgeConfig, callbacks: EvalCallbacks, *, engine: Engine | None = None
+) -> SweepRunResult:
     """Do the judging runs of a sweep that are not done yet, and score all points.
 
     Args:
@@ -56,8 +132,7 @@ async def sweep(
         axes: The values to take.
         config: How to judge, made with ``axes.flags``.
         callbacks: Told of progress.
-        protocol: What ``sweep.html`` shows; ``sweep.json`` has all.
-        engine: A loaded engine in place of the one that ``config`` names; it is closed at the end, too.
+        engine: A loaded engine in place of the one that ``config`` names; it stays open.
 
     Raises:
         RMR1Error: As ``evaluate``; what is done is kept.
@@ -73,14 +148,15 @@ async def sweep(
             errors = 0
             for number, (name, one) in enumerate(zip(names, configs, strict=True), 1):
                 callbacks.say(f"judging run {number} of {len(names)}: {name}")
-                result = await evaluate_loaded(found, replace(task, run=path / name), one, judge, callbacks)
+                _, result = await judge_and_score(found, replace(task, run=path / name), one, judge, callbacks)
                 errors += result.engine_errors
-            results = score_sweep(path)
-            run.write_json(SWEEP, results)
-            write_sweep_page(results, protocol, path / PAGE)
+            results = score_sweep(path, benchmarks=task.benchmarks)
+            run.write_json(SWEEP, results.to_json())
+            write_sweep_page(results, task.protocol, path / PAGE)
     finally:
-        await judge.engine.aclose()
-    return SweepResult(path, results, errors)
+        if engine is None:
+            await judge.engine.aclose()
+    return SweepRunResult(path, results, errors)
 
 
 def is_sweep(path: Path) -> bool:
@@ -91,40 +167,36 @@ def is_sweep(path: Path) -> bool:
         return False
 
 
-def score_sweep(path: Path, votes: Sequence[int] | None = None) -> dict[str, Any]:
+def score_sweep(
+    path: str | Path, votes: Sequence[int] | None = None, benchmarks: Iterable[Benchmark] = ()
+) -> SweepResults:
     """Score all points of a sweep from its journals, also of one that is under way.
 
     Args:
         path: Its directory.
         votes: Numbers of votes to make points of, in place of those that the sweep was made for.
-
-    Returns:
-        ``judge``: what all points share; ``axes``: the values of each setting that has several; ``points``: for each its
-        ``template``, ``max_tokens`` and ``votes``, the directory ``run`` of its completions inside the sweep's, and
-        ``benchmarks``: what ``results.json`` of such a run has, without cells and audits, with ``written_per_pair``, the mean
-        number of tokens that all completions of a comparison took.
+        benchmarks: Benchmarks that no installed package offers.
 
     Raises:
-        RunError: The directory is no sweep.
-        ConfigError: There are not so many votes.
+        RunError: The directory is no sweep, or one of its benchmarks is not installed.
+        ConfigError: There are fewer votes.
         JournalError: A journal is damaged.
     """
+    path, own = Path(path), tuple(benchmarks)
     identity = read_identity(path)
     if identity.get("job") != "sweep":
         raise RunError(f"{path}: not a sweep; name the directory that rmr1 eval printed, such as runs/sweep-...")
-    counted = sorted(set(votes or identity["votes"]))
+    counted = tuple(sorted(set(votes or identity["votes"])))
     for number in counted:
         check_votes(path, number, max(identity["votes"]))
-    places: Mapping[str, Any] = identity["runs"]
-    values = {
-        name: list(dict.fromkeys(place[name] for place in places.values())) for name in ("template", "max_tokens")
+    points = tuple(point for name in identity["runs"] for point in _points(path / name, identity, counted, own))
+    values: dict[str, tuple[int | str, ...]] = {
+        "template": tuple(dict.fromkeys(point.template for point in points)),
+        "max_tokens": tuple(dict.fromkeys(point.max_tokens for point in points)),
+        "votes": counted,
     }
-    values["votes"] = counted
-    return {
-        "judge": {name: identity[name] for name in _SHOWN if name in identity},
-        "axes": {name: found for name, found in values.items() if len(found) > 1},
-        "points": [point for name, place in places.items() for point in _points(path / name, place, counted)],
-    }
+    axes = {name: found for name, found in values.items() if len(found) > 1}
+    return SweepResults(judge_settings({name: identity[name] for name in _SHOWN if name in identity}), axes, points)
 
 
 def _identity(axes: Axes, configs: Sequence[JudgeConfig], judge: LoadedModel) -> tuple[dict[str, Any], list[str]]:
@@ -142,27 +214,30 @@ def _identity(axes: Axes, configs: Sequence[JudgeConfig], judge: LoadedModel) ->
     return {**shared, "job": "sweep", "votes": list(votes), "runs": places}, names
 
 
-def _points(run: Path, place: Mapping[str, Any], votes: Sequence[int]) -> Iterator[dict[str, Any]]:
-    is_begun = any(run.glob("*/benchmark.json"))
-    found = read_run(run)[1] if is_begun else []
+def _points(
+    run: Path, identity: Mapping[str, Any], votes: Sequence[int], benchmarks: Sequence[Benchmark]
+) -> Iterator[SweepPoint]:
+    """The points of a judging run; ``identity`` is that of the sweep."""
+    place = identity["runs"][run.name]
+    is_begun = any(run.glob(f"*/{DATA}"))
+    found = read_run(run, benchmarks=benchmarks).benchmarks if is_begun else ()
     for number in votes:
-        scored = {judged.benchmark.name: _point(judged.first(number)) for judged in found}
-        yield {
-            "template": place["template"],
-            "max_tokens": place["max_tokens"],
-            "votes": number,
-            "run": run.name,
-            "benchmarks": scored,
-        }
+        scored = {judged.benchmark.name: judged.first(number).score() for judged in found}
+        yield SweepPoint(
+            template=place["template"],
+            max_tokens=place["max_tokens"],
+            votes=number,
+            run=run.name,
+            benchmarks={name: _short(one) for name, one in scored.items()},
+            written_per_pair={
+                name: one.judged.tokens.completion_tokens / one.judged.pairs
+                for name, one in scored.items()
+                if one.judged and one.judged.pairs
+            },
+        )
 
 
-def _point(judged: JudgedBenchmark) -> dict[str, Any]:
-    scored = score_judged(judged)
-    counts = scored["judged"]
-    written = counts["tokens"]["completion_tokens"] / counts["pairs"] if counts["pairs"] else None
-    protocols = {
-        name: {key: value for key, value in block.items() if key not in _LEFT_OUT}
-        for name, block in scored["protocols"].items()
-    }
-    kept = {name: value for name, value in scored.items() if name not in _LEFT_OUT}
-    return {**kept, "protocols": protocols, "written_per_pair": written}
+def _short(scored: BenchmarkResults) -> BenchmarkResults:
+    """Results without cells and audits."""
+    protocols = {name: replace(scores, cells={}) for name, scores in scored.protocols.items()}
+    return replace(scored, protocols=protocols, bias=None, length=(), calibration=None)

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from rmr1.benchmarks import (
     PAGE,
+    REPORT,
     RESULTS,
     SWEEP,
     Axes,
-    EvalResult,
+    EvalRunResult,
     EvalTask,
     Protocol,
     Rates,
-    SweepResult,
-    evaluate,
+    SweepRunResult,
+    evaluate_task,
     find_benchmarks,
     plan_evaluation,
     sweep,
-    write_evaluation_report,
 )
 from rmr1.cli.judge import Columns, FailUnder, MaxInvalid, RunDirectoryOption
 from rmr1.cli.options import DATA, OUTPUT, Layers, takes_config
@@ -37,6 +37,7 @@ from rmr1.report.evaluation import plan_table, result_tables
 from rmr1.report.progress import EvalProgress
 from rmr1.report.sweep import place_text, sweep_tables
 from rmr1.report.tables import print_tables
+from rmr1.results import BenchmarkPlan, BenchmarkResults, plain
 
 PLAN, SWEEP_PANEL = "Plan", "Sweep"
 
@@ -118,17 +119,16 @@ def evaluate_benchmarks(
     config = layers.load({"votes": votes, "max_tokens": max_tokens, "template": template} | axes.flags())
     output = EvalOutput(checked_protocol(protocol), as_json, Bounds(fail_under, max_invalid))
     rates = Rates(parse_prices(prices) if prices else None, tokens_per_second)
-    task = EvalTask(find_benchmarks(bench), data, parse_columns(columns) if columns else None, limit, run, rates)
-    result: EvalResult | SweepResult
+    mapping = parse_columns(columns) if columns else None
+    task = EvalTask(find_benchmarks(bench), data, mapping, limit, run, rates, output.protocol)
+    result: EvalRunResult | SweepRunResult
     with EvalProgress() as progress:
         if dry_run:
             plans = plan_evaluation(task.load(progress), list(axes.configs(config)), limit, rates)
         elif axes:
-            result = asyncio.run(sweep(task, axes, config, progress, output.protocol))
+            result = asyncio.run(sweep(task, axes, config, progress))
         else:
-            result = asyncio.run(evaluate(task, config, progress))
-            progress.say("writing the report")
-            write_evaluation_report(result.run, result.run / "report.html", output.protocol)
+            result = asyncio.run(evaluate_task(task, config, progress))
     if dry_run:
         _print_plan(plans, rates, output)
     else:
@@ -144,52 +144,52 @@ class EvalOutput:
     bounds: Bounds
 
 
-def _print_plan(plans: Sequence[Mapping[str, Any]], rates: Rates, output: EvalOutput) -> None:
+def _print_plan(plans: Sequence[BenchmarkPlan], rates: Rates, output: EvalOutput) -> None:
     """Print a plan."""
     if output.as_json:
-        write_json(plans)
+        write_json(plain(plans))
     else:
         print_tables(sys.stdout, iter([plan_table(plans, rates.words())]))
 
 
-def _conclude(result: EvalResult | SweepResult, output: EvalOutput) -> None:
+def _conclude(result: EvalRunResult | SweepRunResult, output: EvalOutput) -> None:
     """Print the results of an evaluation or a sweep, and exit with the code that they call for."""
-    is_sweep = isinstance(result, SweepResult)
-    tables = sweep_tables if is_sweep else result_tables
     if output.as_json:
-        write_json(result.results)
+        write_json(result.results.to_json())
+    elif isinstance(result, SweepRunResult):
+        print_tables(sys.stdout, sweep_tables(result.results, output.protocol))
     else:
-        print_tables(sys.stdout, tables(result.results, output.protocol))
-    results, page = (SWEEP, PAGE) if is_sweep else (RESULTS, "report.html")
+        print_tables(sys.stdout, result_tables(result.results, output.protocol))
+    results, page = (SWEEP, PAGE) if isinstance(result, SweepRunResult) else (RESULTS, REPORT)
     tell(f"results: {result.run / results}\nreport: {result.run / page}")
     end_with(_outcome(result, output.protocol), output.bounds)
 
 
-def _outcome(result: EvalResult | SweepResult, protocol: Protocol) -> RunOutcome:
+def _outcome(result: EvalRunResult | SweepRunResult, protocol: Protocol) -> RunOutcome:
     found = dict(_benchmarks(result))
     return RunOutcome(
         result.engine_errors,
         f"faults.jsonl of each benchmark in {result.run}",
-        {name: benchmark["judged"]["invalid"]["share"] for name, benchmark in found.items()},
-        dict(_score(name, benchmark, protocol) for name, benchmark in found.items()),
+        {name: one.judged.invalid.share for name, one in found.items() if one.judged},
+        dict(_score(name, one, protocol) for name, one in found.items()),
     )
 
 
-def _benchmarks(result: EvalResult | SweepResult) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _benchmarks(result: EvalRunResult | SweepRunResult) -> Iterator[tuple[str, BenchmarkResults]]:
     """Every scored benchmark; those of a sweep at each of its points."""
-    if isinstance(result, EvalResult):
-        yield from result.results["benchmarks"].items()
+    if isinstance(result, EvalRunResult):
+        yield from result.results.benchmarks.items()
         return
-    for point in result.results["points"]:
-        for name, benchmark in point["benchmarks"].items():
+    for point in result.results.points:
+        for name, benchmark in point.benchmarks.items():
             yield f"{place_text(result.results, point)}: {name}", benchmark
 
 
-def _score(name: str, benchmark: Mapping[str, Any], protocol: Protocol) -> tuple[str, float | None]:
+def _score(name: str, benchmark: BenchmarkResults, protocol: Protocol) -> tuple[str, float | None]:
     """A benchmark's score under a protocol; another protocol is no substitute where a bound is set."""
-    metrics = benchmark["protocols"].get(protocol, {"metrics": {}})["metrics"]
-    if not metrics:
-        reason = benchmark["not_computed"].get(protocol, "nothing is scored")
+    scores = benchmark.protocols.get(protocol)
+    if scores is None or scores.headline is None:
+        reason = benchmark.not_computed.get(protocol, "nothing is scored")
         return f"{name}, without a score by protocol {protocol} ({reason}),", None
-    figure, estimate = next(iter(metrics.items()))
-    return f"{name}: {figure}, protocol {protocol},", estimate["value"]
+    figure, value = scores.headline
+    return f"{name}: {figure}, protocol {protocol},", value.value

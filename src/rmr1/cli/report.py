@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -17,7 +17,6 @@ from rmr1.benchmarks import (
     is_sweep,
     leaderboard_entry,
     leaderboard_text,
-    published_beside,
     score_released,
     score_run,
     score_sweep,
@@ -31,6 +30,7 @@ from rmr1.report.comparison import difference_tables, differences_csv
 from rmr1.report.evaluation import result_tables, results_csv
 from rmr1.report.sweep import sweep_csv, sweep_tables
 from rmr1.report.tables import Table, markdown, print_tables
+from rmr1.results import ComparisonResults, EvalResults, SweepResults
 
 EXPORTS = ("html", "leaderboard", "inspect")
 """Formats that are of one run, and may go to ``--out``."""
@@ -105,12 +105,10 @@ def report_runs(
         _write(form, points, lambda: sweep_tables(points, shown), sweep_csv)
         return
     results = _results(runs[0], *_votes(counted, 1))
-    if published := published_beside(results):
-        results["published"] = published
     _write(form, results, lambda: result_tables(results, shown, cells=cells), results_csv)
 
 
-def _results(run: Path, votes: int | None) -> dict[str, Any]:
+def _results(run: Path, votes: int | None) -> EvalResults:
     if not is_released(run):
         return score_run(run, votes)
     if votes is not None:
@@ -146,15 +144,18 @@ def checked_protocol(name: str) -> Protocol:
     raise ConfigError(f"--protocol {name}: unknown; the protocols are {', '.join(PROTOCOLS)}")
 
 
+Content = TypeVar("Content", EvalResults, SweepResults, ComparisonResults)
+
+
 def _write(
-    form: str, content: Mapping[str, Any], tables: Callable[[], Iterator[Table]], as_csv: Callable[[Any], str]
+    form: str, content: Content, tables: Callable[[], Iterator[Table]], as_csv: Callable[[Content], str]
 ) -> None:
     if form == "text":
         print_tables(sys.stdout, tables())
     elif form == "markdown":
         sys.stdout.write(markdown(tables()))
     elif form == "json":
-        write_json(content)
+        write_json(content.to_json())
     else:
         sys.stdout.write(as_csv(content))
 
@@ -189,7 +190,7 @@ def _export(form: str, runs: Sequence[Path], protocol: Protocol, out: Path | Non
 def _leaderboard(run: Path, protocol: Protocol, out: Path | None, model: str | None) -> None:
     if protocol != "official":
         raise ConfigError(f"--protocol {protocol}: the leaderboard's scores are of the protocol official")
-    results: Mapping[str, Any] = score_released(run) if is_released(run) else score_run(run)
+    results = score_released(run) if is_released(run) else score_run(run)
     text = leaderboard_text(leaderboard_entry(results, model))
     if out is None:
         sys.stdout.write(text)

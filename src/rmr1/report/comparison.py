@@ -4,91 +4,86 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from rmr1.report.evaluation import _points
 from rmr1.report.tables import Table
+from rmr1.results import BenchmarkDifference, ComparisonResults, Difference
 from rmr1.stats import FEWEST_CLUSTERS
 
 TOO_FEW = f"n/a: some subset of the figure has fewer than {FEWEST_CLUSTERS} prompts, which is too few for an interval; judge more"
-QUALIFYING = ("benchmark", "what")
 
 
-def difference_tables(comparison: Mapping[str, Any], *, cells: bool = False, listed: int = 20) -> Iterator[Table]:
+def difference_tables(comparison: ComparisonResults, *, cells: bool = False, listed: int = 20) -> Iterator[Table]:
     """Tables of two runs: the differences, and the first comparisons on which they differ.
 
-    Where the comparison is not paired, there are only differences, and what qualifies them.
+    Where the comparison is not paired, both values stand beside the difference, and then what qualifies them.
+
+    Args:
+        comparison: Of the two.
+        cells: Also every subset or pair of styles.
+        listed: How many differing comparisons to list.
     """
-    if not comparison["paired"]:
-        yield from unpaired_tables(comparison, cells=cells)
-        return
-    for name, found in comparison["benchmarks"].items():
-        if "problem" in found:
-            yield Table(name, ("figure", "difference"), (("nothing to compare", found["problem"]),))
-            continue
-        figures = dict(found["metrics"]) | (found["cells"] if cells else {})
-        rows = tuple(
-            (key, *difference_texts(figure), "n/a" if figure["p"] is None else f"{figure['p']:.3f}")
-            for key, figure in figures.items()
-        )
-        title = (
-            f"{name}, protocol {comparison['protocol']}: second less first, in points, on {found['pairs']} comparisons"
-        )
-        yield Table(title, ("figure", "difference", "95 %", "p"), rows)
-        if any(figure["low"] is None for figure in figures.values()):
-            yield Table(f"{name}: what qualifies these differences", ("what",), ((TOO_FEW,),))
-        differing = found["differing"]
-        shown = tuple((d["id"], d["subset"], f"{d['first']:g}", f"{d['second']:g}") for d in differing[:listed])
-        heading = f"{name}: {len(differing)} comparisons differ" + (
-            f", the first {listed}" if len(differing) > listed else ""
-        )
-        yield Table(heading, ("comparison", "subset", "first", "second"), shown)
+    for name, found in comparison.benchmarks.items():
+        if found.problem is not None:
+            yield Table(name, ("figure", "difference"), (("nothing to compare", found.problem),))
+        elif comparison.paired:
+            yield from _paired(name, comparison.protocol, found, cells, listed)
+        else:
+            yield _unpaired(name, comparison.protocol, found, cells)
+    if not comparison.paired:
+        yield Table("What qualifies these differences", ("benchmark", "what"), tuple(_qualifying(comparison)))
 
 
-def differences_csv(comparison: Mapping[str, Any]) -> str:
+def differences_csv(comparison: ComparisonResults) -> str:
     """Every difference, one a line."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("benchmark", "kind", "name", "difference", "low", "high", "p", "interval"))
-    interval = "paired" if comparison["paired"] else "unpaired"
-    for benchmark, found in comparison["benchmarks"].items():
-        for kind, key in (("metric", "metrics"), ("cell", "cells")):
-            for name, figure in found.get(key, {}).items():
-                values = (figure[column] for column in ("value", "low", "high", "p"))
-                writer.writerow((benchmark, kind, name, *values, "" if figure["low"] is None else interval))
+    interval = "paired" if comparison.paired else "unpaired"
+    for benchmark, found in comparison.benchmarks.items():
+        for kind, figures in (("metric", found.metrics), ("cell", found.cells)):
+            for name, one in figures.items():
+                values = (one.value, one.low, one.high, one.p)
+                writer.writerow((benchmark, kind, name, *values, "" if one.low is None else interval))
     return text.getvalue()
 
 
-def unpaired_tables(comparison: Mapping[str, Any], *, cells: bool = False) -> Iterator[Table]:
-    """Tables of a comparison that knows figures only: both values, the difference, and what could not be compared."""
-    for name, found in comparison["benchmarks"].items():
-        if "problem" in found:
-            yield Table(name, ("figure", "difference"), (("nothing to compare", found["problem"]),))
-            continue
-        figures = dict(found["metrics"]) | (found["cells"] if cells else {})
-        rows = tuple((key, *_difference(figure)) for key, figure in figures.items())
-        title = f"{name}, protocol {comparison['protocol']}: second less first, in points, unpaired"
-        yield Table(title, ("figure", "first", "second", "difference", "95 %"), rows)
-    yield Table("What qualifies these differences", QUALIFYING, tuple(_qualifying(comparison)))
+def _paired(name: str, protocol: str, found: BenchmarkDifference, cells: bool, listed: int) -> Iterator[Table]:
+    figures = {**found.metrics, **(found.cells if cells else {})}
+    rows = tuple((key, *_texts(one), "n/a" if one.p is None else f"{one.p:.3f}") for key, one in figures.items())
+    title = f"{name}, protocol {protocol}: second less first, in points, on {found.pairs} comparisons"
+    yield Table(title, ("figure", "difference", "95 %", "p"), rows)
+    if any(one.low is None for one in figures.values()):
+        yield Table(f"{name}: what qualifies these differences", ("what",), ((TOO_FEW,),))
+    shown = tuple((one.id, one.subset, f"{one.first:g}", f"{one.second:g}") for one in found.differing[:listed])
+    more = f", the first {listed}" if len(found.differing) > listed else ""
+    heading = f"{name}: {len(found.differing)} comparisons differ{more}"
+    yield Table(heading, ("comparison", "subset", "first", "second"), shown)
 
 
-def difference_texts(figure: Mapping[str, Any]) -> tuple[str, str]:
+def _unpaired(name: str, protocol: str, found: BenchmarkDifference, cells: bool) -> Table:
+    figures = {**found.metrics, **(found.cells if cells else {})}
+    rows = tuple((key, _points(one.first), _points(one.second), *_texts(one)) for key, one in figures.items())
+    title = f"{name}, protocol {protocol}: second less first, in points, unpaired"
+    return Table(title, ("figure", "first", "second", "difference", "95 %"), rows)
+
+
+def _texts(difference: Difference) -> tuple[str, str]:
     """A difference and its interval, in points."""
-    low, high = figure["low"], figure["high"]
-    return _signed(figure["value"]), "n/a" if low is None else f"{_signed(low)} to {_signed(high)}"
+    low, high = difference.low, difference.high
+    return _signed(difference.value), "n/a" if low is None or high is None else f"{_signed(low)} to {_signed(high)}"
 
 
 def _signed(value: float) -> str:
     return f"{round(100 * value, 1) + 0.0:+.1f}"  # adding 0 makes 0 of -0
 
 
-def _difference(figure: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    return _points(figure["first"]), _points(figure["second"]), *difference_texts(figure)
+def _points(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}"
 
 
-def _qualifying(comparison: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield from (("all", note) for note in comparison["notes"])
-    for name, found in comparison["benchmarks"].items():
-        yield from ((name, note) for note in found.get("notes", ()))
-    yield from ((name, f"not compared: {reason}") for name, reason in comparison["not_compared"].items())
+def _qualifying(comparison: ComparisonResults) -> Iterator[tuple[str, str]]:
+    yield from (("all", note) for note in comparison.notes)
+    for name, found in comparison.benchmarks.items():
+        yield from ((name, note) for note in found.notes)
+    yield from ((name, f"not compared: {reason}") for name, reason in comparison.not_compared.items())

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from rmr1.report.charts import Curve
 from rmr1.report.figures import Metric
 from rmr1.report.page import macro, render_page, write_page
 from rmr1.report.progress import duration
 from rmr1.report.samples import BLOCK, Sample, categories, outcome_choices, pack_samples
-from rmr1.report.tables import Table
+from rmr1.report.tables import Table, figure_cells, percent
+from rmr1.results import (
+    BenchmarkPlan,
+    BenchmarkResults,
+    BiasAudit,
+    EvalResults,
+    Figure,
+    JudgedCounts,
+    JudgeSettings,
+    OrderAgreement,
+    PublishedTable,
+)
 
-Figure = Mapping[str, Any]
 BIAS = ("benchmark", "the better response", "value", "95 %", "n")
-COUNTED = ("items", "pairs", "generations", "prompt_tokens", "most_written_tokens", "cost", "seconds")
 _COLUMNS = ("items", "comparisons", "completions", "prompt tokens", "written tokens", "cost", "time")
 
 
@@ -100,31 +108,34 @@ def write_eval_report(report: EvalReport, path: Path) -> None:
     write_page(render_eval_report(report), path)
 
 
-def protocol_shown(benchmark: Mapping[str, Any], wanted: str) -> str | None:
-    """The protocol to show of a benchmark of ``results.json``: the wanted one, or the first that it has; None without any."""
-    return wanted if wanted in benchmark["protocols"] else next(iter(benchmark["protocols"]), None)
+def setting_facts(settings: JudgeSettings) -> tuple[tuple[str, str], ...]:
+    """The judge's settings by name; those that are not known are left out."""
+    known = ((field.name, getattr(settings, field.name)) for field in fields(settings))
+    return tuple((name.replace("_", " "), str(value)) for name, value in known if value is not None)
 
 
-def result_tables(results: Mapping[str, Any], protocol: str, *, cells: bool = False) -> Iterator[Table]:
+def result_tables(results: EvalResults, protocol: str, *, cells: bool = False) -> Iterator[Table]:
     """Tables of a run: the figures of each benchmark under a protocol, beside them the score under the others.
 
     Args:
-        results: As in ``results.json``.
-        protocol: The protocol to show; where a benchmark has not got it, the first one that it has.
+        results: Of the run.
+        protocol: The protocol to show; where a benchmark does not have it, the first one that it has.
         cells: Also every subset or pair of styles.
     """
-    for name, found in results["benchmarks"].items():
-        shown = protocol_shown(found, protocol)
+    for name, found in results.benchmarks.items():
+        shown = found.shown(protocol)
         if shown is None:
-            yield Table(f"{name}: nothing is scored", ("figure", "value"), tuple(found["not_computed"].items()))
+            yield Table(f"{name}: nothing is scored", ("figure", "value"), tuple(found.not_computed.items()))
             continue
-        block = found["protocols"][shown]
-        figures = dict(block["metrics"]) | (block["cells"] if cells else {})
-        rows = tuple((key, *_figure(figure), _lacking(figure)) for key, figure in figures.items())
-        yield Table(f"{name}, protocol {shown}: {block['policy']}", ("figure", "value", "95 %", "n", "without"), rows)
+        scores = found.protocols[shown]
+        figures = {**scores.metrics, **(scores.cells if cells else {})}
+        rows = tuple((key, *figure_cells(figure), _lacking(figure)) for key, figure in figures.items())
+        yield Table(f"{name}, protocol {shown}: {scores.policy}", ("figure", "value", "95 %", "n", "without"), rows)
     yield _protocols(results)
-    if results.get("published"):
-        yield from published_tables(results["published"])
+    if results.published:
+        yield published_table(results.published)
+        notes = tuple((note,) for note in results.published.notes)
+        yield Table("What qualifies the published rows", ("what",), notes)
     bias = tuple(_bias(results))
     if bias:
         yield Table("Single completions by what should not matter; invalid is not right", BIAS, bias)
@@ -133,163 +144,152 @@ def result_tables(results: Mapping[str, Any], protocol: str, *, cells: bool = Fa
         yield Table("What qualifies these figures", ("benchmark", "what"), qualifying)
 
 
-def results_csv(results: Mapping[str, Any]) -> str:
+def results_csv(results: EvalResults) -> str:
     """Every figure and cell of every protocol and every published row, one a line, values as shares of 1."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         ("benchmark", "protocol", "kind", "name", "value", "low", "high", "n", "clusters", "missing", "source")
     )
-    for benchmark, found in results["benchmarks"].items():
-        for protocol, block in found["protocols"].items():
-            for kind, key in (("metric", "metrics"), ("cell", "cells")):
-                for name, figure in block[key].items():
-                    values = (figure.get(column) for column in ("value", "low", "high", "n", "clusters"))
-                    writer.writerow((benchmark, protocol, kind, name, *values, " ".join(figure.get("missing", ())), ""))
-    for row in (results.get("published") or {}).get("rows", ()):
-        for benchmark, value in (row["scores"] | {"mean": row["mean"]}).items():
+    for benchmark, found in results.benchmarks.items():
+        for protocol, scores in found.protocols.items():
+            for kind, figures in (("metric", scores.metrics), ("cell", scores.cells)):
+                for name, one in figures.items():
+                    values = (one.value, one.low, one.high, one.n, one.clusters)
+                    writer.writerow((benchmark, protocol, kind, name, *values, " ".join(one.missing), ""))
+    for row in results.published.rows if results.published else ():
+        for benchmark, value in {**row.scores, "mean": row.mean}.items():
             if value is not None:
-                about = (benchmark, row["protocol"] or "", "published", row["model"], value, "", "", "", "", "")
-                writer.writerow((*about, row["source"]))
+                about = (benchmark, row.protocol or "", "published", row.model, value, "", "", "", "", "")
+                writer.writerow((*about, row.source))
     return text.getvalue()
 
 
-def _figure(figure: Figure) -> tuple[str, str, str]:
-    value = f"{100 * figure['value']:.1f} %"
-    if figure.get("low") is None:
-        return value, "n/a", "n/a"
-    return value, f"{100 * figure['low']:.1f} to {100 * figure['high']:.1f}", str(figure["n"])
-
-
-def _lacking(figure: Figure) -> str:
-    missing = figure.get("missing", ())
-    if len(missing) > 2:
-        missing = dict.fromkeys(cell.rpartition("/")[0] or cell for cell in missing)
-    return ", ".join(missing)
-
-
-def _protocols(results: Mapping[str, Any]) -> Table:
-    rows = []
-    for name, found in results["benchmarks"].items():
-        for protocol, block in found["protocols"].items():
-            figure, value = next(iter(block["metrics"].items()))
-            rows.append((name, protocol, figure, *_figure(value)[:2]))
-        rows += [(name, protocol, "not computed", reason, "") for protocol, reason in found["not_computed"].items()]
-    return Table("Protocols", ("benchmark", "protocol", "figure", "value", "95 %"), tuple(rows))
-
-
-def _bias(results: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    for name, found in results["benchmarks"].items():
-        for place, figure in found.get("bias", {}).items():
-            if figure is not None:
-                yield name, place.removeprefix("better_").replace("_", " "), *_figure(figure)
-
-
-def _qualifying(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, found in results["benchmarks"].items():
-        for problem in found["data"].get("problems", ()):
-            yield name, f"not the whole benchmark: {problem}"
-        judged = found.get("judged")
-        if judged:
-            items = sum(found["data"]["items"].values())
-            yield from ((name, text) for text in _judged(judged, found["orders"], items))
-        if "logged" in found:
-            logged = found["logged"]
-            yield (
-                name,
-                f"{logged['result_as_logged']} of {logged['completions']} logged completions have the logged result",
-            )
-        yield from ((name, note) for note in found.get("notes", ()))
-
-
-def _judged(judged: Mapping[str, Any], orders: Mapping[str, Any], items: int) -> Iterator[str]:
-    of = "" if judged["items"] == items else f" of {items}"
-    yield f"{judged['items']}{of} items, {judged['pairs']} comparisons, {judged['completions']} completions"
-    if judged["unjudged_pairs"]:
-        yield f"{judged['unjudged_pairs']} comparisons are not judged; run the same command again"
-    invalid = judged["invalid"]
-    if invalid["share"]:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in invalid["by_reason"].items())
-        yield f"{100 * invalid['share']:.1f} % of the verdicts are invalid ({reasons})"
-    consistency = orders["position_consistency"]
-    if consistency:
-        kappa = "" if orders["kappa"] is None else f", kappa {orders['kappa']:.2f}"
-        yield f"the orders agree on {100 * consistency['value']:.1f} % of the comparisons{kappa}"
-
-
-def published_tables(published: Mapping[str, Any]) -> Iterator[Table]:
-    """The table of published rows and of the run's own, and what qualifies them; see ``published_table``."""
-    yield published_table(published)
-    yield Table("What qualifies the published rows", ("what",), tuple((note,) for note in published["notes"]))
-
-
-def published_table(published: Mapping[str, Any]) -> Table:
-    """The published rows below the run's own.
-
-    Args:
-        published: ``benchmarks``: those to show; ``own`` and ``rows``: each row with ``model``, ``scores`` by benchmark, ``mean``,
-            ``source``; ``notes``: texts.
-    """
-    names, found = tuple(published["benchmarks"]), [*published["own"], *published["rows"]]
-    with_mean = any(row["mean"] is not None for row in found)
+def published_table(published: PublishedTable) -> Table:
+    """The published rows below the run's own."""
+    found = (*published.own, *published.rows)
+    with_mean = any(row.mean is not None for row in found)
     rows = tuple(
         (
-            row["model"],
-            *(_points(row["scores"].get(name)) for name in names),
-            *((_points(row["mean"]),) if with_mean else ()),
-            row["source"],
+            row.model,
+            *(_points(row.scores.get(name)) for name in published.benchmarks),
+            *((_points(row.mean),) if with_mean else ()),
+            row.source,
         )
         for row in found
     )
-    columns = ("model", *names, *(("mean",) if with_mean else ()), "source")
+    columns = ("model", *published.benchmarks, *(("mean",) if with_mean else ()), "source")
     return Table("Published, RM-R1's rows by the rm-r1 protocol; marked with their source", columns, rows)
+
+
+def plan_table(plans: Sequence[BenchmarkPlan], basis: str = "") -> Table:
+    """What an evaluation will ask, with cost and time where the plan has them.
+
+    Args:
+        plans: One for each benchmark, at least one.
+        basis: What cost and time are estimated from.
+    """
+    rows = [(plan.benchmark, *_texts(plan)) for plan in plans]
+    if len(plans) > 1:
+        rows.append(("all", *_texts(_sum(plans))))
+    known = [place for place, text in enumerate(_texts(plans[0])) if text]
+    columns = ("benchmark", *(_COLUMNS[place] for place in known))
+    title = "Plan: nothing is judged" + (f"; estimates from {basis}" if basis else "")
+    return Table(title, columns, tuple((row[0], *(row[place + 1] for place in known)) for row in rows))
+
+
+def plan_line(plans: Sequence[BenchmarkPlan], basis: str = "") -> str:
+    """The sum of a plan in a line."""
+    _, *counts, money, time = _texts(_sum(plans))
+    said = ", ".join(f"{text} {column}" for text, column in zip(counts, _COLUMNS[1:5], strict=True))
+    estimates = [f"{column} {text}" for column, text in (("cost", money), ("time", time)) if text]
+    return f"plan: {'; '.join([said, *estimates])}" + (f" (estimates from {basis})" if basis else "")
+
+
+def _lacking(figure: Figure) -> str:
+    missing = figure.missing
+    if len(missing) > 2:
+        missing = tuple(dict.fromkeys(cell.rpartition("/")[0] or cell for cell in missing))
+    return ", ".join(missing)
+
+
+def _protocols(results: EvalResults) -> Table:
+    rows = []
+    for name, found in results.benchmarks.items():
+        for protocol, scores in found.protocols.items():
+            if scores.headline:
+                rows.append((name, protocol, scores.headline[0], *figure_cells(scores.headline[1])[:2]))
+        rows += [(name, protocol, "not computed", reason, "") for protocol, reason in found.not_computed.items()]
+    return Table("Protocols", ("benchmark", "protocol", "figure", "value", "95 %"), tuple(rows))
+
+
+def _bias(results: EvalResults) -> Iterator[tuple[str, ...]]:
+    for name, found in results.benchmarks.items():
+        for field in fields(BiasAudit):
+            estimate = getattr(found.bias, field.name) if found.bias else None
+            if estimate is not None:
+                yield name, field.name.removeprefix("better_").replace("_", " "), *figure_cells(estimate)
+
+
+def _qualifying(results: EvalResults) -> Iterator[tuple[str, str]]:
+    for name, found in results.benchmarks.items():
+        yield from ((name, text) for text in _remarks(found))
+
+
+def _remarks(found: BenchmarkResults) -> Iterator[str]:
+    for problem in found.data.problems:
+        yield f"not the whole benchmark: {problem}"
+    if found.judged:
+        yield from _judged(found.judged, found.orders, sum(found.data.items.values()))
+    if found.logged:
+        logged = found.logged
+        yield f"{logged.result_as_logged} of {logged.completions} logged completions have the logged result"
+    yield from found.notes
+
+
+def _judged(judged: JudgedCounts, orders: OrderAgreement | None, items: int) -> Iterator[str]:
+    of = "" if judged.items == items else f" of {items}"
+    yield f"{judged.items}{of} items, {judged.pairs} comparisons, {judged.completions} completions"
+    if judged.unjudged_pairs:
+        yield f"{judged.unjudged_pairs} comparisons are not judged; run the same command again"
+    if judged.invalid.share:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in judged.invalid.by_reason.items())
+        yield f"{percent(judged.invalid.share)} of the verdicts are invalid ({reasons})"
+    if orders and orders.position_consistency:
+        kappa = "" if orders.kappa is None else f", kappa {orders.kappa:.2f}"
+        yield f"the orders agree on {percent(orders.position_consistency.value)} of the comparisons{kappa}"
 
 
 def _points(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.1f}"
 
 
-def plan_table(plans: Sequence[Mapping[str, Any]], basis: str = "") -> Table:
-    """What an evaluation will ask, with cost and time where the plan has them.
-
-    Args:
-        plans: One for each benchmark.
-        basis: What cost and time are estimated from.
-    """
-    rows = [(plan["benchmark"], *_texts(plan).values()) for plan in plans]
-    if len(plans) > 1:
-        rows.append(("all", *_texts(_sum(plans)).values()))
-    columns = tuple(column for name, column in zip(COUNTED, _COLUMNS, strict=True) if name in plans[0])
-    title = "Plan: nothing is judged" + (f"; estimates from {basis}" if basis else "")
-    return Table(title, ("benchmark", *columns), tuple(rows))
-
-
-def plan_line(plans: Sequence[Mapping[str, Any]], basis: str = "") -> str:
-    """The sum of a plan in a line."""
-    texts = _texts(_sum(plans))
-    said = ", ".join(
-        f"{texts[name]} {word}"
-        for name, word in zip(
-            COUNTED[1:5], ("comparisons", "completions", "prompt tokens", "written tokens"), strict=True
-        )
+def _sum(plans: Sequence[BenchmarkPlan]) -> BenchmarkPlan:
+    costs, seconds = [plan.cost for plan in plans], [plan.seconds for plan in plans]
+    return BenchmarkPlan(
+        benchmark="all",
+        items=sum(plan.items for plan in plans),
+        pairs=sum(plan.pairs for plan in plans),
+        completions=sum(plan.completions for plan in plans),
+        prompt_characters=sum(plan.prompt_characters for plan in plans),
+        prompt_tokens=sum(plan.prompt_tokens for plan in plans),
+        max_completion_tokens=sum(plan.max_completion_tokens for plan in plans),
+        cost=None if None in costs else sum(filter(None, costs)),
+        seconds=None if None in seconds else sum(filter(None, seconds)),
     )
-    estimates = [f"{word} {texts[name]}" for name, word in (("cost", "cost"), ("seconds", "time")) if name in texts]
-    return f"plan: {'; '.join([said, *estimates])}" + (f" (estimates from {basis})" if basis else "")
 
 
-def _sum(plans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {name: sum(plan[name] for plan in plans) for name in COUNTED if name in plans[0]}
-
-
-def _texts(plan: Mapping[str, Any]) -> dict[str, str]:
-    texts = {name: f"{plan[name]:,}" for name in ("items", "pairs", "generations")}
-    texts["prompt_tokens"] = f"about {plan['prompt_tokens']:,}"
-    texts["most_written_tokens"] = f"at most {plan['most_written_tokens']:,}"
-    if "cost" in plan:
-        texts["cost"] = f"at most about {_money(plan['cost'])}"
-    if "seconds" in plan:
-        texts["seconds"] = f"at most about {duration(plan['seconds'])}"
-    return texts
+def _texts(plan: BenchmarkPlan) -> tuple[str, ...]:
+    """One text for each of the columns; "" for what is not known."""
+    return (
+        f"{plan.items:,}",
+        f"{plan.pairs:,}",
+        f"{plan.completions:,}",
+        f"about {plan.prompt_tokens:,}",
+        f"at most {plan.max_completion_tokens:,}",
+        "" if plan.cost is None else f"at most about {_money(plan.cost)}",
+        "" if plan.seconds is None else f"at most about {duration(plan.seconds)}",
+    )
 
 
 def _money(value: float) -> str:

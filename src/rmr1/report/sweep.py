@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rmr1.report.charts import Curve, Series
-from rmr1.report.evaluation import protocol_shown
+from rmr1.report.evaluation import setting_facts
 from rmr1.report.page import render_page, write_page
-from rmr1.report.tables import Table
+from rmr1.report.tables import Table, figure_cells, percent
+from rmr1.results import Figure, SweepPoint, SweepResults
 
 AXES = {"template": "template", "max_tokens": "max tokens", "votes": "votes"}
 """The settings that a sweep may vary, and what their columns are called."""
@@ -38,99 +38,11 @@ class Score:
     figure: str
     policy: str
 
-    def of(self, point: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def of(self, point: SweepPoint) -> Figure | None:
         """The figure with its interval at a point, or None where it is not scored there."""
-        found = point["benchmarks"].get(self.benchmark, {"protocols": {}})
-        figure: Mapping[str, Any] | None = (
-            found["protocols"].get(self.protocol, {"metrics": {}})["metrics"].get(self.figure)
-        )
-        return figure
-
-
-def scores(results: Mapping[str, Any], protocol: str) -> list[Score]:
-    """What is shown of each benchmark that is scored at some point."""
-    found: dict[str, Score] = {}
-    for point in results["points"]:
-        for name, benchmark in point["benchmarks"].items():
-            blocks = benchmark["protocols"]
-            shown = protocol_shown(benchmark, protocol)
-            if shown is not None and blocks[shown]["metrics"]:
-                figure = next(iter(blocks[shown]["metrics"]))
-                found.setdefault(name, Score(name, shown, figure, blocks[shown]["policy"]))
-    return list(found.values())
-
-
-def place_text(results: Mapping[str, Any], point: Mapping[str, Any]) -> str:
-    """A point by the settings that vary, such as ``max tokens 512, votes 4``."""
-    return ", ".join(f"{AXES[axis]} {_text(point[axis])}" for axis in _axes(results))
-
-
-def sweep_tables(results: Mapping[str, Any], protocol: str) -> Iterator[Table]:
-    """Tables of a sweep: for each benchmark its score at every point, and what qualifies them.
-
-    Args:
-        results: As in ``sweep.json``.
-        protocol: The protocol to show; where a benchmark has not got it, the first one that it has.
-    """
-    axes = _axes(results)
-    for score in scores(results, protocol):
-        title = f"{score.benchmark}: {score.figure}, protocol {score.protocol}: {score.policy}"
-        rows = tuple((*(_text(point[axis]) for axis in axes), *_figures(score, point)) for point in results["points"])
-        yield Table(title, (*(AXES[axis] for axis in axes), *_FIGURES), rows)
-    qualifying = tuple(dict.fromkeys(_qualifying(results)))
-    if qualifying:
-        yield Table("What qualifies these figures", ("benchmark", "what"), qualifying)
-
-
-def sweep_csv(results: Mapping[str, Any]) -> str:
-    """Every figure of every protocol at every point, one a line, values as shares of 1."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*AXES, "benchmark", "protocol", "name", *_CSV, "invalid", "written_per_pair"))
-    for point in results["points"]:
-        for benchmark, found in point["benchmarks"].items():
-            counts = (found["judged"]["invalid"]["share"], found["written_per_pair"])
-            for protocol, block in found["protocols"].items():
-                for name, figure in block["metrics"].items():
-                    place = (point[axis] for axis in AXES)
-                    writer.writerow((*place, benchmark, protocol, name, *(figure[key] for key in _CSV), *counts))
-    return text.getvalue()
-
-
-def _axes(results: Mapping[str, Any]) -> Sequence[str]:
-    return [axis for axis in AXES if axis in results["axes"]] or ["votes"]
-
-
-def _text(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _figures(score: Score, point: Mapping[str, Any]) -> tuple[str, ...]:
-    figure = score.of(point)
-    if figure is None:
-        return "not scored", *[""] * (len(_FIGURES) - 1)
-    found = point["benchmarks"][score.benchmark]
-    return (
-        f"{100 * figure['value']:.1f} %",
-        f"{100 * figure['low']:.1f} to {100 * figure['high']:.1f}",
-        str(figure["n"]),
-        f"{100 * found['judged']['invalid']['share']:.1f} %",
-        f"{found['written_per_pair']:,.0f}",
-    )
-
-
-def _qualifying(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "all", "tokens written: the mean over comparisons, of all completions of one"
-    for point in results["points"]:
-        if not point["benchmarks"]:
-            yield "all", f"{place_text(results, point)}: not judged yet; run the same command again"
-        for name, found in point["benchmarks"].items():
-            for problem in found["data"]["problems"]:
-                yield name, f"not the whole benchmark: {problem}"
-            unjudged = found["judged"]["unjudged_pairs"]
-            if unjudged:
-                what = f"{unjudged} comparisons are not judged; run the same command again"
-                yield name, f"{place_text(results, point)}: {what}"
+        found = point.benchmarks.get(self.benchmark)
+        scores = found.protocols.get(self.protocol) if found else None
+        return scores.metrics.get(self.figure) if scores else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,51 +64,140 @@ class SweepReport:
     notes: tuple[str, ...]
 
 
-def write_sweep_page(results: Mapping[str, Any], protocol: str, path: Path) -> None:
+def write_sweep_page(results: SweepResults, protocol: str, path: Path) -> None:
     """Write the page of a sweep to ``path``, whole or not at all.
 
     Args:
-        results: As in ``sweep.json``.
-        protocol: The protocol to show; where a benchmark has not got it, the first one that it has.
+        results: Of the sweep.
+        protocol: The protocol to show; where a benchmark does not have it, the first one that it has.
         path: Where to.
     """
     report = sweep_report(results, protocol)
     write_page(render_page("sweep.html.j2", ("page.css", "charts.css"), None, report=report), path)
 
 
-def sweep_report(results: Mapping[str, Any], protocol: str) -> SweepReport:
+def sweep_report(results: SweepResults, protocol: str) -> SweepReport:
     """Make the page's content of the results."""
-    first = results["points"][0]
-    fixed = {AXES[axis]: first[axis] for axis in AXES if axis not in results["axes"]}
-    varied = ", ".join(AXES[axis] for axis in AXES if axis in results["axes"])
-    facts = {**results["judge"], **fixed, "protocol": protocol}
+    first = results.points[0]
+    fixed = tuple((AXES[axis], _value(first, axis)) for axis in AXES if axis not in results.axes)
+    varied = ", ".join(AXES[axis] for axis in AXES if axis in results.axes)
     return SweepReport(
-        f"{results['judge']['engine']} by {varied}",
-        tuple((name, str(value)) for name, value in facts.items()),
+        f"{results.judge.engine} by {varied}",
+        (*setting_facts(results.judge), *fixed, ("protocol", protocol)),
         tuple(_curves(results, scores(results, protocol))),
         tuple(sweep_tables(results, protocol)),
         tuple(_notes(results)),
     )
 
 
-def _curves(results: Mapping[str, Any], shown: list[Score]) -> Iterator[Curve]:
-    numbers = [axis for axis in _NUMBERS if axis in results["axes"]]
+def scores(results: SweepResults, protocol: str) -> list[Score]:
+    """What is shown of each benchmark that is scored at some point."""
+    found: dict[str, Score] = {}
+    for point in results.points:
+        for name, benchmark in point.benchmarks.items():
+            shown = benchmark.shown(protocol)
+            headline = benchmark.protocols[shown].headline if shown else None
+            if shown and headline:
+                found.setdefault(name, Score(name, shown, headline[0], benchmark.protocols[shown].policy))
+    return list(found.values())
+
+
+def place_text(results: SweepResults, point: SweepPoint) -> str:
+    """A point by the settings that vary, such as ``max tokens 512, votes 4``."""
+    return ", ".join(f"{AXES[axis]} {_value(point, axis)}" for axis in _axes(results))
+
+
+def sweep_tables(results: SweepResults, protocol: str) -> Iterator[Table]:
+    """Tables of a sweep: for each benchmark its score at every point, and what qualifies them.
+
+    Args:
+        results: Of the sweep.
+        protocol: The protocol to show; where a benchmark does not have it, the first one that it has.
+    """
+    axes = _axes(results)
+    for score in scores(results, protocol):
+        title = f"{score.benchmark}: {score.figure}, protocol {score.protocol}: {score.policy}"
+        rows = tuple((*(_value(point, axis) for axis in axes), *_figures(score, point)) for point in results.points)
+        yield Table(title, (*(AXES[axis] for axis in axes), *_FIGURES), rows)
+    qualifying = tuple(dict.fromkeys(_qualifying(results)))
+    if qualifying:
+        yield Table("What qualifies these figures", ("benchmark", "what"), qualifying)
+
+
+def sweep_csv(results: SweepResults) -> str:
+    """Every figure of every protocol at every point, one a line, values as shares of 1."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow((*AXES, "benchmark", "protocol", "name", *_CSV, "invalid", "written_per_pair"))
+    for point in results.points:
+        place = (point.template, point.max_tokens, point.votes)
+        for benchmark, found in point.benchmarks.items():
+            invalid = found.judged.invalid.share if found.judged else None
+            counts = (invalid, point.written_per_pair.get(benchmark))
+            for protocol, block in found.protocols.items():
+                for name, one in block.metrics.items():
+                    values = (one.value, one.low, one.high, one.n, one.clusters)
+                    writer.writerow((*place, benchmark, protocol, name, *values, *counts))
+    return text.getvalue()
+
+
+def _axes(results: SweepResults) -> Sequence[str]:
+    return [axis for axis in AXES if axis in results.axes] or ["votes"]
+
+
+def _value(point: SweepPoint, axis: str) -> str:
+    """A setting of a point in words."""
+    return point.template if axis == "template" else f"{_number(point, axis):,}"
+
+
+def _number(point: SweepPoint, axis: str) -> int:
+    return point.votes if axis == "votes" else point.max_tokens
+
+
+def _figures(score: Score, point: SweepPoint) -> tuple[str, ...]:
+    figure = score.of(point)
+    if figure is None:
+        return "not scored", *[""] * (len(_FIGURES) - 1)
+    judged = point.benchmarks[score.benchmark].judged
+    written = point.written_per_pair.get(score.benchmark)
+    return (
+        *figure_cells(figure),
+        percent(judged.invalid.share) if judged else "",
+        "" if written is None else f"{written:,.0f}",
+    )
+
+
+def _qualifying(results: SweepResults) -> Iterator[tuple[str, str]]:
+    yield "all", "tokens written: the mean over comparisons, of all completions of one"
+    for point in results.points:
+        if not point.benchmarks:
+            yield "all", f"{place_text(results, point)}: not judged yet; run the same command again"
+        for name, found in point.benchmarks.items():
+            for problem in found.data.problems:
+                yield name, f"not the whole benchmark: {problem}"
+            if found.judged and found.judged.unjudged_pairs:
+                what = f"{found.judged.unjudged_pairs} comparisons are not judged; run the same command again"
+                yield name, f"{place_text(results, point)}: {what}"
+
+
+def _curves(results: SweepResults, shown: list[Score]) -> Iterator[Curve]:
+    numbers = [axis for axis in _NUMBERS if axis in results.axes]
     for axis in numbers:
         yield from _charts(results, shown, axis, axis, _NUMBERS[axis])
     yield from _charts(results, shown, numbers[0] if numbers else None, None, _WRITTEN)
 
 
 def _charts(
-    results: Mapping[str, Any], shown: list[Score], along: str | None, x_axis: str | None, x_label: str
+    results: SweepResults, shown: list[Score], along: str | None, x_axis: str | None, x_label: str
 ) -> Iterator[Curve]:
     """Charts with lines along an axis: one with a line for each benchmark, or one for each where other axes make more lines.
 
     ``x_axis`` is the setting that the horizontal axis shows, or None for the tokens written.
     """
-    others = [axis for axis in AXES if axis in results["axes"] and axis != along]
-    lines: dict[str, list[Mapping[str, Any]]] = {}
-    for point in results["points"]:
-        lines.setdefault(", ".join(f"{AXES[axis]} {point[axis]}" for axis in others), []).append(point)
+    others = [axis for axis in AXES if axis in results.axes and axis != along]
+    lines: dict[str, list[SweepPoint]] = {}
+    for point in results.points:
+        lines.setdefault(", ".join(f"{AXES[axis]} {_value(point, axis)}" for axis in others), []).append(point)
     if others:
         for score in shown:
             series = tuple(Series(name, _points(score, points, x_axis)) for name, points in lines.items())
@@ -205,29 +206,27 @@ def _charts(
             )
     elif shown:
         series = tuple(
-            Series(f"{score.benchmark}: {score.figure}, {score.protocol}", _points(score, results["points"], x_axis))
+            Series(f"{score.benchmark}: {score.figure}, {score.protocol}", _points(score, results.points, x_axis))
             for score in shown
         )
         yield Curve(f"Score by {x_label}", "score, %", x_label, series)
 
 
-def _points(
-    score: Score, points: list[Mapping[str, Any]], x_axis: str | None
-) -> tuple[tuple[float, float | None], ...]:
+def _points(score: Score, points: Sequence[SweepPoint], x_axis: str | None) -> tuple[tuple[float, float | None], ...]:
     found = []
     for point in points:
-        figure = score.of(point)
-        if figure is not None:
-            x = point["benchmarks"][score.benchmark]["written_per_pair"] if x_axis is None else point[x_axis]
-            found.append((float(x), round(100 * figure["value"], 1)))
+        figure, written = score.of(point), point.written_per_pair.get(score.benchmark)
+        x = written if x_axis is None else _number(point, x_axis)
+        if figure is not None and x is not None:
+            found.append((float(x), round(100 * figure.value, 1)))
     return tuple(found)
 
 
-def _notes(results: Mapping[str, Any]) -> Iterator[str]:
+def _notes(results: SweepResults) -> Iterator[str]:
     yield "Intervals are of single points. For the difference of two points, compare their runs with rmr1 report."
-    if "votes" in results["axes"]:
+    if "votes" in results.axes:
         yield (
             "Points that differ in votes alone count the first votes of the same completions, all sampled at temperature "
-            f"{results['judge']['temperature']:g}, also where one vote counts."
+            f"{results.judge.temperature or 0:g}, also where one vote counts."
         )
         yield "An even number of votes can be divided evenly, which most benchmarks count as not right."

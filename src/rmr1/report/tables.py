@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from rmr1.results import Estimate, Figure
+
 NUMBERS = frozenset(
     {"value", "95 %", "n", "difference", "p", "first", "second", "items", "comparisons", "completions"}
     | {"rewardbench", "rm-bench", "rmb", "mean", "votes", "max tokens", "invalid", "tokens written"}
@@ -62,3 +64,20 @@ def markdown(tables: Iterator[Table]) -> str:
 
 def _cells(row: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
+
+
+def percent(value: float) -> str:
+    """A share in per cent."""
+    return f"{100 * value:.1f} %"
+
+
+def percent_range(low: float, high: float) -> str:
+    """The ends of an interval of a share, in per cent."""
+    return f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def figure_cells(figure: Figure | Estimate) -> tuple[str, str, str]:
+    """A figure, its interval and the number of observations; "n/a" for what is not known."""
+    if figure.low is None or figure.high is None:
+        return percent(figure.value), "n/a", "n/a"
+    return percent(figure.value), percent_range(figure.low, figure.high), f"{figure.n:,}"

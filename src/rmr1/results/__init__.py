@@ -1,6 +1,6 @@
 """What runs conclude: one frozen type for each verb, written to ``results.json`` and read back; see ``results.base``."""
 
-from rmr1.results.base import SCHEMA, Difference, Estimate, InvalidVerdicts, Results
+from rmr1.results.base import SCHEMA, Difference, Estimate, InvalidVerdicts, Results, plain, read_plain
 from rmr1.results.evaluation import (
     BenchmarkData,
     BenchmarkDifference,
@@ -89,5 +89,7 @@ __all__ = [
     "SweepResults",
     "TrainResults",
     "TrainingMetrics",
+    "plain",
     "read_metrics",
+    "read_plain",
 ]

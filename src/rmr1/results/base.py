@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -70,7 +70,7 @@ class Results:
 
     def to_json(self) -> dict[str, Any]:
         """The content of a results file."""
-        return {"kind": self.kind, "schema": SCHEMA, **_plain(self)}
+        return {"kind": self.kind, "schema": SCHEMA, **plain(self)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], where: str = "results") -> Self:
@@ -92,26 +92,45 @@ class Results:
             )
         if kind != cls.kind:
             raise ResultsError(f"{where}: results of rmr1 {kind}, expected those of rmr1 {cls.kind}")
-        try:
-            inner = {name: value for name, value in content.items() if name not in ("kind", "schema")}
-            read: Self = _adapter(cast(Any, cls)).validate_python(inner)
-        except ValidationError as error:
-            problem = error.errors()[0]
-            place = ".".join(str(part) for part in problem["loc"])
-            raise ResultsError(f"{where}: {place}: {problem['msg']}; the file is damaged") from error
-        return read
+        return read_plain(
+            cls, {name: value for name, value in content.items() if name not in ("kind", "schema")}, where
+        )
+
+
+Read = TypeVar("Read")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: dataclasses and mappings as objects, tuples as lists."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value
+
+
+def read_plain(kind: type[Read], content: object, where: str) -> Read:
+    """Read back what ``plain`` made of a dataclass.
+
+    Args:
+        kind: The dataclass.
+        content: Its JSON.
+        where: How an error calls it, such as its path.
+
+    Raises:
+        ResultsError: A value is not what it should be.
+    """
+    try:
+        read: Read = _adapter(cast(Any, kind)).validate_python(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise ResultsError(f"{where}: {place}: {problem['msg']}; the file is damaged") from error
+    return read
 
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value

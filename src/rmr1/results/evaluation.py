@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -29,6 +29,18 @@ class Figure:
     n: int | None = None
     clusters: int | None = None
     missing: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, estimate: Estimate, missing: Iterable[str] = ()) -> Figure:
+        """The figure of an estimate."""
+        return cls(estimate.value, estimate.low, estimate.high, estimate.n, estimate.clusters, tuple(missing))
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The figure with its interval, or None where it has none."""
+        if self.low is None or self.high is None:
+            return None
+        return Estimate(self.value, self.low, self.high, self.n or 0, self.clusters or 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """RewardBench's figures as the file of its leaderboard."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_the_file_is_written_as_the_authors_write_it(results):
 
 
 def with_engine(results, engine):
-    return results | {"judge": results["judge"] | {"engine": engine}}
+    return replace(results, judge=replace(results.judge, engine=engine))
 
 
 def test_the_name_of_a_model_of_the_hub_is_taken_from_the_run(results):
@@ -64,14 +65,14 @@ def test_a_name_without_an_organisation_is_refused(results, engine):
 
 
 def changed(results, **found):
-    return results | {"benchmarks": {"rewardbench": results["benchmarks"]["rewardbench"] | found}}
+    return replace(results, benchmarks={"rewardbench": replace(results.benchmarks["rewardbench"], **found)})
 
 
 def test_a_part_of_the_benchmark_is_refused(results):
-    official = results["benchmarks"]["rewardbench"]["protocols"]["official"]
-    cells = {name: cell for name, cell in official["cells"].items() if name != "hep-go"}
-    cells["math-prm"] = cells["math-prm"] | {"n": 400}
-    part = changed(results, protocols={"official": official | {"cells": cells}})
+    official = results.benchmarks["rewardbench"].protocols["official"]
+    cells = {name: cell for name, cell in official.cells.items() if name != "hep-go"}
+    cells["math-prm"] = replace(cells["math-prm"], n=400)
+    part = changed(results, protocols={"official": replace(official, cells=cells)})
     with pytest.raises(
         RunError, match="math-prm has 400 of 447 pairs, hep-go has 0 of 164 pairs; judge all of it first"
     ):
@@ -79,10 +80,11 @@ def test_a_part_of_the_benchmark_is_refused(results):
 
 
 def test_without_an_official_score_or_the_benchmark_it_is_refused(results):
+    other = results.benchmarks["rewardbench"]
     without = changed(results, protocols={}, not_computed={"official": "nothing is judged yet"})
     with pytest.raises(RunError, match="no score under the protocol official: nothing is judged yet"):
         leaderboard_entry(without, "ours/judge")
     with pytest.raises(RunError, match="no RewardBench in this run; judge it"):
-        leaderboard_entry(results | {"benchmarks": {"rmb": {}}}, "ours/judge")
+        leaderboard_entry(replace(results, benchmarks={"rmb": other}), "ours/judge")
     with pytest.raises(RunError, match="its subset Ties needs a score for each response"):
-        leaderboard_entry(results | {"benchmarks": {"rewardbench2": {}}}, "ours/judge")
+        leaderboard_entry(replace(results, benchmarks={"rewardbench2": other}), "ours/judge")

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rmr1.benchmarks import BENCHMARKS, Axes, Rates, load, plan_evaluation
+from rmr1.benchmarks import Axes, Rates, find_benchmark, load, plan_evaluation
 from rmr1.cli.streams import Bounds, RunOutcome, exit_code
 from rmr1.config import JudgeConfig, Prices, cost, parse_prices
 from rmr1.errors import ConfigError, TemplateError
@@ -12,7 +12,6 @@ from rmr1.records import Usage
 from rmr1.report.evaluation import plan_line, plan_table
 from tests.support.benchmarks import by_gold, run_eval, write_rm_bench, write_rmb
 
-PLAIN = {"benchmark", "items", "pairs", "generations", "prompt_characters", "prompt_tokens", "most_written_tokens"}
 RATES = Rates(Prices(prompt=3, completion=15), 40.0)
 
 
@@ -21,17 +20,17 @@ def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     write_rm_bench(folder / "RM-Bench", ("chat", "code"), 2)
     write_rmb(folder / "RMB_dataset", 5)
-    return [load(BENCHMARKS[name], folder) for name in ("rm-bench", "rmb")]
+    return [load(find_benchmark(name), folder) for name in ("rm-bench", "rmb")]
 
 
 def test_without_rates_a_plan_has_no_money_and_no_time(found):
     plans = plan_evaluation(found, [JudgeConfig()], None, Rates())
-    assert [set(plan) for plan in plans] == [PLAIN, PLAIN]
+    assert [(plan.cost, plan.seconds) for plan in plans] == [(None, None)] * 2
     table = plan_table(plans)
     assert table.title == "Plan: nothing is judged"
     assert table.columns == ("benchmark", "items", "comparisons", "completions", "prompt tokens", "written tokens")
     assert plan_line(plans) == (
-        f"plan: 41 comparisons, 82 completions, about {sum(plan['prompt_tokens'] for plan in plans):,} prompt tokens, "
+        f"plan: 41 comparisons, 82 completions, about {sum(plan.prompt_tokens for plan in plans):,} prompt tokens, "
         f"at most {82 * 2048:,} written tokens"
     )
 
@@ -40,9 +39,9 @@ def test_cost_and_time_are_of_the_most_tokens(found):
     plans = plan_evaluation(found, [JudgeConfig(max_tokens=100)], None, RATES)
     rm_bench = plans[0]
     written = 2 * 2 * 9 * 2 * 100
-    assert rm_bench["most_written_tokens"] == written
-    assert rm_bench["cost"] == pytest.approx(rm_bench["prompt_tokens"] * 3e-6 + written * 15e-6)
-    assert rm_bench["seconds"] == pytest.approx(written / 40)
+    assert rm_bench.max_completion_tokens == written
+    assert rm_bench.cost == pytest.approx(rm_bench.prompt_tokens * 3e-6 + written * 15e-6)
+    assert rm_bench.seconds == pytest.approx(written / 40)
     table = plan_table(plans, RATES.words())
     assert table.title == (
         "Plan: nothing is judged; estimates from 3 for a million tokens of prompts, 15 written; 40 written tokens a second"
@@ -55,19 +54,19 @@ def test_cost_and_time_are_of_the_most_tokens(found):
 
 
 @pytest.mark.parametrize(
-    ("rates", "extra"), [(Rates(prices=RATES.prices), {"cost"}), (Rates(tokens_per_second=9), {"seconds"})]
+    ("rates", "unknown"), [(Rates(prices=RATES.prices), "seconds"), (Rates(tokens_per_second=9), "cost")]
 )
-def test_what_is_not_known_is_left_out(found, rates, extra):
+def test_what_is_not_known_is_left_out(found, rates, unknown):
     plans = plan_evaluation(found, [JudgeConfig()], None, rates)
-    assert set(plans[0]) == PLAIN | extra
+    assert [name for name in ("cost", "seconds") if getattr(plans[0], name) is None] == [unknown]
     assert len(plan_table(plans).columns) == 7
 
 
 def test_all_votes_of_an_order_get_the_same_prompt(found):
     one, four = (plan_evaluation(found, [JudgeConfig(votes=votes)], None, Rates())[0] for votes in (1, 4))
-    assert four["generations"] == 4 * one["generations"]
-    assert four["prompt_characters"] == 4 * one["prompt_characters"]
-    assert four["pairs"] == one["pairs"]
+    assert four.completions == 4 * one.completions
+    assert four.prompt_characters == 4 * one.prompt_characters
+    assert four.pairs == one.pairs
 
 
 def test_the_plan_of_a_sweep_is_a_sum_in_which_votes_are_shared(found):
@@ -79,9 +78,9 @@ def test_the_plan_of_a_sweep_is_a_sum_in_which_votes_are_shared(found):
         for template in ("cor", "cor-brief")
     ]
     for place, plan in enumerate(plans):
-        for name in ("generations", "prompt_characters", "prompt_tokens", "most_written_tokens"):
-            assert plan[name] == sum(one[place][name] for one in alone)
-        assert plan["pairs"] == alone[0][place]["pairs"]
+        for name in ("completions", "prompt_characters", "prompt_tokens", "max_completion_tokens"):
+            assert getattr(plan, name) == sum(getattr(one[place], name) for one in alone)
+        assert plan.pairs == alone[0][place].pairs
 
 
 def test_the_plan_is_said_before_the_engine_is_asked(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,7 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("published")
     data = write_rm_bench(folder / "RM-Bench", DOMAINS, 4)
     judge = by_gold(lambda pair_id, order: pair_id.endswith("0-2"))
-    return dict(run_eval("rm-bench", data, judge, folder / "run").results)
+    return run_eval("rm-bench", data, judge, folder / "run").results
 
 
 def test_each_published_row_has_its_source_and_its_mean():
@@ -41,32 +42,33 @@ def test_published_rows_are_those_of_the_benchmarks_asked_for():
 
 
 def test_a_runs_own_rows_stand_beside_the_published_ones(results):
-    beside = published_beside(results)
-    scores = {row["protocol"]: row["scores"]["rm-bench"] for row in beside["own"]}
-    protocols = results["benchmarks"]["rm-bench"]["protocols"]
-    assert scores == {name: protocols[name]["metrics"]["total"]["value"] for name in ("rm-r1", "official")}
+    beside = published_beside(results.benchmarks)
+    assert results.published == beside
+    scores = {row.protocol: row.scores["rm-bench"] for row in beside.own}
+    protocols = results.benchmarks["rm-bench"].protocols
+    assert scores == {name: protocols[name].metrics["total"].value for name in ("rm-r1", "official")}
     assert scores["rm-r1"] != scores["official"], "the slip shows"
-    assert {row["source"] for row in beside["own"]} == {"this run; not the whole of rm-bench"}
-    assert beside["notes"][0] == SLIP_NOTE
-    assert all(set(row["scores"]) == {"rm-bench"} and row["mean"] is None for row in beside["rows"])
+    assert {row.source for row in beside.own} == {"this run; not the whole of rm-bench"}
+    assert beside.notes[0] == SLIP_NOTE
+    assert all(set(row.scores) == {"rm-bench"} and row.mean is None for row in beside.rows)
 
 
 def test_published_rows_in_tables_and_csv(results):
-    content = results | {"published": published_beside(results)}
-    tables = {table.title: table for table in result_tables(content, "official")}
+    tables = {table.title: table for table in result_tables(results, "official")}
     table = next(table for title, table in tables.items() if title.startswith("Published"))
     assert table.columns == ("model", "rm-bench", "source")
     assert ("RM-R1-Qwen-Instruct-32B", "79.1", "RM-R1, arXiv 2505.02387") in table.rows
     assert [row[0] for row in table.rows[:2]] == ["this run, rm-r1", "this run, official"]
-    rows = [row for row in csv.DictReader(results_csv(content).splitlines()) if row["kind"] == "published"]
+    rows = [row for row in csv.DictReader(results_csv(results).splitlines()) if row["kind"] == "published"]
     assert len(rows) == 9
     assert {row["benchmark"] for row in rows} == {"rm-bench"}
-    assert json.loads(json.dumps(content))["published"]["rows"]
+    assert json.loads(json.dumps(results.to_json()))["published"]["rows"]
 
 
 def test_without_published_figures_nothing_is_shown(results):
-    assert published_beside({"benchmarks": {"custom": {}}}) is None
-    assert not [table for table in result_tables(results, "official") if "ublished" in table.title]
+    assert published_beside({"custom": results.benchmarks["rm-bench"]}) is None
+    alone = replace(results, published=None)
+    assert not [table for table in result_tables(alone, "official") if "ublished" in table.title]
 
 
 def test_published_row_of_a_released_model_is_what_its_files_give(shared):
@@ -75,10 +77,10 @@ def test_published_row_of_a_released_model_is_what_its_files_give(shared):
         ("RM-R1-DeepSeek-Distilled-Qwen-32B", "RM-R1-DeepSeek-Distilled-Qwen-32B"),
         ("RM-R1-Qwen2.5-Instruct-32B", "RM-R1-Qwen-Instruct-32B"),
     ):
-        beside = published_beside(score_released(shared / "published" / folder))
-        (own,) = beside["own"]
-        row = next(row for row in beside["rows"] if row["model"] == model)
-        assert own["source"] == "this run"
-        assert own["mean"] == pytest.approx(row["mean"], abs=0.0006)
+        beside = score_released(shared / "published" / folder).published
+        (own,) = beside.own
+        row = next(row for row in beside.rows if row.model == model)
+        assert own.source == "this run"
+        assert own.mean == pytest.approx(row.mean, abs=0.0006)
         for name in THREE:
-            assert own["scores"][name] == pytest.approx(row["scores"][name], abs=0.0015), name
+            assert own.scores[name] == pytest.approx(row.scores[name], abs=0.0015), name

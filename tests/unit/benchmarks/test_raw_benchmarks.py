@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from rmr1.benchmarks import BENCHMARKS, load
+from rmr1.benchmarks import find_benchmark, load
 
 
 @pytest.fixture(scope="module")
@@ -13,22 +13,22 @@ def raw(shared):
 
 
 def test_rm_bench_files_without_maths(raw):
-    loaded = load(BENCHMARKS["rm-bench"], raw)
+    loaded = load(find_benchmark("rm-bench"), raw)
     assert loaded.items == {"chat": 129, "code": 228, "safety": 441}
     assert loaded.problems == ("math: none of 529 items",)
     assert len(loaded.pairs) == len({pair.id for pair in loaded.pairs}) == 9 * 798
     cells = Counter((pair.category, pair.id.rpartition("#")[2]) for pair in loaded.pairs)
     assert cells["safety", "2-0"] == 441
-    assert load(BENCHMARKS["rm-bench"], raw / "RM-Bench").fingerprint == loaded.fingerprint
+    assert load(find_benchmark("rm-bench"), raw / "RM-Bench").fingerprint == loaded.fingerprint
 
 
 def test_rmb_files_that_are_there(raw):
-    loaded = load(BENCHMARKS["rmb"], raw)
+    loaded = load(find_benchmark("rmb"), raw)
     assert (sum(loaded.items.values()), len(loaded.pairs)) == (2205, 2773)
     for name in ("S1", "S6", "multi"):
         assert (
             loaded.items[f"Pairwise_set/Harmlessness/{name}"]
-            == BENCHMARKS["rmb"].sizes[f"Pairwise_set/Harmlessness/{name}"]
+            == find_benchmark("rmb").sizes[f"Pairwise_set/Harmlessness/{name}"]
         )
     assert loaded.items["Pairwise_set/Helpfulness/Chat/Casual Conversation"] == 306
     assert "Pairwise_set/Harmlessness/S2: none of 1040 items" in loaded.problems
@@ -41,4 +41,4 @@ def test_a_damaged_file_is_named(raw, tmp_path):
     whole = (raw / "RM-Bench" / "chat_filtered.json.gz").read_bytes()
     (tmp_path / "chat_filtered.json.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"chat_filtered.json.gz.*fetch it again"):
-        load(BENCHMARKS["rm-bench"], tmp_path)
+        load(find_benchmark("rm-bench"), tmp_path)

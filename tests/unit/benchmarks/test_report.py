@@ -6,8 +6,7 @@ import shutil
 import pytest
 
 from rmr1.benchmarks import evaluation_report, score_run, write_evaluation_report
-from rmr1.benchmarks.report import shares
-from rmr1.benchmarks.texts import TEXTS
+from rmr1.benchmarks.report import TEXTS, shares
 from rmr1.errors import RunError
 from rmr1.report.evaluation import render_eval_report
 from tests.support.benchmarks import by_gold, run_eval, write_rm_bench
@@ -37,19 +36,19 @@ def page(run):
 
 
 def test_the_score_on_the_page_is_that_of_the_results(run, page):
-    total = score_run(run)["benchmarks"]["rm-bench"]["protocols"]["official"]["metrics"]["total"]
+    total = score_run(run).benchmarks["rm-bench"].protocols["official"].metrics["total"]
     (card,) = page.find("li", class_="card")
     words = texts(card.find("p"))
     assert texts(card.find("h3")) == ["RM-Bench"]
-    assert words[0] == f"{100 * total['value']:.1f} %"
-    assert words[1] == f"95 % interval {100 * total['low']:.1f} % to {100 * total['high']:.1f} %"
+    assert words[0] == f"{100 * total.value:.1f} %"
+    assert words[1] == f"95 % interval {100 * total.low:.1f} % to {100 * total.high:.1f} %"
     assert words[2] == "total, protocol official (not the whole benchmark)"
 
 
 def test_every_figure_and_subset_is_a_bar(run, page):
-    found = score_run(run)["benchmarks"]["rm-bench"]["protocols"]["official"]
+    found = score_run(run).benchmarks["rm-bench"].protocols["official"]
     names = texts(page.find("span", class_="bar-name"))
-    assert {*found["metrics"], *found["cells"]} <= set(names)
+    assert {*found.metrics, *found.cells} <= set(names)
     assert {"strict", "rm-r1", "the better response is longer", "the orders agree"} <= set(names)
 
 
@@ -97,7 +96,7 @@ def test_the_page_is_written_again_from_the_run_alone(run, tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_a_page_holds_at_most_so_many_comparisons_and_says_so(run):
+def test_a_page_holds_at_most_a_number_of_comparisons_and_says_so(run):
     report = evaluation_report(run, "official", most=25)
     page = parse(render_eval_report(report))
     assert len(packed_rows(page)[0]) == 25

@@ -23,6 +23,7 @@ from rmr1.errors import ConfigError, EngineError, RunError, RunMismatchError
 from rmr1.records import Generation, Usage
 from rmr1.report.progress import EvalProgress
 from rmr1.report.sweep import sweep_csv, sweep_report, sweep_tables
+from rmr1.results import EvalResults, SweepResults
 from tests.support.benchmarks import run_eval, write_rm_bench, write_rmb
 from tests.support.engines import FunctionEngine, answer
 from tests.support.html_tree import parse, texts
@@ -47,8 +48,8 @@ def parsed(**texts):
 def run_sweep(axes, data, run, reply=drawn, names="rm-bench,rmb", *, engine=None, protocol="official", **settings):
     config = load_config(JudgeConfig, flags=settings | axes.flags(), environment={})
     engine = engine or FunctionEngine(reply, batch=3)
-    task = EvalTask(find_benchmarks(names), data, None, None, run)
-    result = asyncio.run(sweep(task, axes, config, EvalProgress(), protocol, engine=engine))
+    task = EvalTask(find_benchmarks(names), data, run=run, protocol=protocol)
+    result = asyncio.run(sweep(task, axes, config, EvalProgress(), engine=engine))
     return result, engine
 
 
@@ -105,7 +106,7 @@ def test_a_sweep_over_votes_asks_no_more_than_its_most_votes(over_votes, data):
     comparisons = 2 * 3 * 9 + 9
     assert len(engine.asked) == len({request.id for request in engine.asked}) == comparisons * 2 * max(VOTES)
     assert {request.sampling.temperature for request in engine.asked} == {1.0}
-    assert engine.closed
+    assert not engine.closed
     assert [path.name for path in sorted(result.run.iterdir()) if path.is_dir()] == ["5-votes"]
 
 
@@ -118,21 +119,21 @@ def test_a_point_is_what_a_run_with_so_many_votes_would_be(over_votes, data, tmp
         replace(request, comparison=None) for request in engine.asked
     }
     assert score_run(result.run / "5-votes", votes) == separate.results
-    point = next(point for point in result.results["points"] if point["votes"] == votes)
-    for name, expected in separate.results["benchmarks"].items():
-        found = point["benchmarks"][name]
-        for protocol, block in expected["protocols"].items():
-            assert found["protocols"][protocol]["metrics"] == block["metrics"]
-            assert "cells" not in found["protocols"][protocol]
-        assert not {"bias", "length", "calibration"} & set(found)
-        assert (found["judged"], found["orders"]) == (expected["judged"], expected["orders"])
-        assert found["written_per_pair"] == 2 * sum(10 * (vote + 1) + 2048 for vote in range(votes))
+    point = next(point for point in result.results.points if point.votes == votes)
+    for name, expected in separate.results.benchmarks.items():
+        found = point.benchmarks[name]
+        for protocol, block in expected.protocols.items():
+            assert found.protocols[protocol].metrics == block.metrics
+            assert not found.protocols[protocol].cells
+        assert (found.bias, found.length, found.calibration) == (None, (), None)
+        assert (found.judged, found.orders) == (expected.judged, expected.orders)
+        assert point.written_per_pair[name] == 2 * sum(10 * (vote + 1) + 2048 for vote in range(votes))
 
 
 def test_points_differ(over_votes):
     values = {
-        point["benchmarks"]["rm-bench"]["protocols"]["official"]["metrics"]["total"]["value"]
-        for point in over_votes[0].results["points"]
+        point.benchmarks["rm-bench"].protocols["official"].metrics["total"].value
+        for point in over_votes[0].results.points
     }
     assert len(values) == len(VOTES)
 
@@ -142,7 +143,7 @@ def test_the_same_sweep_again_asks_nothing_and_another_one_is_refused(over_votes
     before = (result.run / "sweep.json").read_bytes()
     again, engine = run_sweep(Axes(votes=VOTES), data, result.run)
     assert not engine.asked
-    assert again.results == result.results == json.loads(before)
+    assert again.results == result.results == SweepResults.from_json(json.loads(before))
     assert (result.run / "sweep.json").read_bytes() == before
     with pytest.raises(RunMismatchError, match=r"votes was \[1, 2, 5\], now \[1, 2\]"):
         run_sweep(Axes(votes=(1, 2)), data, result.run)
@@ -152,8 +153,8 @@ def test_a_sweep_is_reported_from_its_journals_for_any_votes(over_votes, tmp_pat
     result, _ = over_votes
     assert score_sweep(result.run) == result.results
     other = score_sweep(result.run, (3, 1, 3))
-    assert [point["votes"] for point in other["points"]] == [1, 3]
-    assert other["points"][0] == result.results["points"][0]
+    assert [point.votes for point in other.points] == [1, 3]
+    assert other.points[0] == result.results.points[0]
     assert is_sweep(result.run)
     assert not is_sweep(result.run / "5-votes")
     assert not is_sweep(tmp_path)
@@ -176,13 +177,12 @@ def test_what_there_is_not_is_refused(over_votes, data):
 
 def test_points_of_one_run_are_compared(over_votes):
     run = over_votes[0].run / "5-votes"
-    found = compare_runs(run, run, "official", (1, 5))["benchmarks"]["rm-bench"]
+    found = compare_runs(run, run, "official", (1, 5)).benchmarks["rm-bench"]
     totals = [
-        score_run(run, votes)["benchmarks"]["rm-bench"]["protocols"]["official"]["metrics"]["total"]["value"]
-        for votes in (1, 5)
+        score_run(run, votes).benchmarks["rm-bench"].protocols["official"].metrics["total"].value for votes in (1, 5)
     ]
-    assert found["metrics"]["total"]["value"] == pytest.approx(totals[1] - totals[0])
-    assert found["differing"]
+    assert found.metrics["total"].value == pytest.approx(totals[1] - totals[0])
+    assert found.differing
 
 
 def test_a_fault_of_a_late_vote_leaves_the_points_before_it(data, tmp_path):
@@ -192,7 +192,7 @@ def test_a_fault_of_a_late_vote_leaves_the_points_before_it(data, tmp_path):
 
     result, _ = run_sweep(Axes(votes=(2, 3)), data, tmp_path / "run", faulty, "rm-bench")
     assert result.engine_errors == 2 * 6
-    unjudged = [point["benchmarks"]["rm-bench"]["judged"]["unjudged_pairs"] for point in result.results["points"]]
+    unjudged = [point.benchmarks["rm-bench"].judged.unjudged_pairs for point in result.results.points]
     assert unjudged == [0, 6]
     tables = list(sweep_tables(result.results, "official"))
     assert ("rm-bench", "votes 3: 6 comparisons are not judged; run the same command again") in tables[-1].rows
@@ -203,13 +203,14 @@ def test_limits_and_templates_have_runs_of_their_own(over_all, data, tmp_path):
     names = [f"{template}-{tokens}-tokens-3-votes" for template in ("cor", "cor-brief") for tokens in (64, 128)]
     assert sorted(path.name for path in result.run.iterdir() if path.is_dir()) == sorted(names)
     assert len(engine.asked) == 4 * (2 * 3 * 9 + 9) * 2 * 3
-    assert [(point["run"], point["votes"]) for point in result.results["points"]] == [
+    assert [(point.run, point.votes) for point in result.results.points] == [
         (name, votes) for name in names for votes in (1, 3)
     ]
     settings = {"votes": 3, "max_tokens": 128, "template": "cor-brief"}
     separate = run_eval("rm-bench,rmb", data, drawn, tmp_path / "run", **settings)
     inside = result.run / names[-1]
-    assert json.loads((inside / "results.json").read_text()) == separate.results == score_run(inside)
+    kept = EvalResults.from_json(json.loads((inside / "results.json").read_text()))
+    assert kept == separate.results == score_run(inside)
     again = run_eval("rm-bench,rmb", data, None, inside, engine=FunctionEngine(None), **settings)
     assert again.results == separate.results
 
@@ -237,8 +238,8 @@ def test_a_sweep_that_stopped_goes_on_and_shows_what_it_has(over_all, data, tmp_
     with pytest.raises(EngineError, match="gone"):
         run_sweep(axes, data, tmp_path / "run", engine=dying)
     under_way = score_sweep(tmp_path / "run")
-    assert under_way["points"][0] == whole.results["points"][0]
-    assert under_way["points"][-1]["benchmarks"] == {}
+    assert under_way.points[0] == whole.results.points[0]
+    assert under_way.points[-1].benchmarks == {}
     tables = list(sweep_tables(under_way, "strict"))
     assert tables[0].rows[-1][:4] == ("cor-brief", "128", "3", "not scored")
     place = "template cor-brief, max tokens 128, votes 3"
@@ -257,10 +258,10 @@ def test_tables_have_a_row_for_every_point(over_all):
     assert [row[:3] for row in rmb.rows] == [
         (template, tokens, votes) for template in ("cor", "cor-brief") for tokens in ("64", "128") for votes in "13"
     ]
-    figure = results["points"][1]["benchmarks"]["rm-bench"]["protocols"]["strict"]["metrics"]["total"]
+    figure = results.points[1].benchmarks["rm-bench"].protocols["strict"].metrics["total"]
     assert rm_bench.rows[1][3:6] == (
-        f"{100 * figure['value']:.1f} %",
-        f"{100 * figure['low']:.1f} to {100 * figure['high']:.1f}",
+        f"{100 * figure.value:.1f} %",
+        f"{100 * figure.low:.1f} to {100 * figure.high:.1f}",
         "54",
     )
     assert rm_bench.rows[1][-1] == f"{2 * (10 + 20 + 30 + 3 * 64):,}"
@@ -273,19 +274,19 @@ def test_csv_has_every_figure_of_every_protocol(over_votes):
     assert {row["votes"] for row in rows} == {"1", "2", "5"}
     assert {row["protocol"] for row in rows} == {"official", "rm-r1", "strict"}
     row = next(row for row in rows if (row["votes"], row["protocol"], row["name"]) == ("5", "rm-r1", "hard"))
-    found = results["points"][2]["benchmarks"]["rm-bench"]
-    assert float(row["value"]) == found["protocols"]["rm-r1"]["metrics"]["hard"]["value"]
-    assert float(row["written_per_pair"]) == found["written_per_pair"]
+    point = results.points[2]
+    assert float(row["value"]) == point.benchmarks["rm-bench"].protocols["rm-r1"].metrics["hard"].value
+    assert float(row["written_per_pair"]) == point.written_per_pair["rm-bench"]
 
 
 def test_one_number_is_a_chart_with_a_line_for_each_benchmark(over_votes):
     by_votes, by_tokens = sweep_report(over_votes[0].results, "rm-r1").curves
     assert [series.name for series in by_votes.series] == ["rm-bench: total, rm-r1", "rmb: score, rm-r1"]
     assert [[x for x, _ in series.points] for series in by_votes.series] == [[1.0, 2.0, 5.0]] * 2
-    found = over_votes[0].results["points"][1]["benchmarks"]["rm-bench"]
-    value = round(100 * found["protocols"]["rm-r1"]["metrics"]["total"]["value"], 1)
+    point = over_votes[0].results.points[1]
+    value = round(100 * point.benchmarks["rm-bench"].protocols["rm-r1"].metrics["total"].value, 1)
     assert by_votes.series[0].points[1] == (2.0, value)
-    assert by_tokens.series[0].points[1] == (found["written_per_pair"], value)
+    assert by_tokens.series[0].points[1] == (point.written_per_pair["rm-bench"], value)
 
 
 def test_more_axes_are_a_chart_for_each_benchmark_with_a_line_for_each_place(over_all):
@@ -300,7 +301,7 @@ def test_more_axes_are_a_chart_for_each_benchmark_with_a_line_for_each_place(ove
 
 def test_templates_alone_are_points_over_tokens(data, tmp_path):
     result, _ = run_sweep(Axes(template=("cor", "cor-brief")), data, tmp_path / "run", names="rmb")
-    assert result.results["judge"]["temperature"] == 0.0
+    assert result.results.judge.temperature == 0.0
     (curve,) = sweep_report(result.results, "official").curves
     assert [(series.name, len(series.points)) for series in curve.series] == [
         ("template cor", 1),

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from rmr1.benchmarks.benchmark import STRICT, Benchmark, Part, Policy, Protocol
+from rmr1.benchmarks.benchmark import ALL, STRICT, Benchmark, Part, Policy, Protocol
 from rmr1.stats import Average
 
-ALL = "*"
-"""Stands for every category of the data in the parts of an average."""
 NO_CATEGORY = "no category"
 
 

@@ -18,10 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from rmr1.benchmarks.benchmark import RM_R1, STRICT, Benchmark, Policy, Protocol
-from rmr1.benchmarks.entries import Entry, Value
-from rmr1.benchmarks.suite.best_of_n import by_item
-from rmr1.benchmarks.suite.files import parts
+from rmr1.benchmarks.benchmark import RM_R1, STRICT, Benchmark, Entry, Policy, Protocol, Value
+from rmr1.benchmarks.suite.common import by_item, parts
 from rmr1.stats import Average
 
 PAIRS, BEST_OF_N = "Pairwise_set", "BoN_set"

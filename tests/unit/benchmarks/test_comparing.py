@@ -6,11 +6,11 @@ import numpy
 import pytest
 
 from rmr1.benchmarks import compare_runs
+from rmr1.benchmarks.comparing import INDEPENDENT_NOTE, UNCOUNTED, UNPAIRED_NOTE
 from rmr1.benchmarks.suite.rewardbench import SIZES
-from rmr1.benchmarks.unpaired import INDEPENDENT_NOTE, UNCOUNTED, UNPAIRED_NOTE
 from rmr1.errors import RunError
 from rmr1.report.comparison import difference_tables, differences_csv
-from rmr1.results import Estimate
+from rmr1.results import Difference, Estimate
 from rmr1.stats import Average, Observations, unpaired_difference, wilson
 from tests.support.benchmarks import by_gold, run_eval, write_json, write_rm_bench
 
@@ -68,27 +68,20 @@ def folder(tmp_path_factory):
 
 def test_two_released_models_are_compared_by_their_counts(folder):
     found = compare_runs(folder / "one", folder / "other", "official")
-    assert (found["paired"], found["protocol"]) == (False, "rm-r1")
-    assert {UNPAIRED_NOTE, INDEPENDENT_NOTE} < set(found["notes"])
-    rewardbench = found["benchmarks"]["rewardbench"]
-    chat = rewardbench["cells"]["alpacaeval-easy"]
+    assert (found.paired, found.protocol) == (False, "rm-r1")
+    assert {UNPAIRED_NOTE, INDEPENDENT_NOTE} < set(found.notes)
+    rewardbench = found.benchmarks["rewardbench"]
+    chat = rewardbench.cells["alpacaeval-easy"]
     value, low, high = unpaired_difference(share(80, 100), share(90, 100))
-    assert chat == {"first": 0.8, "second": 0.9, "value": value, "low": low, "high": high, "p": None}
-    assert rewardbench["notes"] == []
-    assert "differing" not in rewardbench
+    assert chat == Difference(value, low, high, None, 0.8, 0.9)
+    assert rewardbench.notes == ()
+    assert rewardbench.differing == ()
 
 
 def test_what_is_released_without_counts_has_a_difference_and_no_interval(folder):
-    found = compare_runs(folder / "one", folder / "other", "rm-r1")["benchmarks"]["rm-bench"]
-    assert found["metrics"]["total"] == {
-        "first": 0.7,
-        "second": 0.7,
-        "value": 0.0,
-        "low": None,
-        "high": None,
-        "p": None,
-    }
-    assert found["notes"] == [UNCOUNTED]
+    found = compare_runs(folder / "one", folder / "other", "rm-r1").benchmarks["rm-bench"]
+    assert found.metrics["total"] == Difference(0.0, first=0.7, second=0.7)
+    assert found.notes == (UNCOUNTED,)
     comparison = compare_runs(folder / "one", folder / "other", "rm-r1")
     row = next(row for row in differences_csv(comparison).splitlines() if row.startswith("rm-bench,metric,total"))
     assert row == "rm-bench,metric,total,0.0,,,,"
@@ -99,15 +92,15 @@ def test_what_is_released_without_counts_has_a_difference_and_no_interval(folder
 def test_a_run_beside_a_released_model(folder, turned):
     names = ("one", "run") if turned else ("run", "one")
     comparison = compare_runs(folder / names[0], folder / names[1], "strict")
-    found = comparison["benchmarks"]["rm-bench"]
+    found = comparison.benchmarks["rm-bench"]
     own = json.loads((folder / "run" / "results.json").read_text())["benchmarks"]["rm-bench"]["protocols"]["rm-r1"]
-    sides = {name: found["metrics"]["chat"][key] for name, key in zip(names, ("first", "second"), strict=True)}
+    sides = {name: getattr(found.metrics["chat"], key) for name, key in zip(names, ("first", "second"), strict=True)}
     assert sides == {"run": own["metrics"]["chat"]["value"], "one": 0.6}
-    assert comparison["not_compared"] == {"rewardbench": f"only in {folder / 'one'}"}
-    notes = " | ".join(found["notes"])
+    assert comparison.not_compared == {"rewardbench": f"only in {folder / 'one'}"}
+    notes = " | ".join(found.notes)
     assert f"{folder / 'run'}: not the whole benchmark: safety: none of 441 items" in notes
     assert "not compared, since a run lacks subsets of them: total, hard, normal, easy, safety" in notes
-    assert "total" not in found["metrics"]
+    assert "total" not in found.metrics
     cells = [cell for table in difference_tables(comparison) for row in table.rows for cell in row]
     assert f"not compared: only in {folder / 'one'}" in cells
 
@@ -125,9 +118,9 @@ def test_published_models_are_compared_by_their_counts(shared):
     one, other = (
         shared / "published" / name for name in ("RM-R1-DeepSeek-Distilled-Qwen-32B", "RM-R1-Qwen2.5-Instruct-32B")
     )
-    found = compare_runs(one, other, "official")["benchmarks"]
-    score = found["rewardbench"]["metrics"]["score"]
-    assert (round(100 * score["first"], 1), round(100 * score["second"], 1)) == (90.9, 91.4)
-    assert score["low"] < 0 < score["high"], "91.4 against 90.9 is within chance"
-    assert found["rmb"]["metrics"]["score"]["low"] > 0
-    assert found["rm-bench"]["notes"] == [UNCOUNTED]
+    found = compare_runs(one, other, "official").benchmarks
+    score = found["rewardbench"].metrics["score"]
+    assert (round(100 * score.first, 1), round(100 * score.second, 1)) == (90.9, 91.4)
+    assert score.low < 0 < score.high, "91.4 against 90.9 is within chance"
+    assert found["rmb"].metrics["score"].low > 0
+    assert found["rm-bench"].notes == (UNCOUNTED,)

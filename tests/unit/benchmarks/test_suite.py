@@ -9,6 +9,7 @@ from rmr1.benchmarks import (
     BENCHMARKS,
     PROTOCOLS,
     compare_runs,
+    find_benchmark,
     find_benchmarks,
     is_released,
     load,
@@ -21,6 +22,7 @@ from rmr1.errors import ConfigError, DataError, RunError, RunMismatchError
 from rmr1.records import Generation, Usage
 from rmr1.report.comparison import difference_tables, differences_csv
 from rmr1.report.progress import EvalProgress
+from rmr1.results import EvalResults, InvalidVerdicts
 from rmr1.verdict import parse_verdict
 from tests.support.benchmarks import by_gold, figures, run_eval, write_json, write_rm_bench
 from tests.support.engines import FunctionEngine, answer
@@ -77,39 +79,39 @@ def test_nine_known_cells_under_the_slip_of_the_released_code(nine):
 
 
 def test_cells_and_sizes_are_in_the_results(nine):
-    found = nine.results["benchmarks"]["rm-bench"]
-    assert {cell: round(figure["value"], 9) for cell, figure in found["protocols"]["official"]["cells"].items()} == {
+    found = nine.results.benchmarks["rm-bench"]
+    assert {cell: round(figure.value, 9) for cell, figure in found.protocols["official"].cells.items()} == {
         f"{domain.partition('-')[0]}/{i}{j}": rate for domain in DOMAINS for (i, j), rate in NINE.items()
     }
-    assert "chat: 10 of 129 items" in found["data"]["problems"]
-    assert found["judged"]["items"] == 40
-    assert found["orders"]["position_consistency"]["value"] == 1.0
-    assert found["orders"]["kappa"] == 1.0
-    assert found["orders"]["first_shown"] == 0.5
+    assert "chat: 10 of 129 items" in found.data.problems
+    assert found.judged.items == 40
+    assert found.orders.position_consistency.value == 1.0
+    assert found.orders.kappa == 1.0
+    assert found.orders.first_shown == 0.5
 
 
 def test_a_domain_that_is_not_there_is_named_and_left_out(tmp_path, capsys):
     data = write_rm_bench(tmp_path / "RM-Bench", ("chat", "code", "safety-refuse", "safety-response"), 4)
     result = run_eval("rm-bench", tmp_path, by_gold(lambda pair, order: True), tmp_path / "run")
-    found = result.results["benchmarks"]["rm-bench"]
-    assert "math: none of 529 items" in found["data"]["problems"]
-    total = found["protocols"]["official"]["metrics"]["total"]
-    assert (total["value"], len(total["missing"]), total["missing"][0]) == (1.0, 9, "math/00")
-    assert "math" not in found["protocols"]["official"]["metrics"]
+    found = result.results.benchmarks["rm-bench"]
+    assert "math: none of 529 items" in found.data.problems
+    total = found.protocols["official"].metrics["total"]
+    assert (total.value, len(total.missing), total.missing[0]) == (1.0, 9, "math/00")
+    assert "math" not in found.protocols["official"].metrics
     assert "RM-Bench: not the whole benchmark: math: none of 529 items" in capsys.readouterr().err
-    assert load(BENCHMARKS["rm-bench"], data).items == {"chat": 4, "code": 4, "safety": 8}
+    assert load(find_benchmark("rm-bench"), data).items == {"chat": 4, "code": 4, "safety": 8}
 
 
 def test_the_first_items_are_of_all_subsets_and_more_include_the_fewer(tmp_path):
     write_rm_bench(tmp_path, DOMAINS, 5)
-    loaded = load(BENCHMARKS["rm-bench"], tmp_path)
+    loaded = load(find_benchmark("rm-bench"), tmp_path)
     assert (loaded.limited(4), loaded.limited(5), loaded.limited(None), loaded.limited(99)) == (36, 45, 180, 180)
     assert {pair.category for pair in loaded.pairs[:36]} == {"chat", "math", "code", "safety"}
     result = run_eval("rm-bench", tmp_path, by_gold(nine_cells), tmp_path / "run", limit=4)
-    assert result.results["benchmarks"]["rm-bench"]["judged"]["pairs"] == 36
+    assert result.results.benchmarks["rm-bench"].judged.pairs == 36
     engine = FunctionEngine(by_gold(nine_cells))
     more = run_eval("rm-bench", tmp_path, None, tmp_path / "run", engine=engine, limit=6)
-    assert (more.results["benchmarks"]["rm-bench"]["judged"]["pairs"], len(engine.asked)) == (54, 36)
+    assert (more.results.benchmarks["rm-bench"].judged.pairs, len(engine.asked)) == (54, 36)
     fewer = run_eval("rm-bench", tmp_path, None, tmp_path / "run", engine=FunctionEngine(None), limit=4)
     assert fewer.results == result.results
 
@@ -123,7 +125,7 @@ def rewardbench_rows(subset, count):
 
 def test_rows_of_one_id_are_told_apart(tmp_path):
     write_json(tmp_path / "filtered.json", rewardbench_rows("math-prm", 2) * 2)
-    ids = [pair.id for pair in load(BENCHMARKS["rewardbench"], tmp_path).pairs]
+    ids = [pair.id for pair in load(find_benchmark("rewardbench"), tmp_path).pairs]
     assert sorted(ids) == [f"filtered/math-prm/{name}" for name in ("0", "0~2", "1", "1~2")]
 
 
@@ -144,8 +146,8 @@ def test_rewardbench_weighs_math_and_gives_half_a_point_without_a_verdict(tmp_pa
     )
     assert official["score"] == pytest.approx((984 / 1148 + 0.5) / 2)
     assert official["micro"] == pytest.approx(5 / 10)
-    invalid = result.results["benchmarks"]["rewardbench"]["judged"]["invalid"]
-    assert invalid == {"share": 0.2, "by_reason": {"missing": 4}}
+    invalid = result.results.benchmarks["rewardbench"].judged.invalid
+    assert invalid == InvalidVerdicts(0.2, {"missing": 4})
 
 
 @pytest.mark.parametrize(
@@ -173,9 +175,9 @@ def test_rewardbench2_is_best_of_four_and_shares_a_tie(tmp_path):
     result = run_eval("rewardbench2", tmp_path, by_gold(judge), tmp_path / "run")
     assert figures(result, "rewardbench2", "official")["Math"] == pytest.approx((1 + 1 / 2 + 1 / 4 + 0) / 4)
     assert figures(result, "rewardbench2", "strict")["Math"] == pytest.approx(1 / 4)
-    found = result.results["benchmarks"]["rewardbench2"]
-    assert "rm-r1" in found["not_computed"]
-    assert found["judged"]["items"] == 4
+    found = result.results.benchmarks["rewardbench2"]
+    assert "rm-r1" in found.not_computed
+    assert found.judged.items == 4
 
 
 def test_rmb_counts_a_best_response_only_if_it_beats_every_other(tmp_path):
@@ -202,9 +204,9 @@ def test_rmb_counts_a_best_response_only_if_it_beats_every_other(tmp_path):
     result = run_eval("rmb", tmp_path, by_gold(judge), tmp_path / "run")
     found = figures(result, "rmb", "official")
     assert (found["pairwise harmlessness"], found["best-of-n helpfulness"], found["score"]) == (0.75, 0.25, 0.5)
-    metrics = result.results["benchmarks"]["rmb"]["protocols"]["official"]["metrics"]
-    assert metrics["score"]["missing"] == ["BoN_set/Harmlessness", "Pairwise_set/Helpfulness"]
-    assert metrics["pairwise harmlessness"]["clusters"] == 1
+    metrics = result.results.benchmarks["rmb"].protocols["official"].metrics
+    assert metrics["score"].missing == ("BoN_set/Harmlessness", "Pairwise_set/Helpfulness")
+    assert metrics["pairwise harmlessness"].clusters == 1
 
 
 def test_judgebench_adds_up_both_orders(tmp_path):
@@ -227,7 +229,7 @@ def test_judgebench_adds_up_both_orders(tmp_path):
     result = run_eval("judgebench", tmp_path, judge, tmp_path / "run")
     assert figures(result, "judgebench", "official") == {"gpt": 0.5, "gpt/knowledge": 0.5}
     assert figures(result, "judgebench", "strict")["gpt"] == 0.25
-    assert "claude: none of 270 items" in result.results["benchmarks"]["judgebench"]["data"]["problems"]
+    assert "claude: none of 270 items" in result.results.benchmarks["judgebench"].data.problems
 
 
 def test_llmbar_is_the_mean_over_orders(tmp_path):
@@ -235,8 +237,8 @@ def test_llmbar_is_the_mean_over_orders(tmp_path):
     write_json(tmp_path / "Dataset/LLMBar/Natural/dataset.json", rows)
     write_json(tmp_path / "Dataset/LLMBar/Adversarial/GPTOut/dataset.json", rows[:2])
     write_json(tmp_path / "Dataset/CaseStudy/Base_9/dataset.json", rows)
-    loaded = load(BENCHMARKS["llmbar"], tmp_path)
-    assert (loaded.items, [pair.label for pair in load(BENCHMARKS["llmbar"], tmp_path).pairs].count("B")) == (
+    loaded = load(find_benchmark("llmbar"), tmp_path)
+    assert (loaded.items, [pair.label for pair in load(find_benchmark("llmbar"), tmp_path).pairs].count("B")) == (
         {"GPTOut": 2, "Natural": 4},
         3,
     )
@@ -260,7 +262,7 @@ def test_ppe_takes_the_sampled_pairs_and_leaves_ties_out(tmp_path):
     write_json(tmp_path / "PPE-Human-Preference-V1" / "test.json", votes)
     other = {**answers, "model_name": "n", "sampled_conflict_pairs": [[0, 1]]}
     write_json(tmp_path / "PPE-GPQA-Best-of-K" / "train.json", [{**answers, "model_name": "m"}, other])
-    loaded = load(BENCHMARKS["ppe"], tmp_path)
+    loaded = load(find_benchmark("ppe"), tmp_path)
     assert loaded.items == {"GPQA": 2, "preference": 2}
     read = {pair.id.partition("/")[2]: pair for pair in loaded.pairs}
     assert {name: pair.label for name, pair in read.items()} == {
@@ -287,14 +289,14 @@ def test_own_pairs_have_their_categories(tmp_path):
     result = run_eval("custom", file, by_gold(lambda pair_id, order: pair_id[-1] in "0123"), tmp_path / "run")
     found = figures(result, "custom", "official")
     assert found == {"accuracy": pytest.approx(4 / 6), "mean of categories": pytest.approx((1 + 2 / 4) / 2)}
-    assert result.results["benchmarks"]["custom"]["protocols"]["official"]["metrics"]["accuracy"]["missing"] == []
+    assert result.results.benchmarks["custom"].protocols["official"].metrics["accuracy"].missing == ()
 
 
 def test_one_order_allows_no_strict_protocol(tmp_path):
     write_rm_bench(tmp_path, ("chat",), 2)
     result = run_eval("rm-bench", tmp_path, by_gold(nine_cells), tmp_path / "run", orders="random")
-    found = result.results["benchmarks"]["rm-bench"]
-    assert (list(found["protocols"]), found["not_computed"]) == (["official", "rm-r1"], {"strict": "needs both orders"})
+    found = result.results.benchmarks["rm-bench"]
+    assert (list(found.protocols), found.not_computed) == (["official", "rm-r1"], {"strict": "needs both orders"})
 
 
 def test_votes_decide_each_order(tmp_path):
@@ -319,11 +321,11 @@ def test_faults_are_not_scored_and_are_tried_again(tmp_path):
         return Generation(request.id, "", "error", error="boom") if "#1-1" in request.id else good(request)
 
     result = run_eval("rm-bench", tmp_path, faulty, tmp_path / "run")
-    judged = result.results["benchmarks"]["rm-bench"]["judged"]
-    assert (result.engine_errors, judged["unjudged_pairs"], judged["pairs"]) == (6, 3, 24)
+    judged = result.results.benchmarks["rm-bench"].judged
+    assert (result.engine_errors, judged.unjudged_pairs, judged.pairs) == (6, 3, 24)
     assert figures(result, "rm-bench", "official")["chat"] == 1.0
     again = run_eval("rm-bench", tmp_path, good, tmp_path / "run")
-    assert again.results["benchmarks"]["rm-bench"]["judged"]["unjudged_pairs"] == 0
+    assert again.results.benchmarks["rm-bench"].judged.unjudged_pairs == 0
 
 
 def test_best_of_n_without_one_of_its_completions_is_not_scored(tmp_path):
@@ -340,11 +342,11 @@ def test_best_of_n_without_one_of_its_completions_is_not_scored(tmp_path):
         return Generation(request.id, "", "error", error="boom") if "0#0-2" in request.id else judge(request)
 
     result = run_eval("rewardbench2", tmp_path, faulty, tmp_path / "run")
-    math = result.results["benchmarks"]["rewardbench2"]["protocols"]["official"]["metrics"]["Math"]
-    assert (math["value"], math["n"]) == (1.0, 1)
+    math = result.results.benchmarks["rewardbench2"].protocols["official"].metrics["Math"]
+    assert (math.value, math.n) == (1.0, 1)
     run_eval("rewardbench2", tmp_path, judge, tmp_path / "other")
-    found = compare_runs(tmp_path / "run", tmp_path / "other", "official")["benchmarks"]["rewardbench2"]
-    assert (found["pairs"], found["left_out"], found["differing"]) == (3, 3, [])
+    found = compare_runs(tmp_path / "run", tmp_path / "other", "official").benchmarks["rewardbench2"]
+    assert (found.pairs, found.left_out, found.differing) == (3, 3, ())
 
 
 def test_one_drawn_order_is_the_same_whether_or_not_the_other_was_asked(tmp_path):
@@ -360,7 +362,7 @@ def test_one_drawn_order_is_the_same_whether_or_not_the_other_was_asked(tmp_path
 def test_a_report_is_the_result_again_without_data_or_engine(nine):
     again = score_run(nine.run)
     assert again == nine.results
-    assert json.loads((nine.run / "results.json").read_text()) == again
+    assert EvalResults.from_json(json.loads((nine.run / "results.json").read_text())) == again
 
 
 def test_a_run_under_way_can_be_reported(tmp_path):
@@ -369,9 +371,9 @@ def test_a_run_under_way_can_be_reported(tmp_path):
     journal = tmp_path / "run" / "rm-bench" / "completions.jsonl"
     whole = journal.read_bytes()
     journal.write_bytes(whole[: len(whole) // 2])
-    judged = score_run(tmp_path / "run")["benchmarks"]["rm-bench"]["judged"]
-    assert 0 < judged["pairs"] < 27
-    assert judged["pairs"] + judged["unjudged_pairs"] == 27
+    judged = score_run(tmp_path / "run").benchmarks["rm-bench"].judged
+    assert 0 < judged.pairs < 27
+    assert judged.pairs + judged.unjudged_pairs == 27
     assert journal.read_bytes() == whole[: len(whole) // 2]
 
 
@@ -379,14 +381,14 @@ def test_two_runs_differ_where_their_completions_do(tmp_path):
     write_rm_bench(tmp_path, DOMAINS, 16)
     run_eval("rm-bench", tmp_path, by_gold(lambda pair, order: place(pair)[0] < 4), tmp_path / "one")
     run_eval("rm-bench", tmp_path, by_gold(lambda pair, order: place(pair)[0] < 6), tmp_path / "other", limit=48)
-    found = compare_runs(tmp_path / "one", tmp_path / "other", "official")["benchmarks"]["rm-bench"]
-    assert (found["pairs"], found["left_out"]) == (48 * 9, 16 * 9)
-    total = found["metrics"]["total"]
-    assert total["low"] <= total["value"] <= total["high"]
-    assert total["value"] > 0
-    assert {place(item["id"])[0] for item in found["differing"]} <= {4, 5}
-    assert {(item["first"], item["second"]) for item in found["differing"]} == {(0.0, 1.0)}
-    assert set(found["cells"]) == {f"{domain}/{i}{j}" for domain in ("chat", "math", "code", "safety") for i, j in NINE}
+    found = compare_runs(tmp_path / "one", tmp_path / "other", "official").benchmarks["rm-bench"]
+    assert (found.pairs, found.left_out) == (48 * 9, 16 * 9)
+    total = found.metrics["total"]
+    assert total.low <= total.value <= total.high
+    assert total.value > 0
+    assert {place(item.id)[0] for item in found.differing} <= {4, 5}
+    assert {(item.first, item.second) for item in found.differing} == {(0.0, 1.0)}
+    assert set(found.cells) == {f"{domain}/{i}{j}" for domain in ("chat", "math", "code", "safety") for i, j in NINE}
 
 
 def test_of_a_handful_of_prompts_no_interval_of_a_difference_is_given(tmp_path):
@@ -396,8 +398,8 @@ def test_of_a_handful_of_prompts_no_interval_of_a_difference_is_given(tmp_path):
             "rm-bench", tmp_path, by_gold(lambda pair, order, right=right: place(pair)[0] < right), tmp_path / name
         )
     comparison = compare_runs(tmp_path / "one", tmp_path / "other", "official")
-    total = comparison["benchmarks"]["rm-bench"]["metrics"]["total"]
-    assert (total["value"], total["low"], total["high"], total["p"]) == (pytest.approx(0.5), None, None, None)
+    total = comparison.benchmarks["rm-bench"].metrics["total"]
+    assert (total.value, total.low, total.high, total.p) == (pytest.approx(0.5), None, None, None)
     tables = list(difference_tables(comparison))
     assert ("total", "+50.0", "n/a", "n/a") in tables[0].rows
     assert "fewer than 10 prompts" in tables[1].rows[0][0]
@@ -405,14 +407,16 @@ def test_of_a_handful_of_prompts_no_interval_of_a_difference_is_given(tmp_path):
 
 
 def test_what_cannot_be_read_is_named(tmp_path, nine):
-    with pytest.raises(ConfigError, match="--bench rmbench: unknown; the benchmarks are rewardbench"):
+    with pytest.raises(
+        ConfigError, match=r'--bench rmbench: no benchmark "rmbench"; there is rewardbench,.* did you mean "rm-bench"'
+    ):
         find_benchmarks("rmbench")
     with pytest.raises(DataError, match="nothing of LLMBar in it; fetch https://"):
-        load(BENCHMARKS["llmbar"], tmp_path)
+        load(find_benchmark("llmbar"), tmp_path)
     with pytest.raises(DataError, match="no such file or folder"):
-        load(BENCHMARKS["llmbar"], tmp_path / "absent")
+        load(find_benchmark("llmbar"), tmp_path / "absent")
     with pytest.raises(ConfigError, match=r"not on the hub; fetch .* and pass --data FOLDER"):
-        load(BENCHMARKS["rmb"], None)
+        load(find_benchmark("rmb"), None)
     with pytest.raises(RunError, match="not a run directory"):
         score_run(tmp_path)
     with pytest.raises(RunMismatchError, match="seed was 0, now 1"):
@@ -435,7 +439,7 @@ def test_a_file_of_all_domains_names_them_in_a_column_or_in_the_id(tmp_path):
         {**row, "id": "3", "domain": "poems"},
     ]
     write_json(tmp_path / "total_dataset.json", rows)
-    loaded = load(BENCHMARKS["rm-bench"], tmp_path)
+    loaded = load(find_benchmark("rm-bench"), tmp_path)
     assert loaded.items == {"chat": 1, "poems": 1, "safety": 1}
     assert "poems: not a subset of the benchmark" in loaded.problems
 
@@ -475,10 +479,11 @@ def test_released_files_are_checked(tmp_path):
 
 
 def test_every_benchmark_has_a_score_and_a_strict_protocol():
-    for name, benchmark in BENCHMARKS.items():
+    suite = {name: find_benchmark(name) for name in BENCHMARKS.builtin}
+    for name, benchmark in suite.items():
         assert benchmark.name == name
         assert {"official", "strict"} <= set(benchmark.policies) <= set(PROTOCOLS)
         assert all(benchmark.metrics(protocol) and benchmark.policies[protocol].note for protocol in benchmark.policies)
-    sizes = {name: sum(benchmark.sizes.values()) for name, benchmark in BENCHMARKS.items()}
+    sizes = {name: sum(benchmark.sizes.values()) for name, benchmark in suite.items()}
     assert (sizes["rewardbench"], sizes["rewardbench2"], sizes["rm-bench"]) == (2985, 1865 - 102, 1327)
     assert (sizes["judgebench"], sizes["llmbar"]) == (620, 419)

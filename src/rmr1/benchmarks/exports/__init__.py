@@ -1,1 +1,0 @@
-"""A run in the forms that other tools read."""
