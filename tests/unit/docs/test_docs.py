@@ -7,6 +7,7 @@ import importlib
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ import yaml
 from rmr1.cli.main import app
 from rmr1.config import JudgeConfig, load_config
 from rmr1.models.resolve import ENGINES
+from rmr1.pipeline import TrainRecipe
 from rmr1.prompts import template_names
+from rmr1.results import BenchmarkResults, DistillResults, JudgeResults, RlStepMetrics, SftStepMetrics
 from rmr1.verdict import RULES, problems
 
 ROOT = Path(__file__).parents[3]
@@ -97,6 +100,38 @@ def test_templates_rules_and_problems_are_listed() -> None:
         for name in re.findall(r"`([\w<>]+)`", line.split("|")[1])
     }
     assert listed == named
+
+
+def names(kind: type) -> set[str]:
+    return {field.name for field in fields(kind)}
+
+
+def test_figures_of_judge_and_keys_of_a_training_are_listed() -> None:
+    summary = {
+        name
+        for cell in re.findall(r"^\| (`.+?) \|", section("judging.md", "Summary"), re.MULTILINE)
+        for name in cell.split("`")
+    }
+    assert summary - {"", ", "} == names(JudgeResults)
+    keys = page("training.md").split("| key | what it takes |", 1)[1]
+    listed = {
+        name for cell in re.findall(r"^\| (`.+?) \|", keys, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)
+    }
+    assert listed | {"model", "template"} == set(TrainRecipe.model_fields)
+
+
+def test_what_results_and_metrics_are_said_to_have_is_in_their_types() -> None:
+    beside = section("evaluation.md", "Figures").split("| in `results.json` | what it says |", 1)[1]
+    assert {name.partition(".")[0] for name in re.findall(r"^\| `([\w.]+)` \|", beside, re.MULTILINE)} <= names(
+        BenchmarkResults
+    )
+    steps = re.search(r"A step's line has (.*?)\. `position", page("rl.md"), re.DOTALL)
+    assert steps is not None
+    assert set(re.findall(r"`(\w+)`", steps[1])) <= names(RlStepMetrics)
+    assert {"loss", "learning_rate", "grad_norm", "tokens", "seconds"} <= names(SftStepMetrics)
+    assert {"kept", "repaired", "rejected", "faulted", "left", "comparisons", "rejected_by_reason", "passes"} <= names(
+        DistillResults
+    )
 
 
 def test_every_engine_has_its_section() -> None:
