@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import rmr1
 from rmr1 import errors, records
 
 ROOT = Path(__file__).parents[2]
@@ -106,25 +105,3 @@ def test_every_error_is_a_standard_one_too_and_stands_in_the_tree():
     for kind in kinds:
         assert kind.__name__ in errors.__doc__
         assert kind is errors.RMR1Error or issubclass(kind, standard), kind
-
-
-def test_public_names_are_pinned():
-    assert sorted(rmr1.__all__) == [
-        "Comparison",
-        "Generation",
-        "GenerationRequest",
-        "Judge",
-        "Judgment",
-        "Message",
-        "PreferencePair",
-        "ResponseSet",
-        "Sampling",
-        "Verdict",
-        "load_pairs",
-        "load_template",
-        "parse_verdict",
-        "render_prompt",
-        "show",
-        "verdict_reward",
-    ]
-    assert all(hasattr(rmr1, name) for name in rmr1.__all__)

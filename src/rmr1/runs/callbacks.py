@@ -1,4 +1,4 @@
-"""What long jobs tell: a base for the callbacks of all verbs, and the ones that tell nobody."""
+"""What long jobs tell while they run: sentences for the user, and events with their numbers."""
 
 from __future__ import annotations
 
@@ -6,32 +6,61 @@ from typing import Protocol
 
 
 class Callbacks(Protocol):
-    """Told what a job is doing."""
+    """Told what a job is doing. The verbs that have more to tell extend it, each in its own package."""
 
     def say(self, message: str) -> None:
         """A sentence for the user."""
 
 
 class NullCallbacks:
-    """Callbacks of every verb that do nothing: the default in Python, and for all processes but the first of several."""
+    """Callbacks of every verb that do nothing: the default in Python, and for all processes but the first of several.
+
+    To follow a job from Python, override the events that you want:
+
+    >>> class Losses(NullCallbacks):
+    ...     def stepped(self, step):
+    ...         print(step.step, step.loss)
+    """
 
     def say(self, message: str) -> None:
-        """Nothing."""
+        """A sentence for the user."""
 
     def started(self, total: int | None, done: int, limit_s: float | None = None) -> None:
-        """Nothing."""
+        """A job, or a part of it, begins.
+
+        Args:
+            total: Completions or optimiser steps in all; None if that is not known.
+            done: How many of them an earlier process has done.
+            limit_s: Seconds after which a training stops; None for no limit.
+        """
 
     def answered(self, usage: object) -> None:
-        """Nothing."""
+        """A model has answered one more request.
+
+        Args:
+            usage: Its tokens, a ``Usage``.
+        """
 
     def judged(self, judgment: object) -> None:
-        """Nothing."""
+        """One more pair is judged.
+
+        Args:
+            judgment: Its votes combined, a ``Judgment``.
+        """
 
     def benchmark(self, name: str, number: int, of: int) -> None:
-        """Nothing."""
+        """An evaluation begins its next benchmark, ``number`` of ``of``."""
 
     def stepped(self, step: object) -> None:
-        """Nothing."""
+        """One more optimiser step is done.
+
+        Args:
+            step: Its metrics, an ``SftStepMetrics`` or ``RlStepMetrics``.
+        """
 
     def evaluated(self, metrics: object) -> None:
-        """Nothing."""
+        """A model in training was evaluated on held-out data.
+
+        Args:
+            metrics: An ``SftEvalMetrics`` or ``RlEvalMetrics``.
+        """
