@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import pkgutil
 import re
 import tomllib
 from collections.abc import Iterator
@@ -164,3 +165,9 @@ def test_the_workflow_runs_on_every_supported_python() -> None:
     supported = [name.rpartition(" ")[2] for name in project["classifiers"] if re.search(r"Python :: 3\.\d+$", name)]
     assert workflow["jobs"]["run"]["strategy"]["matrix"]["python"] == supported
     assert {"run": ".ci/run"} in workflow["jobs"]["run"]["steps"]
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "api").glob("*.md")), ids=lambda path: path.name)
+def test_pages_of_names_name_what_there_is(path: Path) -> None:
+    for name in re.findall(r"^::: (\S+)$", path.read_text(encoding="utf-8"), re.MULTILINE):
+        assert pkgutil.resolve_name(name) is not None
