@@ -15,11 +15,12 @@ from rmr1 import (
     PreferencePair,
     curate,
     distill,
+    evaluate,
     load_pairs,
     train_rl,
     train_sft,
 )
-from rmr1.config import DistillConfig, SftConfig
+from rmr1.config import DistillConfig, JudgeConfig, SftConfig
 from rmr1.errors import ConfigError
 from tests.support.engines import FunctionEngine, prefers
 
@@ -30,12 +31,14 @@ from pathlib import Path
 from rmr1 import (
     DistillConfig,
     Judge,
+    JudgeConfig,
     Judgment,
     NullCallbacks,
     RlConfig,
     SftConfig,
     curate,
     distill,
+    evaluate,
     load_pairs,
     train_rl,
     train_sft,
@@ -63,6 +66,9 @@ stage1 = train_sft(traces.traces, SftConfig(model="tiny"), run="runs/sft", callb
 stage2 = train_rl("pairs.jsonl", RlConfig(model=str(stage1.model)), run="runs/rl", callbacks=Sentences())
 again = train_rl("pairs.jsonl", model=str(stage1.model), rollouts=8)
 print(stage2.model, again.run, agreement("held_out.jsonl"))
+found = evaluate(f"hf/{stage2.model}", "rm-bench", data="benchmarks", config=JudgeConfig(votes=3), callbacks=Sentences())
+for name, benchmark in found.results.benchmarks.items():
+    print(name, benchmark.judged.invalid.share if benchmark.judged else None)
 """
 
 
@@ -178,12 +184,23 @@ def test_curate(pairs):
     assert (done.results.pairs.kept, (done.run / "train.jsonl").is_file()) == (6, True)
 
 
+def test_evaluate(pairs):
+    done = evaluate(good_judge(), "custom", data=pairs, run="eval", votes=1)
+    assert (done.run / "report.html").is_file()
+    assert done.results.benchmarks["custom"].judged.invalid.share == 0
+    assert (
+        evaluate(good_judge(), "custom", data=pairs, run="other", config=JudgeConfig(orders="given")).engine_errors == 0
+    )
+
+
 @pytest.mark.parametrize("verb", [train_sft, train_rl])
 def test_training_takes_a_ready_configuration_or_settings(verb, pairs):
     with pytest.raises(ConfigError, match="config and epochs: give either"):
         verb(pairs, SftConfig(), epochs=2)
 
 
-def test_distill_takes_a_ready_configuration_or_settings(pairs):
+def test_evaluate_and_distill_take_a_ready_configuration_or_settings(pairs):
+    with pytest.raises(ConfigError, match="config and votes: give either"):
+        evaluate(good_judge(), "custom", data=pairs, config=JudgeConfig(), votes=1)
     with pytest.raises(ConfigError, match="config and keep: give either"):
         distill(pairs, DistillConfig(teacher="x"), keep=2)

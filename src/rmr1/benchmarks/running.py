@@ -15,7 +15,7 @@ from rmr1.benchmarks.loading import Loaded, load
 from rmr1.benchmarks.planning import Rates, plan_evaluation
 from rmr1.benchmarks.report import keep_texts, report_of
 from rmr1.benchmarks.suite.registry import find_benchmarks
-from rmr1.config import JudgeConfig, load_config
+from rmr1.config import JudgeConfig, resolve_config
 from rmr1.engines import Engine, LoadedModel, open_model
 from rmr1.judging import JudgeCallbacks, JudgeRun, JudgeRunResult, JudgingPlan, plan_judging, run_blocking
 from rmr1.report.evaluation import plan_line, write_eval_report
@@ -105,6 +105,7 @@ def evaluate(
     limit: int | None = None,
     run: str | Path | None = None,
     protocol: BenchmarkProtocol = "official",
+    config: JudgeConfig | None = None,
     callbacks: EvalCallbacks | None = None,
     **settings: Any,
 ) -> EvalRunResult:
@@ -121,8 +122,9 @@ def evaluate(
         run: The run's directory; the same one resumes it. Where not given, ``runs/eval-...``, which belongs to exactly this
             evaluation.
         protocol: What the report shows.
+        config: How to judge, but for its model; the defaults if neither it nor ``settings`` are given.
         callbacks: Told of progress; nobody is by default.
-        settings: Any field of ``JudgeConfig``; those of the engine as ``engine={"slots": 2}``.
+        settings: Instead of ``config``, any field of ``JudgeConfig``; those of the engine as ``engine={"slots": 2}``.
 
     Raises:
         DataError: Data are missing or cannot be read.
@@ -141,9 +143,10 @@ def evaluate(
         run=None if run is None else Path(run),
         protocol=protocol,
     )
-    given = {"model": model} if isinstance(model, str) else {}
-    config = load_config(JudgeConfig, arguments=settings | given, environment={})
+    config = resolve_config(JudgeConfig, config, settings)
     engine = None if isinstance(model, str) else model
+    if isinstance(model, str):
+        config = config.model_copy(update={"model": model})
     return run_blocking(evaluate_task(task, config, callbacks or NullCallbacks(), engine=engine))
 
 
