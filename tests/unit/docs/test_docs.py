@@ -154,7 +154,7 @@ def test_python_examples_compile_and_find_what_they_import(path: Path) -> None:
     for number, code in enumerate(PYTHON.findall(path.read_text(encoding="utf-8"))):
         tree = ast.parse(code, f"{path.name}:{number}")
         for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rmr1"):
+            if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("rmr1."):
                 module = importlib.import_module(node.module or "")
                 assert [name.name for name in node.names if not hasattr(module, name.name)] == []
 
