@@ -94,7 +94,7 @@ def rmr1_seconds(path: Path, settings: JudgeConfig, pairs: int, run: Path) -> fl
 
 
 def peak_megabytes(path: Path, address: str, pairs: int, concurrency: int, run: Path) -> float:
-    """Peak resident memory of a process that judges so many pairs."""
+    """Peak resident memory of a process that judges this many pairs."""
     command = [sys.executable, __file__, "--child", str(path), address, str(pairs), str(concurrency), str(run)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 

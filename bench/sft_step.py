@@ -64,7 +64,7 @@ def build(ours: bool, model: Any, tokenizer: Any, examples: list[Example], rows:
 
 
 def step(trainer: SFTTrainer, batch: dict[str, torch.Tensor], rows: int) -> tuple[float, float]:
-    """Seconds of one optimiser step over micro-batches of so many rows, and its loss."""
+    """Seconds of one optimiser step over micro-batches of this many rows, and its loss."""
     trainer.model.train()
     began, loss = time.perf_counter(), 0.0
     inputs = {name: value.to(trainer.accelerator.device) for name, value in batch.items()}

@@ -20,10 +20,10 @@ class EvaluationRecipe(BaseModel):
     model_config = _STRICT
 
     split: Annotated[str, Field(description="The split of the data whose pairs are judged")] = "held_out"
-    limit: Annotated[int | None, Field(ge=1, description="Judge the first so many of its pairs")] = None
+    limit: Annotated[int | None, Field(ge=1, description="Judge the first N of its pairs")] = None
     limit_before: Annotated[
         int | None,
-        Field(ge=1, description="Judge no more than so many before training; of a model that cannot judge, few say it"),
+        Field(ge=1, description="Judge at most this many before training; a few are enough for an untrained model"),
     ] = None
     judge: Annotated[JudgeConfig, Field(description="How to judge; its model is the one that is trained")] = (
         JudgeConfig()
@@ -72,7 +72,7 @@ class TrainRecipe(BaseModel):
     @model_validator(mode="after")
     def _stages_fit(self) -> TrainRecipe:
         if self.sft is None and self.rl is None:
-            raise ValueError("a recipe trains something: give it sft (with distill), grpo, or both")
+            raise ValueError("a recipe trains something: give it sft (with distill), rl, or both")
         if (self.sft is None) != (self.distill is None):
             raise ValueError("sft learns the traces that distill writes: give both, or neither")
         splits = {"evaluation.split": self.evaluation.split}

@@ -150,7 +150,7 @@ class _StepProgress(TerminalProgress):
         self._last_line = time.monotonic()
 
     def started(self, total: int, done: int, limit_s: float | None = None) -> None:
-        """``done`` of ``total`` optimiser steps were done before; the rest may take so many seconds, if limited."""
+        """``done`` of ``total`` optimiser steps were done before; the rest may take ``limit_s`` seconds, if limited."""
         self._total, self._limit_s = total, limit_s
         self._begin(total, done)
         if done:
