@@ -52,10 +52,10 @@ class Layers(Generic[Config]):
     file: Path | None
     recipe: Path | None
     settings: tuple[str, ...]
-    flags: Mapping[str, Any]
+    flags: Mapping[str, object]
     options: Mapping[str, str]
 
-    def load(self, flags: Mapping[str, Any] | None = None) -> Config:
+    def load(self, flags: Mapping[str, object] | None = None) -> Config:
         """The configuration in force; ``flags`` adds values of options by key, or replaces them.
 
         Raises:

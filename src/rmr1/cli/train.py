@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -77,7 +77,7 @@ class _StageProgress:
 
 
 def train_and_print(
-    file: Path, settings: Iterable[str], flags: Mapping[str, Any], run: Path | None, *, ask_for_a_pair: bool
+    file: Path, settings: Iterable[str], flags: Mapping[str, object], run: Path | None, *, ask_for_a_pair: bool
 ) -> None:
     """Train by a recipe, print the evaluations side by side, and judge a pair of the user's own."""
     recipe = load_train_recipe(file, settings=settings, flags=flags)

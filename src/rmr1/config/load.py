@@ -83,9 +83,9 @@ def load_config(
     file: Path | None = None,
     recipe: Path | None = None,
     settings: Iterable[str] = (),
-    flags: Mapping[str, Any] | None = None,
+    flags: Mapping[str, object] | None = None,
     options: Mapping[str, str] | None = None,
-    arguments: Mapping[str, Any] | None = None,
+    arguments: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Config:
     """Build a configuration from its layers; the first one wins: flags, ``settings``, environment, file, recipe.
@@ -120,7 +120,7 @@ def load_config(
         raise ConfigError("; ".join(lines)) from error
 
 
-def resolve_config(kind: type[Config], config: Config | None, settings: Mapping[str, Any]) -> Config:
+def resolve_config(kind: type[Config], config: Config | None, settings: Mapping[str, object]) -> Config:
     """The configuration of a Python call: a ready one, or one made of keyword arguments.
 
     Raises:
@@ -236,7 +236,7 @@ def _read_setting(setting: str, read: _Values) -> None:
     read.put(key, _yaml_value(text, where), _Origin(where, _quoted))
 
 
-def _read_flags(flags: Mapping[str, Any], options: Mapping[str, str], read: _Values) -> None:
+def _read_flags(flags: Mapping[str, object], options: Mapping[str, str], read: _Values) -> None:
     def spell(key: str) -> str:
         return options.get(key) or option_of(key)
 

@@ -220,7 +220,7 @@ class RlConfig(TrainerConfig):
         """Rollouts of one optimiser step."""
         return self.pairs_per_step * self.comparisons_per_pair * self.rollouts
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """The settings that decide the trained weights; the others may change when a run is resumed."""
         settings = super().identity()
         without = {"slots", "micro_batch_size"} | ({"vllm"} if self.rollout_backend != "vllm" else set())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -101,7 +101,7 @@ class TrainerConfig(BaseModel):
         list[Tracker], Field(description="Experiment trackers that get the metrics"), Flag("Tracking")
     ] = []
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """The settings that decide the trained weights; the others may change when a run is resumed."""
         without = {
             *("preset", "model", "threads", "checkpoint_minutes", "checkpoint_steps", "save_total_limit"),

@@ -97,7 +97,7 @@ def _data(value: Any) -> Any:
 
 
 def load_train_recipe(
-    file: Path, *, settings: Iterable[str] = (), flags: Mapping[str, Any] | None = None
+    file: Path, *, settings: Iterable[str] = (), flags: Mapping[str, object] | None = None
 ) -> TrainRecipe:
     """Read a recipe; ``settings`` and ``flags`` win over it.
 
