@@ -28,10 +28,10 @@ from rmr1.benchmarks import (
     sweep,
 )
 from rmr1.cli.judge import Columns, FailUnder, MaxInvalid, RunDirectoryOption
-from rmr1.cli.options import DATA, OUTPUT, Layers, takes_config
+from rmr1.cli.options import DATA, OUTPUT, Layers, default_text, takes_config
 from rmr1.cli.report import ProtocolOption, checked_protocol
 from rmr1.cli.streams import Bounds, RunOutcome, end_with, tell, write_json
-from rmr1.config import JudgeConfig, parse_prices
+from rmr1.config import JudgeConfig, list_keys, parse_prices
 from rmr1.data import parse_columns
 from rmr1.report.evaluation import plan_table, result_tables
 from rmr1.report.progress import EvalProgress
@@ -40,6 +40,7 @@ from rmr1.report.tables import print_tables
 from rmr1.results import BenchmarkPlan, BenchmarkResults, plain
 
 PLAN, SWEEP_PANEL = "Plan", "Sweep"
+_DEFAULTS = {key.name: default_text(key) for key in list_keys(JudgeConfig)}
 
 
 @takes_config(JudgeConfig, without=("votes", "max_tokens", "template"))
@@ -77,7 +78,7 @@ def evaluate_benchmarks(
     votes: Annotated[
         str | None,
         typer.Option(
-            help="Completions per order; 1,3,9 makes a sweep. [default: 1]",
+            help=f"Completions per order; 1,3,9 makes a sweep. [default: {_DEFAULTS['votes']}]",
             rich_help_panel=SWEEP_PANEL,
             metavar="N,...",
         ),
@@ -85,7 +86,7 @@ def evaluate_benchmarks(
     max_tokens: Annotated[
         str | None,
         typer.Option(
-            help="Longest completion, in tokens; 512,2048 makes a sweep. [default: 2048]",
+            help=f"Longest completion, in tokens; 512,2048 makes a sweep. [default: {_DEFAULTS['max_tokens']}]",
             rich_help_panel=SWEEP_PANEL,
             metavar="N,...",
         ),
