@@ -90,7 +90,7 @@ class HfEngine:
             self._dtype = "float32"
         self._packed: PackedLinears | None = in_bfloat16 if self._dtype == "mixed" else PackedLinears(self._model)
 
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> Mapping[str, object]:
         """The weights by samples of their files, and the settings that change completions."""
         return {
             "model_fingerprint": folder_fingerprint(self._folder),

@@ -100,7 +100,7 @@ class LlamaCppEngine:
             raise ModelNotFoundError(f"{name}: no such GGUF file, and no such name in the catalogue")
         return cls(path, config, name)
 
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> Mapping[str, object]:
         """The file by its size and samples of it, and the settings that change completions."""
         return {
             "model_fingerprint": file_fingerprint(self.path),

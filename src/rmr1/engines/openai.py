@@ -75,7 +75,7 @@ class OpenAIEngine:
             api_key=key or "none", base_url=config.base_url, timeout=config.timeout_s, max_retries=config.max_retries
         )
 
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> Mapping[str, object]:
         """The model, the server, how a think block is treated, and which fields of a request are left out."""
         identity = {"model": self.model, "base_url": self._config.base_url, "think": self._config.think}
         return identity | ({"omit": list(self._config.omit)} if self._config.omit else {})
@@ -210,7 +210,7 @@ class OpenAIBatchEngine:
         self._say = say
         self._awaited: dict[str, _Awaited] = {}
 
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> Mapping[str, object]:
         """That of the engine: a batch sends the same requests another way."""
         return self._engine.identity()
 

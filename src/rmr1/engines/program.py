@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from importlib.metadata import version
-from typing import Any
 
 from rmr1.config import EngineConfig
 from rmr1.curriculum import write_trace
@@ -41,7 +40,7 @@ class ProgramEngine:
         self.name = f"program/{name}"
         self._write = PROGRAMS[name]
 
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> Mapping[str, object]:
         """The package's version: a program changes with it."""
         return {"program": self.name, "rmr1": version("rmr1")}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from rmr1.records import Generation, GenerationRequest
 
@@ -31,7 +31,7 @@ class Engine(Protocol):
     writes_logprobs: bool
     obeys_grammars: bool
 
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> Mapping[str, object]:
         """What decides its output besides the requests: model, weights, context. Kept in a run's manifest."""
         ...
 

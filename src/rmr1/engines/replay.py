@@ -53,7 +53,7 @@ class ReplayEngine:
         self.path = path
         self._offsets = self._index()
 
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> Mapping[str, object]:
         """The hash of the recording."""
         with self.path.open("rb") as recording:
             return {"recording_sha256": hashlib.file_digest(recording, "sha256").hexdigest()}

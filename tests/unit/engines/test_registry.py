@@ -49,3 +49,10 @@ def test_an_entry_point_that_makes_no_engine_is_refused(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text("[rmr1.engines]\nnothing = makes_nothing:load\n")
     with pytest.raises(ConfigError, match='the engine "nothing" is not an engine: it lacks aclose'):
         open_model("nothing/x")
+
+
+def test_unknown_models_are_named(tmp_path):
+    with pytest.raises(ConfigError, match="not a file, not a name in the catalogue"):
+        open_model("no-such-model")
+    with pytest.raises(ConfigError, match="llamacpp, hf, openai, replay"):
+        open_model("mistral/7b")

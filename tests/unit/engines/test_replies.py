@@ -1,13 +1,86 @@
+"""Replies: the loop that engines share, and the check that all of them pass."""
+
 import asyncio
 
 import pytest
 
-from rmr1.engines import checked_replies
+from rmr1.engines import checked_replies, dispatch
 from rmr1.errors import EngineError
 from rmr1.records import Generation, GenerationRequest, Message
 from tests.support.engines import FunctionEngine
 
 REQUESTS = [GenerationRequest(name, (Message("user", "x"),)) for name in ("one", "two", "three")]
+
+
+def request(name, text="hello", **options):
+    return GenerationRequest(name, (Message("user", text),), **options)
+
+
+async def collect(stream):
+    return [generation async for generation in stream]
+
+
+# dispatch
+
+
+def test_results_come_as_they_finish():
+    async def call(asked):
+        await asyncio.sleep(0.05 if asked.id == "slow" else 0)
+        return Generation(asked.id, "")
+
+    done = asyncio.run(collect(dispatch([request("slow"), request("a"), request("b")], call, 2)))
+    assert [generation.request_id for generation in done] == ["a", "b", "slow"]
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_no_more_at_a_time_than_allowed_and_no_request_drawn_early(concurrency):
+    running = peak = drawn = 0
+
+    async def call(asked):
+        nonlocal running, peak
+        running += 1
+        peak = max(peak, running)
+        await asyncio.sleep(0.001)
+        running -= 1
+        return Generation(asked.id, "")
+
+    def source():
+        nonlocal drawn
+        for number in range(50):
+            drawn += 1
+            yield request(str(number))
+
+    async def take_two():
+        stream = dispatch(source(), call, concurrency)
+        await anext(stream)
+        await anext(stream)
+        await asyncio.sleep(0.05)
+        await stream.aclose()
+
+    asyncio.run(take_two())
+    assert peak == concurrency
+    assert drawn <= 2 + 2 * concurrency + concurrency
+
+
+def test_an_exception_ends_everything_and_cancels_the_rest():
+    cancelled = []
+
+    async def call(asked):
+        if asked.id == "bad":
+            raise EngineError("gone")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append(asked.id)
+            raise
+        return Generation(asked.id, "")
+
+    with pytest.raises(EngineError, match="gone"):
+        asyncio.run(collect(dispatch([request("slow"), request("bad")], call, 2)))
+    assert cancelled == ["slow"]
+
+
+# replay
 
 
 def replies(engine):

@@ -1,13 +1,13 @@
+"""Servers that speak OpenAI's protocol."""
+
 import asyncio
-import json
 
 import pytest
 
 from rmr1.config import EngineConfig
-from rmr1.engines import open_model, prompt_sha256
-from rmr1.engines.replies import dispatch
-from rmr1.errors import ConfigError, EngineError, ModelNotFoundError
-from rmr1.records import Generation, GenerationRequest, Message, Sampling
+from rmr1.engines import open_model
+from rmr1.errors import ConfigError, EngineError
+from rmr1.records import GenerationRequest, Message, Sampling
 from rmr1.verdict import parse_verdict, verdict_probability
 from tests.support import openai_server
 
@@ -21,117 +21,6 @@ async def collect(stream):
 
 
 # dispatch
-
-
-def test_results_come_as_they_finish():
-    async def call(asked):
-        await asyncio.sleep(0.05 if asked.id == "slow" else 0)
-        return Generation(asked.id, "")
-
-    done = asyncio.run(collect(dispatch([request("slow"), request("a"), request("b")], call, 2)))
-    assert [generation.request_id for generation in done] == ["a", "b", "slow"]
-
-
-@pytest.mark.parametrize("concurrency", [1, 4])
-def test_no_more_at_a_time_than_allowed_and_no_request_drawn_early(concurrency):
-    running = peak = drawn = 0
-
-    async def call(asked):
-        nonlocal running, peak
-        running += 1
-        peak = max(peak, running)
-        await asyncio.sleep(0.001)
-        running -= 1
-        return Generation(asked.id, "")
-
-    def source():
-        nonlocal drawn
-        for number in range(50):
-            drawn += 1
-            yield request(str(number))
-
-    async def take_two():
-        stream = dispatch(source(), call, concurrency)
-        await anext(stream)
-        await anext(stream)
-        await asyncio.sleep(0.05)
-        await stream.aclose()
-
-    asyncio.run(take_two())
-    assert peak == concurrency
-    assert drawn <= 2 + 2 * concurrency + concurrency
-
-
-def test_an_exception_ends_everything_and_cancels_the_rest():
-    cancelled = []
-
-    async def call(asked):
-        if asked.id == "bad":
-            raise EngineError("gone")
-        try:
-            await asyncio.sleep(60)
-        except asyncio.CancelledError:
-            cancelled.append(asked.id)
-            raise
-        return Generation(asked.id, "")
-
-    with pytest.raises(EngineError, match="gone"):
-        asyncio.run(collect(dispatch([request("slow"), request("bad")], call, 2)))
-    assert cancelled == ["slow"]
-
-
-# replay
-
-
-def recording(tmp_path, *records):
-    path = tmp_path / "completions.jsonl"
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return open_model(f"replay/{path}").engine
-
-
-def test_replay_answers_in_the_order_of_the_requests(tmp_path):
-    engine = recording(
-        tmp_path,
-        {
-            "request": "b",
-            "text": "two\r\n\u2028",
-            "finish_reason": "length",
-            "think_open": True,
-            "usage": {"completion_tokens": 3},
-        },
-        {"request": "a", "text": "one"},
-    )
-    done = asyncio.run(collect(engine.generate([request("a"), request("b")])))
-    assert [(generation.request_id, generation.text) for generation in done] == [("a", "one"), ("b", "two\r\n\u2028")]
-    assert (done[1].finish_reason, done[1].think_open, done[1].usage.completion_tokens) == ("length", True, 3)
-
-
-def test_replay_refuses_what_was_not_recorded(tmp_path):
-    engine = recording(
-        tmp_path, {"request": "a", "text": "one", "prompt_sha256": prompt_sha256([Message("user", "hello")])}
-    )
-    assert len(asyncio.run(collect(engine.generate([request("a")])))) == 1
-    with pytest.raises(EngineError, match='nothing is recorded for the request "z"'):
-        asyncio.run(collect(engine.generate([request("z")])))
-    with pytest.raises(EngineError, match='"a" was recorded for another prompt'):
-        asyncio.run(collect(engine.generate([request("a", "hullo")])))
-
-
-def test_replay_names_what_is_wrong_with_a_recording(tmp_path):
-    with pytest.raises(ModelNotFoundError, match="no such recording"):
-        open_model(f"replay/{tmp_path}/none.jsonl")
-    with pytest.raises(EngineError, match=r"completions\.jsonl:1: not a recording"):
-        recording(tmp_path, {"text": "one"})
-
-
-# names
-
-
-def test_unknown_models_are_named(tmp_path):
-    with pytest.raises(ConfigError, match="not a file, not a name in the catalogue"):
-        open_model("no-such-model")
-    with pytest.raises(ConfigError, match="llamacpp, hf, openai, replay"):
-        open_model("mistral/7b")
 
 
 def test_openai_wants_a_key(monkeypatch):
