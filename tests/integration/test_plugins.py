@@ -63,7 +63,33 @@ def test_an_installed_family_is_generated_and_judged_by_the_program(folder):
     assert all(found["correct"] for found in judged)
 
 
-@pytest.mark.parametrize("example", ["engine_plugin", "curriculum_plugin"])
+def test_an_installed_benchmark_is_judged_and_reported_like_any_other(folder):
+    (folder / "spelling").mkdir()
+    for kind in ("swapped", "missing"):
+        rows = [{"prompt": f"{kind} {n}", "chosen": f"the answer is {n}", "rejected": f"teh {n}"} for n in range(3)]
+        (folder / "spelling" / f"{kind}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ("eval", "--bench", "spelling", "--data", ".", "--model", "length/longest", "--run", "run")
+    before = rmr1(*command, cwd=folder, check=False)
+    assert before.returncode == 2
+    assert 'no benchmark "spelling"; there is rewardbench' in " ".join(before.stderr.split())
+
+    for example in ("engine_plugin", "benchmark_plugin"):
+        install(example, folder / "site")
+    done = rmr1(*command, "--json", cwd=folder)
+    found = json.loads(done.stdout)["benchmarks"]["spelling"]
+    assert found["protocols"]["strict"]["metrics"]["score"]["value"] == 1.0
+    assert found["data"]["problems"] == []
+    assert "Spelling, protocol official" in (folder / "run" / "report.html").read_text()
+    assert "spelling, protocol strict" in rmr1("report", "run", "--protocol", "strict", cwd=folder).stdout
+
+    for name in ("rmr1_spelling_bench.py", "rmr1_spelling_bench-0.1.0.dist-info/entry_points.txt"):
+        (folder / "site" / name).unlink()
+    after = rmr1("report", "run", cwd=folder, check=False)
+    assert after.returncode == 1
+    assert 'run: the benchmark "spelling" of this run is not installed' in " ".join(after.stderr.split())
+
+
+@pytest.mark.parametrize("example", ["engine_plugin", "curriculum_plugin", "benchmark_plugin"])
 def test_an_example_stays_short(example):
     (module,) = (EXAMPLES / example).glob("*.py")
     assert len(module.read_text().splitlines()) < 60

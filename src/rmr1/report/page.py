@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import uuid
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import jinja2
+import markupsafe
 
 from rmr1.report import figures, samples
 from rmr1.report.charts import VIEW_BOX, draw
@@ -67,6 +69,7 @@ def _environment() -> jinja2.Environment:
     environment.filters.update(
         bar=figures.bar,
         blocks=samples.blocks,
+        breakable=_breakable,
         change=samples.change,
         chart=draw,
         csp_hash=_csp_hash,
@@ -81,6 +84,11 @@ def _environment() -> jinja2.Environment:
         vote_rows=samples.vote_rows,
     )
     return environment
+
+
+def _breakable(key: str) -> markupsafe.Markup:
+    """A key that may break after its underscores, and nowhere else inside a word."""
+    return markupsafe.Markup("<wbr>").join(markupsafe.escape(part) for part in re.split("(?<=_)", key))
 
 
 def _csp_hash(text: str) -> str:

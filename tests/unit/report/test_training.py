@@ -92,7 +92,7 @@ def paths(figure: Node) -> list[list[tuple[str, float, float]]]:
 def test_page_holds_its_parts_in_order() -> None:
     page = render()
     assert texts(page.find("h1")) == ["A training"]
-    assert texts(page.find("h2")) == ["Results", "Curves", "Breakdown", "Notes", "Samples"]
+    assert texts(page.find("h2")) == ["Results", "Samples", "Curves", "Breakdown", "Notes", "Settings"]
     assert texts(page.find("dd")) == ["tiny"]
     assert texts(page.find("caption")) == ["Loss", "By family"]
     assert texts(page.find("ul", class_="notes")) == ["a note"]
