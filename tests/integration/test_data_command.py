@@ -2,12 +2,12 @@
 
 import json
 import random
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
+
+from tests.support.processes import kill_when
 
 RMR1 = (sys.executable, "-m", "rmr1.cli.main")
 
@@ -98,11 +98,7 @@ def test_exit_codes_and_messages(folder, arguments, code, message):
 def test_killed_while_it_reads_or_writes_a_rerun_ends_with_the_same_files(folder, sign):
     (folder / "many.jsonl").write_text("\n".join(rows(600, words=60)) + "\n")
     command = [*RMR1, "data", "many.jsonl", "--out"]
-    process = subprocess.Popen([*command, "killed"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None and not (folder / "killed" / sign).exists():
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_when((folder / "killed" / sign).exists, [*command, "killed"], cwd=folder)
     finished = (folder / "killed" / "results.json").exists()
     assert not finished or sign != "run.json"  # the time of writing is short: a busy machine may miss it
     for name, before in (("killed", finished), ("whole", False)):

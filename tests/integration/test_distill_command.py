@@ -6,13 +6,13 @@ import random
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 from rmr1.sides import random_order
 from tests.support.batch_server import Provider, serving
 from tests.support.engines import answer
+from tests.support.processes import kill_when, lines_of, wait_until
 
 RMR1 = (sys.executable, "-m", "rmr1.cli.main")
 OUTPUTS = ("traces.jsonl", "rejected.jsonl", "results.json")
@@ -174,10 +174,6 @@ def test_a_pair_without_a_label_is_named_before_anything_is_spent(folder):
     assert rmr1(*command, "--skip-invalid", cwd=folder).returncode == 0
 
 
-def lines_of(path):
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
 @pytest.mark.slow
 def test_killed_at_five_moments_a_rerun_has_the_same_traces(tmp_path):
     folder = write_folder(tmp_path, 1200, filler=20_000)
@@ -196,11 +192,7 @@ def test_killed_at_five_moments_a_rerun_has_the_same_traces(tmp_path):
             *RMR1, "distill", "pairs.jsonl", "--teacher", "replay/teacher.jsonl", "--repairer", "replay/repairer.jsonl",
             "--run", run.name,
         ]  # fmt: skip
-        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while lines_of(run / journal) < lines and process.poll() is None:
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        kill_when(lambda path=run / journal, least=lines: lines_of(path) >= least, command, cwd=folder)
         in_first += 0 < lines_of(run / "pass1.jsonl") < 1200
         in_second += lines_of(run / "pass1.jsonl") == 1200 and not (run / "results.json").exists()
         done = distill(folder, "--run", run.name)
@@ -230,10 +222,8 @@ def test_batches_are_not_paid_twice_after_a_kill(tmp_path):
             "--set", "batching.size=8", "--set", "batching.poll_s=0.05", "--run", "r",
         ]  # fmt: skip
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 60
-        while lines_of(folder / "r/teacher-batches.jsonl") < 6 and time.monotonic() < deadline:
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.02)
+        made = wait_until(lambda: lines_of(folder / "r/teacher-batches.jsonl") >= 6, process)
+        assert made, process.stderr.read()
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert [len(batch["lines"]) for batch in provider.batches.values()] == [8, 8, 4]

@@ -6,7 +6,7 @@ import random
 import signal
 import subprocess
 import sys
-import time
+from functools import partial
 
 import pytest
 
@@ -17,6 +17,7 @@ from rmr1.errors import EngineError, ModelNotFoundError
 from rmr1.prompts import load_grammar, load_template, template_names
 from rmr1.records import Generation, GenerationRequest, Message, Sampling
 from rmr1.verdict import parse_verdict
+from tests.support.processes import kill_when, lines_of, wait_until
 
 pytestmark = pytest.mark.xdist_group("llamacpp")  # one at a time: each takes all the processors that it gets
 
@@ -122,17 +123,19 @@ def test_what_is_reused_of_the_prompt_before(small_model, reuse):
 
 def test_leaving_early_stops_the_writing(engine):
     async def take_one():
-        stream = engine.generate(request(topic, max_tokens=1500) for topic in TOPICS)
-        begin = time.monotonic()
+        stream = engine.generate(
+            request(topic, max_tokens=1500 if number else 2) for number, topic in enumerate(TOPICS)
+        )
+        await anext(stream)  # the short one; the others are being written
         task = asyncio.ensure_future(anext(stream))
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         await stream.aclose()
-        return time.monotonic() - begin
 
-    assert asyncio.run(take_one()) < 10
+    # Far less than the others would take to the end.
+    asyncio.run(asyncio.wait_for(take_one(), 30))
     assert ask(engine, request("rain"))["rain/0"].finish_reason == "length"
 
 
@@ -188,24 +191,20 @@ def run(folder, name):
     )
 
 
+def has_lines(journal, count):
+    return lines_of(journal) >= count
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_model")
 def test_killed_in_the_middle_the_rerun_ends_as_if_undisturbed(folder):
-    begin = time.monotonic()
     run(folder, "undisturbed")
-    whole = time.monotonic() - begin
-    chance = random.Random(3)
-    for moment in range(2):
-        name = f"killed-{moment}"
-        process = subprocess.Popen(
-            [*COMMAND, name, "--model", "smollm2-135m-instruct"],
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(chance.uniform(0.3, 0.9) * whole)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    for done in (1, 4):
+        name = f"killed-{done}"
+        journal = folder / name / "completions.jsonl"
+        command = [*COMMAND, name, "--model", "smollm2-135m-instruct"]
+        assert kill_when(partial(has_lines, journal, done), command, cwd=folder)
+        assert done <= lines_of(journal) < 6
         run(folder, name)
         for file in ("completions.jsonl", "results.json"):
             assert (folder / name / file).read_bytes() == (folder / "undisturbed" / file).read_bytes()
@@ -222,10 +221,7 @@ def test_ctrl_c_says_how_to_go_on(folder):
             signal.SIGINT, signal.SIG_DFL
         ),  # where the tests run in the background, it is ignored
     )
-    journal = folder / "stopped" / "completions.jsonl"
-    while not (journal.exists() and journal.stat().st_size):
-        time.sleep(0.1)
-        assert process.poll() is None
+    assert wait_until(partial(has_lines, folder / "stopped" / "completions.jsonl", 1), process)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130

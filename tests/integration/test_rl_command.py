@@ -4,13 +4,13 @@ import hashlib
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
+from functools import partial
 
 import pytest
 
+from tests.support.processes import kill_when, lines_of
 from tests.support.tiny_model import write_pairs_file, write_tiny_judge
 
 pytest.importorskip("trl", reason="the train extra is not installed")
@@ -80,24 +80,18 @@ def test_it_optimises_and_leaves_the_last_and_the_best_model(folder, undisturbed
     assert "Warning" not in undisturbed.stderr
 
 
+def reaches(metrics, count):
+    return lines_of(metrics) >= count
+
+
 @pytest.mark.slow
 def test_killed_five_times_it_ends_with_the_same_losses_and_weights(folder, undisturbed):
     run, chance, killed = folder / "killed", random.Random(0), 0
     total = len(lines(folder / "undisturbed"))
     for target in sorted(chance.sample(range(2, total - 1), 5)):
-        process = subprocess.Popen(
-            [sys.executable, "-m", *GRPO, *SETTINGS, "--run", "killed"],
-            cwd=folder,
-            env=ENVIRONMENT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        metrics = run / "metrics.jsonl"
-        while process.poll() is None and not (metrics.exists() and metrics.read_bytes().count(b"\n") >= target):
-            time.sleep(0.002)
-        time.sleep(chance.uniform(0, 0.05))
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
+        command, later = [sys.executable, "-m", *GRPO, *SETTINGS, "--run", "killed"], chance.uniform(0, 0.05)
+        reached = partial(reaches, run / "metrics.jsonl", target)
+        killed += kill_when(reached, command, linger_s=later, cwd=folder, env=ENVIRONMENT)
     done = grpo(folder, "killed")
     assert done.returncode == 0, done.stderr
     assert "resuming from killed/checkpoints/checkpoint-" in done.stderr

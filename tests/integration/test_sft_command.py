@@ -7,10 +7,11 @@ import random
 import signal
 import subprocess
 import sys
-import time
+from functools import partial
 
 import pytest
 
+from tests.support.processes import kill_when, lines_of, wait_until
 from tests.support.tiny_model import write_tiny_model, write_traces
 
 pytest.importorskip("trl", reason="the train extra is not installed")
@@ -69,27 +70,16 @@ def test_it_learns_and_leaves_a_model_that_says_how_it_wants_to_be_asked(folder,
     assert "Warning" not in undisturbed.stderr
 
 
-def wait_for(run, lines, process):
-    metrics = run / "metrics.jsonl"
-    while process.poll() is None and not (metrics.exists() and metrics.read_bytes().count(b"\n") >= lines):
-        time.sleep(0.002)
+def has_steps(run, count):
+    return lines_of(run / "metrics.jsonl") >= count
 
 
 @pytest.mark.slow
 def test_killed_five_times_it_ends_with_the_same_losses_and_weights(folder, undisturbed):
     run, chance, killed = folder / "killed", random.Random(0), 0
     for target in sorted(chance.sample(range(2, STEPS), 5)):
-        process = subprocess.Popen(
-            [*SFT, *SETTINGS, "--run", "killed"],
-            cwd=folder,
-            env=ENVIRONMENT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_for(run, target, process)
-        time.sleep(chance.uniform(0, 0.05))
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
+        command, later = [*SFT, *SETTINGS, "--run", "killed"], chance.uniform(0, 0.05)
+        killed += kill_when(partial(has_steps, run, target), command, linger_s=later, cwd=folder, env=ENVIRONMENT)
     done = sft(folder, "killed")
     assert done.returncode == 0, done.stderr
     assert "resuming from killed/checkpoints/checkpoint-" in done.stderr
@@ -105,7 +95,7 @@ def test_interrupted_it_saves_and_a_damaged_checkpoint_is_passed_over(folder, un
     process = subprocess.Popen(
         [*SFT, *SETTINGS, "--run", "interrupted"], cwd=folder, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
     )
-    wait_for(run, 8, process)
+    wait_until(partial(has_steps, run, 8), process)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate()
     assert process.returncode == 130, told

@@ -3,14 +3,13 @@
 import csv
 import json
 import random
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 from tests.support.benchmarks import record, write_rm_bench, write_rmb
+from tests.support.processes import kill_when
 
 RMR1 = (sys.executable, "-m", "rmr1.cli.main")
 DOMAINS = ("chat", "code", "safety-refuse")
@@ -159,11 +158,7 @@ def test_killed_at_random_moments_a_sweep_ends_with_the_same_results(tmp_path):
     whole, chance, died = journals(tmp_path / "undisturbed"), random.Random(7), 0
     command = [*RMR1, *arguments(*options, "--run", "killed")]
     for moment in sorted(chance.random() for _ in range(KILLS)):
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and journals(tmp_path / "killed") < moment * whole:
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        died += process.wait() == -signal.SIGKILL
+        died += kill_when(lambda least=moment * whole: journals(tmp_path / "killed") >= least, command, cwd=tmp_path)
     assert died >= KILLS - 1
     final = rmr1(*arguments(*options, "--run", "killed", "--json"), cwd=tmp_path)
     assert "resuming" in final.stderr

@@ -98,8 +98,9 @@ async def _cancelled(address, journal, wanted, reached):
     with Journal(journal) as kept:
         batch = batched(engine, BatchLedger(kept), BatchConfig(size=3, poll_s=0.01), lambda message: None)
         waiting = asyncio.create_task(anext(batch.generate(iter(wanted))))
-        while not reached():  # noqa: ASYNC110 - it is a thread that gets there
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(600):
+            while not reached():  # noqa: ASYNC110 - it is a thread that gets there
+                await asyncio.sleep(0.01)
         waiting.cancel()
         with suppress(asyncio.CancelledError):
             await waiting

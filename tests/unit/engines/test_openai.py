@@ -20,9 +20,6 @@ async def collect(stream):
     return [generation async for generation in stream]
 
 
-# dispatch
-
-
 def test_openai_wants_a_key(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(
@@ -39,7 +36,13 @@ def ask(*asked, **config):
     openai_server.requests.clear()
 
     async def run():
-        server = await asyncio.start_server(openai_server.serve_connection, "127.0.0.1", 0)
+        connections = []
+
+        async def serve(reader, writer):
+            connections.append(asyncio.current_task())
+            await openai_server.serve_connection(reader, writer)
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
         address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         engine = open_model(
             "openai/m", EngineConfig(base_url=address, **{"max_retries": 2, **config}), concurrency=1
@@ -49,7 +52,7 @@ def ask(*asked, **config):
         finally:
             await engine.aclose()
             server.close()
-            await asyncio.sleep(0.05)  # the server's side of each connection sees the end and closes
+            await asyncio.wait_for(asyncio.gather(*connections), 60)  # each sees the end and closes
 
     return asyncio.run(run())
 

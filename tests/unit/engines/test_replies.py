@@ -24,11 +24,19 @@ async def collect(stream):
 
 
 def test_results_come_as_they_finish():
-    async def call(asked):
-        await asyncio.sleep(0.05 if asked.id == "slow" else 0)
-        return Generation(asked.id, "")
+    async def in_turn():
+        others = asyncio.Event()
 
-    done = asyncio.run(collect(dispatch([request("slow"), request("a"), request("b")], call, 2)))
+        async def call(asked):
+            if asked.id == "slow":
+                await others.wait()
+            elif asked.id == "b":
+                others.set()
+            return Generation(asked.id, "")
+
+        return await collect(dispatch([request("slow"), request("a"), request("b")], call, 2))
+
+    done = asyncio.run(in_turn())
     assert [generation.request_id for generation in done] == ["a", "b", "slow"]
 
 
@@ -40,7 +48,7 @@ def test_no_more_at_a_time_than_allowed_and_no_request_drawn_early(concurrency):
         nonlocal running, peak
         running += 1
         peak = max(peak, running)
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
         running -= 1
         return Generation(asked.id, "")
 
@@ -54,7 +62,8 @@ def test_no_more_at_a_time_than_allowed_and_no_request_drawn_early(concurrency):
         stream = dispatch(source(), call, concurrency)
         await anext(stream)
         await anext(stream)
-        await asyncio.sleep(0.05)
+        for _ in range(500):  # turns enough to draw all requests, if it did
+            await asyncio.sleep(0)
         await stream.aclose()
 
     asyncio.run(take_two())
@@ -69,7 +78,7 @@ def test_an_exception_ends_everything_and_cancels_the_rest():
         if asked.id == "bad":
             raise EngineError("gone")
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             cancelled.append(asked.id)
             raise

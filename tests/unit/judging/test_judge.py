@@ -3,7 +3,6 @@
 import asyncio
 import os
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -53,23 +52,31 @@ def test_several_threads_share_a_judge(in_caller):
 
 
 def test_threads_that_ask_first_at_the_same_time_share_one_loop():
+    all_ask = threading.Event()
+
     class SlowToSay(ThreadEngine):
         decisions = 0
 
         @property
         def computes_in_caller(self):
             self.decisions += 1
-            time.sleep(0.05)
+            if threading.current_thread() is not threading.main_thread():  # which only makes the judge
+                all_ask.wait(60)
             return True
 
         @computes_in_caller.setter
         def computes_in_caller(self, value):
             pass
 
-    engine = SlowToSay(in_caller=True)
+    engine, asking = SlowToSay(in_caller=True), threading.Barrier(4, all_ask.set, timeout=60)
+
+    def compare(_):
+        asking.wait()
+        return judge.compare("Which?", "good", "bad")
+
     with Judge(engine) as judge, ThreadPoolExecutor(4) as threads:
         engine.decisions = 0
-        list(threads.map(lambda _: judge.compare("Which?", "good", "bad"), range(4)))
+        list(threads.map(compare, range(4)))
     assert engine.decisions == 1
 
 

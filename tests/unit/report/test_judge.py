@@ -246,9 +246,9 @@ def test_evaluation_keeps_its_order_and_shows_each_span_once() -> None:
 
 
 def test_loop_of_opening_tags_takes_linear_time() -> None:
-    start = time.monotonic()
+    start = time.process_time()
     render_vote(sections=Sections(evaluation="<quote_A>" * 20_000))
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_swapped_vote_is_told_in_the_frame_of_the_pair() -> None:
