@@ -166,7 +166,7 @@ def main() -> None:
     arguments.add_argument("--completion", type=int, default=96)
     arguments.add_argument("--groups", type=int, default=1)
     arguments.add_argument("--rollouts", type=int, default=8)
-    arguments.add_argument("--rows", type=int, help="rows of a micro-batch; all where not given")
+    arguments.add_argument("--rows", type=int, help="rows of a micro-batch; all if not given")
     arguments.add_argument("--peer-rows", type=int, help="the same for the peer, where memory is short")
     arguments.add_argument("--repeats", type=int, default=3)
     arguments.add_argument("--memory", action="store_true", help="compare memory instead of time")

@@ -142,7 +142,7 @@ def main() -> None:
     arguments.add_argument("--rollouts", type=int, default=8)
     arguments.add_argument("--data", type=Path, help="pairs to ask a trained judge about")
     arguments.add_argument("--template", default="cor-brief")
-    arguments.add_argument("--slots", type=int, help="completions that are written at once; all where not given")
+    arguments.add_argument("--slots", type=int, help="completions that are written at once; all if not given")
     arguments.add_argument("--continuous", action="store_true", help="measure continuous batching, too")
     arguments.add_argument("--repeats", type=int, default=3)
     given = arguments.parse_args()

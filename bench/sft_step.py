@@ -87,7 +87,7 @@ def main() -> None:
     arguments.add_argument("traces", type=Path)
     arguments.add_argument("--model", default="smollm2-135m-instruct")
     arguments.add_argument("--rows", type=int, default=16)
-    arguments.add_argument("--peer-rows", type=int, help="rows of the peer's micro-batches; all where not given")
+    arguments.add_argument("--peer-rows", type=int, help="rows of the peer's micro-batches; all if not given")
     arguments.add_argument("--repeats", type=int, default=3)
     given = arguments.parse_args()
     trainers, losses = {}, {}

@@ -37,7 +37,7 @@ ORDERS: tuple[Order, Order] = ("ab", "ba")
 
 @dataclass
 class Settings:
-    """What one can turn. Rewards are +1 and -1, so advantages lie between about -2.5 and 2.5."""
+    """What you can change. Rewards are +1 and -1, so advantages lie between about -2.5 and 2.5."""
 
     template: str = "cor-brief"
     pairs_per_step: int = 8

@@ -43,8 +43,8 @@ def detect_hardware(
     Args:
         precision: What to compute in; auto is bfloat16 where the machine is faster in it.
         packing: Whether several examples share a row; auto packs where flash attention is installed.
-        gradient_checkpointing: Whether to compute activations again instead of keeping them; on GPUs only where not given.
-        threads: CPU threads that torch gets; its own choice where not given.
+        gradient_checkpointing: Whether to compute activations again instead of keeping them; if not given, on GPUs only.
+        threads: CPU threads that torch gets; torch's choice if not given.
 
     Raises:
         ConfigError: The machine does not have what is asked for.

@@ -100,8 +100,8 @@ def train(
     Args:
         recipe: What to do: a recipe, its file, or the name of one that comes with rmr1.
         name: What the run is called; as the recipe's file, or else the model.
-        run: Its directory; one that belongs to exactly this recipe where not given.
-        callbacks: Told of progress; nobody where not given.
+        run: Its directory; one that belongs to exactly this recipe if not given.
+        callbacks: Told of progress; nobody if not given.
         settings: Keys of a recipe in a file that win over it, those of a stage as a mapping.
 
     Raises:

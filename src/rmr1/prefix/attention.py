@@ -1,7 +1,8 @@
 """Attention over shared beginnings for models of transformers, through the library's own interface for attention functions.
 
-What computes it travels as an argument of the model's call down to each attention layer. Nothing global knows of it, and gradient
-checkpointing, which computes layers again long after the call, hands it over again. Calls without it are ``sdpa``.
+What computes it is an argument of the model's call, which transformers hands down to each attention layer. There is no global
+state, and gradient checkpointing, which computes layers again long after the call, gets the same argument. Calls without it use
+``sdpa``.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def sees(ends: Tensor) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
 
 
 def enable_prefix_attention(model: PreTrainedModel) -> None:
-    """Let a model share beginnings. Calls that do not are as with ``sdpa``, whatever they were before.
+    """Let a model share beginnings. Calls that share none use ``sdpa``, whatever the model used before.
 
     It stays so: the backward pass of a checkpointed layer looks up the implementation again.
     """
@@ -119,14 +120,14 @@ def tree_inputs(packed: Packed, device: torch.device) -> dict[str, Any]:
 def attention_inputs(attention: PrefixAttention, device: torch.device) -> dict[str, Any]:
     """What to call a model with, besides tokens and positions, for it to attend in this way.
 
-    The mask is not a number and not used. It keeps the library from making one of its own, and what took it for a mask after all
-    would not go unnoticed.
+    The mask holds not-a-number and is not used. It keeps the library from making a mask of its own; if something did use it, the
+    results would be not-a-number too, which is noticed.
     """
     return {"prefix_attention": attention, "attention_mask": torch.full((1, 1, 1, 1), float("nan"), device=device)}
 
 
 def as_attended(*states: Tensor) -> tuple[Tensor, ...]:
-    """Under autocast, the inputs of attention in the type that it computes in; kernels that are called by themselves do not get it.
+    """Under autocast, the inputs of attention in the type that it computes in; kernels that are called directly do not get it.
 
     On a CPU attention stays in float32: torch's backward pass of it takes nearly three times as long in bfloat16.
     """

@@ -92,9 +92,9 @@ def sequence_logprobs(
 
 
 def disagreement(model: Any) -> float:
-    """The largest difference of a log-probability over a small tree from the plain way; of the order of rounding where all is well.
+    """The largest difference of a log-probability over a small tree from the plain way; no more than rounding if all is well.
 
-    For a model that nobody has tried yet. It costs two forward passes of a few tokens, without gradients, in evaluation mode.
+    For models of an untested family. It costs two forward passes of a few tokens, without gradients, in evaluation mode.
     """
     prompts = [[1, 2, 3, 4], [1, 2, 3, 4], [1, 2, 3, 5]]
     completions = [[6, 7, 8], [6, 9], [6, 7, 8, 2]]

@@ -1,4 +1,4 @@
-"""Whether a model can share beginnings, over a prefix tree or in writing, and why not."""
+"""Whether a model can share prefixes, in training over a tree or in decoding, and why not."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def core_model(model: Any) -> PreTrainedModel:
 
 
 def unsupported_reason(model: Any) -> str | None:
-    """Why a model cannot run over a tree, or None where it can.
+    """Why a model cannot run over a tree, or None if it can.
 
-    It goes by what configuration and class say. ``logprobs.disagreement`` tries it.
+    It goes by the model's configuration and class. ``logprobs.disagreement`` finds out by trying.
 
     Args:
         model: A causal language model of transformers, wrapped or not.
@@ -45,7 +45,7 @@ def unsupported_reason(model: Any) -> str | None:
 
 
 def decoding_unsupported_reason(model: Any) -> str | None:
-    """Why the sequences that a model writes cannot share what they begin with, or None where they can.
+    """Why sequences that a model writes cannot share prefixes, or None if they can.
 
     Args:
         model: A causal language model of transformers, wrapped or not.

@@ -67,8 +67,8 @@ def build_tree(
     Args:
         sequences: Token ids, of any lengths.
         masks: For padded rows, 1 where a token counts and 0 where it is padding, on whichever side.
-        min_shared: A shared beginning of fewer tokens is not made a node of its own, and computed again for each branch. Equal
-            sequences share everything whatever their length.
+        min_shared: A shared beginning of fewer tokens is not made a node of its own, and is computed again for each branch. Equal
+            sequences share everything, whatever their length.
     """
     rows: list[Tokens]
     if masks is None:

@@ -107,7 +107,7 @@ class RlStepMetrics(TrainingMetrics):
 
     Args:
         step: Its number, from 1.
-        loss: The loss; its gradient counts, its value says little.
+        loss: The loss. Its value says little; training follows its gradient.
         learning_rate: The one that it used.
         grad_norm: Norm of the gradient before clipping.
         epoch: Passes over the pairs so far.
@@ -119,7 +119,7 @@ class RlStepMetrics(TrainingMetrics):
         invalid_by_reason: The same by reason.
         zero_variance: Share of the groups whose rewards are all equal.
         truncated: Share that was cut.
-        computed: Rollouts that went through the forward and backward pass, of all that were written.
+        computed: Share of the rollouts that went through the forward and backward pass.
         completion_tokens: Mean length of a rollout.
         entropy: Mean entropy of a written token, in nats.
         kl: Mean divergence from the model before RL, per token; None where it is off.

@@ -54,7 +54,7 @@ def render_chat(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase,
 
 
 def settle_think(card: ModelCard, tokenizer: PreTrainedTokenizerBase) -> ModelCard:
-    """The card of a model, with the answer of its chat template where it leaves open whether that opens a think block.
+    """The card of a model, completed with what its chat template does, if it leaves open whether that opens a think block.
 
     Raises:
         EngineError: The tokenizer has no chat template.

@@ -103,7 +103,7 @@ class TrainingRun:
         return published if frozen else "float32"
 
     def tell_hardware(self) -> None:
-        """Say what is trained on what."""
+        """Say what is trained on which device, in which precision."""
         hardware = self.hardware
         where = f"{hardware.processes} x {hardware.device}" if hardware.processes > 1 else hardware.device
         self.callbacks.say(f"{self.config.method} fine-tune on {where} in {hardware.precision}")

@@ -1,4 +1,4 @@
-"""Log-probabilities of padded rows over their prefix tree: every token that rows have in common is computed once."""
+"""Log-probabilities of padded rows over their prefix tree: tokens that rows have in common are computed once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rmr1.prefix.support import unsupported_reason
 
 
 def sharing_unsupported_reason(model: Any, wanted: str) -> str | None:
-    """Why rows are computed one by one, or None where they are computed over their tree.
+    """Why rows are computed one by one, or None if they are computed over their tree.
 
     Args:
         model: The model, wrapped or not.

@@ -66,7 +66,7 @@ class TrainingCallback(TrainerCallback, Generic[StepT, EvalT]):
         record: Callable[[TrainingMetrics], object],
         evaluate_after: frozenset[int],
         config: TrainerConfig,
-        describe: Callable[[int, Mapping[str, Any], float], StepT],
+        describe: Callable[[int, Mapping[str, float], float], StepT],
     ) -> None:
         self._callbacks = callbacks
         self._record = record
@@ -121,7 +121,7 @@ class TrainingCallback(TrainerCallback, Generic[StepT, EvalT]):
 
     def on_log(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         """Record a step, and evaluate where it is time: before the checkpoint, which thus has all that was before it."""
-        logs: Mapping[str, Any] = given["logs"]
+        logs: Mapping[str, float] = given["logs"]
         if "loss" not in logs or self.trainer is None:
             return
         step = self._describe(state.global_step, logs, round(self._seconds, 3))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import trl
@@ -18,6 +18,10 @@ from trl.trainer.utils import split_tensor_dict
 
 from rmr1.errors import TrainingError
 
+Tensors: TypeAlias = dict[str, Any]
+"""A batch of TRL's trainer: tensors with one row a rollout, and scalars."""
+Row: TypeAlias = dict[str, Any]
+"""A row of the data set: its columns by name."""
 OVERRIDDEN = {
     "_generate_and_score_completions": ("self", "inputs"),
     "_generate_single_turn": ("self", "prompt_ids", "images", "multimodal_fields", "num_generations"),
@@ -51,12 +55,10 @@ check_trl()
 class GrpoHooks(GRPOTrainer):  # type: ignore[misc]
     """TRL's GRPO trainer with its inner steps under public names."""
 
-    _buffered_inputs: list[dict[str, Any]] | None
+    _buffered_inputs: list[Tensors] | None
     _step: int
 
-    def make_batch(
-        self, rows: list[dict[str, Any]], complete: Callable[[list[dict[str, Any]]], dict[str, Any]]
-    ) -> dict[str, Any]:
+    def make_batch(self, rows: list[Row], complete: Callable[[list[Row]], Tensors]) -> Tensors:
         """Make the tensors of a generation batch.
 
         Args:
@@ -91,7 +93,7 @@ class GrpoHooks(GRPOTrainer):  # type: ignore[misc]
         """Log-probabilities of the last ``width`` columns, and entropies where asked for: ``[rows, width]``, nats."""
         raise NotImplementedError
 
-    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    def _generate_and_score_completions(self, inputs: list[Row]) -> Tensors:
         return self.make_batch(inputs, super()._generate_and_score_completions)
 
     def _generate_single_turn(
@@ -105,12 +107,12 @@ class GrpoHooks(GRPOTrainer):  # type: ignore[misc]
 
         return self.write_rollouts(prompt_ids, by_trl)
 
-    def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
+    def _prepare_inputs(self, generation_batch: Any) -> Tensors:
         """The rows of a micro-batch. Unlike TRL's they are not shuffled: rows of a group stay together and share a beginning."""
         slices: int = self.args.steps_per_generation
         if self._step % slices == 0 or self._buffered_inputs is None:
             self._buffered_inputs = split_tensor_dict(self._generate_and_score_completions(generation_batch), slices)
-        inputs: dict[str, Any] = self._buffered_inputs[self._step % slices]
+        inputs: Tensors = self._buffered_inputs[self._step % slices]
         return inputs
 
     def _get_per_token_logps_and_entropies(

@@ -112,7 +112,7 @@ class RolloutBatch:
 
 
 def step_metrics(
-    number: int, batch: RolloutBatch, logs: Mapping[str, Any], seconds: float, pairs: int, config: RlConfig
+    number: int, batch: RolloutBatch, logs: Mapping[str, float], seconds: float, pairs: int, config: RlConfig
 ) -> RlStepMetrics:
     """The metrics of an optimiser step.
 

@@ -62,9 +62,9 @@ def train_rl(
     Args:
         data: Labelled pairs, in any form that ``load_pairs`` reads.
         config: How to train; the defaults if neither it nor ``settings`` are given.
-        held_out: Pairs to judge on the way; a share of ``data`` where not given, see ``held_out_share``.
-        run: The run's directory; one that belongs to exactly this training where not given.
-        callbacks: Told of progress; nobody where not given.
+        held_out: Pairs to judge on the way; a share of ``data`` if not given, see ``held_out_share``.
+        run: The run's directory; one that belongs to exactly this training if not given.
+        callbacks: Told of progress; nobody if not given.
         settings: Instead of ``config``, any field of ``RlConfig``.
 
     Raises:
@@ -198,7 +198,7 @@ class _RlRun:
 
         run, config, pairs = self._run, self._config, len(learnt.pairs)
 
-        def describe(number: int, logs: Mapping[str, Any], seconds: float) -> RlStepMetrics:
+        def describe(number: int, logs: Mapping[str, float], seconds: float) -> RlStepMetrics:
             return step_metrics(number, trainer.batch, logs, seconds, pairs, config)
 
         callback: TrainingCallback[RlStepMetrics, RlEvalMetrics] = TrainingCallback(

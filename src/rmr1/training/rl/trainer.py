@@ -29,7 +29,7 @@ from rmr1.training.rl.groups import Group, JudgePrompt, Rollout
 from rmr1.training.rl.rollouts import keep_rows, live_rows, rollout_seed, scaled_by_group, write
 from rmr1.training.shared_rows import row_logprobs, sharing_unsupported_reason
 from rmr1.training.trainer import CheckpointedTrainer, TrainingCallback, shared_arguments
-from rmr1.training.trl_internals import GrpoHooks
+from rmr1.training.trl_internals import GrpoHooks, Row, Tensors
 
 _LOSSES = {"token-mean": "dapo", "sequence-mean": "grpo"}
 """TRL's names. Its "dapo" divides the sum over all tokens by their number in the global batch: micro-batches do not matter."""
@@ -107,9 +107,7 @@ class VerdictTrainer(CheckpointedTrainer, GrpoHooks):
             )
         return self._batch
 
-    def make_batch(
-        self, rows: list[dict[str, Any]], complete: Callable[[list[dict[str, Any]]], dict[str, Any]]
-    ) -> dict[str, Any]:
+    def make_batch(self, rows: list[Row], complete: Callable[[list[Row]], Tensors]) -> Tensors:
         """One rollout for each row, scored; of the result, the rows that are to be computed.
 
         TRL repeats each row of the data set as often as its group has rollouts; here they are shared out among the group's
@@ -192,7 +190,7 @@ class VerdictTrainer(CheckpointedTrainer, GrpoHooks):
         seed = rollout_seed(config.seed, rollout.group, shown.pair_id, shown.order, rollout.number)
         return Sampling(config.temperature, config.top_p, config.max_tokens, seed)
 
-    def _selected(self, batch: dict[str, Any]) -> tuple[dict[str, Any], float]:
+    def _selected(self, batch: Tensors) -> tuple[Tensors, float]:
         """The rows to compute, and their share of all.
 
         All processes keep as many rows as the one that has most to learn from, and at least one for each micro-batch.

@@ -58,9 +58,9 @@ def train_sft(
     Args:
         data: Traces, such as ``traces.jsonl`` of ``rmr1 distill``.
         config: How to train; the defaults if neither it nor ``settings`` are given.
-        held_out: Traces to evaluate on; a share of ``data`` where not given, see ``held_out_share``.
-        run: The run's directory; one that belongs to exactly this training where not given.
-        callbacks: Told of progress; nobody where not given.
+        held_out: Traces to evaluate on; a share of ``data`` if not given, see ``held_out_share``.
+        run: The run's directory; one that belongs to exactly this training if not given.
+        callbacks: Told of progress; nobody if not given.
         settings: Instead of ``config``, any field of ``SftConfig``.
 
     Raises:
@@ -155,7 +155,7 @@ class _SftRun:
 
         run, config = self._run, self._config
 
-        def describe(number: int, logs: Mapping[str, Any], seconds: float) -> SftStepMetrics:
+        def describe(number: int, logs: Mapping[str, float], seconds: float) -> SftStepMetrics:
             tokens, supervised = trainer.take_token_counts()
             return SftStepMetrics(
                 step=number,
