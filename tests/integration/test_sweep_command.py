@@ -123,7 +123,7 @@ def test_a_plan_with_money_and_time(folder):
             "rmr1: rm-bench, without a score by protocol strict (needs both orders), is below 0.0",
         ),
         (("--votes", "1,4", "--fail-under", "0.99"), 3, "rmr1: votes 4: rmb: score, protocol official, is below 0.99"),
-        (("--votes", "x"), 2, "--votes: votes: Input should be a valid integer"),
+        (("--votes", "x"), 2, "--votes x: should be a valid integer"),
     ],
 )
 def test_exit_codes_and_messages(folder, tmp_path, options, code, message):

@@ -58,7 +58,7 @@ class Entry:
         """Characters of the better response, and of the other one."""
         return (self.length_a, self.length_b) if self.label == "A" else (self.length_b, self.length_a)
 
-    def to_record(self) -> dict[str, Any]:
+    def to_record(self) -> dict[str, object]:
         """A line of ``pairs.jsonl``."""
         return asdict(self)
 

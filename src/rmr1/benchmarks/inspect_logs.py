@@ -165,7 +165,7 @@ def write_inspect_logs(run: Path, out: Path, protocol: Protocol, benchmarks: Ite
         run: A run of ``rmr1 eval``.
         out: A name that ends in ``.eval`` or ``.json``. Where the run has several benchmarks, each name gets the benchmark's
             before its ending.
-        protocol: Which values and figures the log has; where a benchmark has not got it, the first one that it has.
+        protocol: Which values and figures the log has; where a benchmark does not have it, the first one that it has.
         benchmarks: Benchmarks that no installed package offers.
 
     Returns:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from rmr1.benchmarks.suite.rewardbench import REWARDBENCH
 from rmr1.errors import ConfigError, RunError
@@ -28,7 +27,7 @@ _NAMED_AS_ON_THE_HUB = ("openai", "hf")
 """Engines whose models are usually called as on the hub; elsewhere a name with one slash is a file."""
 
 
-def leaderboard_entry(results: EvalResults, model: str | None = None) -> dict[str, Any]:
+def leaderboard_entry(results: EvalResults, model: str | None = None) -> dict[str, object]:
     """The content of ``eval-set/ORG/MODEL.json``.
 
     Args:
@@ -56,7 +55,7 @@ def leaderboard_entry(results: EvalResults, model: str | None = None) -> dict[st
     return {**shares, "model": _model(results, model), "model_type": MODEL_TYPE, "chat_template": None}
 
 
-def leaderboard_text(entry: Mapping[str, Any]) -> str:
+def leaderboard_text(entry: Mapping[str, object]) -> str:
     """The text of the file."""
     return json.dumps(entry, indent=4, sort_keys=True) + "\n"
 

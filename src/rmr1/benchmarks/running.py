@@ -80,7 +80,7 @@ class EvalTask:
         """
         callbacks.say(plan_line(plan_evaluation(found, configs, self.limit, self.rates), self.rates.words()))
 
-    def directory(self, verb: str, found: Sequence[Loaded], identity: Mapping[str, Any]) -> Path:
+    def directory(self, verb: str, found: Sequence[Loaded], identity: Mapping[str, object]) -> Path:
         """The run's directory; the same job always takes the same one, and no other job does."""
         subject = "-".join(loaded.benchmark.name for loaded in found)
         data = {loaded.benchmark.name: loaded.fingerprint for loaded in found}
@@ -204,7 +204,7 @@ async def judge_and_score(
     return judged, EvalRunResult(path, results, sum(one.results.engine_errors for one in runs))
 
 
-def eval_identity(engine: Engine, plan: JudgingPlan) -> dict[str, Any]:
+def eval_identity(engine: Engine, plan: JudgingPlan) -> dict[str, object]:
     """What makes two evaluations the same. Which benchmarks is not part of it: they may be added to a run."""
     return {"job": "eval", "engine": engine.name, **engine.identity(), **plan.identity()}
 

@@ -63,11 +63,10 @@ class Axes:
     def __bool__(self) -> bool:
         return bool(self.votes or self.max_tokens or self.template)
 
-    def flags(self) -> dict[str, Any]:
+    def flags(self) -> dict[str, int | str]:
         """One value of each axis, for a configuration to be checked with: the largest number, the first template."""
-        return {name: found[-1] for name in ("votes", "max_tokens") if (found := getattr(self, name))} | (
-            {"template": self.template[0]} if self.template else {}
-        )
+        numbers = {name: found[-1] for name in ("votes", "max_tokens") if (found := getattr(self, name))}
+        return {**numbers, **({"template": self.template[0]} if self.template else {})}
 
     def configs(self, config: JudgeConfig) -> Iterator[JudgeConfig]:
         """The configuration of each judging run: every template with every limit, each with the most votes.
@@ -79,9 +78,9 @@ class Axes:
             for max_tokens in self.max_tokens or (config.max_tokens,):
                 yield config.model_copy(update={"template": template, "max_tokens": max_tokens})
 
-    def name(self, identity: Mapping[str, Any]) -> str:
+    def name(self, identity: Mapping[str, object]) -> str:
         """The directory of the judging run that has this identity: its place on the axes."""
-        stem = re.sub(r"[^\w.]+", "-", Path(identity["template"]).stem).strip("-.")
+        stem = re.sub(r"[^\w.]+", "-", Path(str(identity["template"])).stem).strip("-.")
         parts = [stem or "template"] if self.template else []
         parts += [f"{identity['max_tokens']}-tokens"] if self.max_tokens else []
         parts += [f"{identity['votes']}-votes"] if self.votes else []
@@ -189,7 +188,9 @@ def score_sweep(
     counted = tuple(sorted(set(votes or identity["votes"])))
     for number in counted:
         check_votes(path, number, max(identity["votes"]))
-    points = tuple(point for name in identity["runs"] for point in _points(path / name, identity, counted, own))
+    points = tuple(
+        point for name, place in identity["runs"].items() for point in _points(path / name, place, counted, own)
+    )
     values: dict[str, tuple[int | str, ...]] = {
         "template": tuple(dict.fromkeys(point.template for point in points)),
         "max_tokens": tuple(dict.fromkeys(point.max_tokens for point in points)),
@@ -199,7 +200,7 @@ def score_sweep(
     return SweepResults(judge_settings({name: identity[name] for name in _SHOWN if name in identity}), axes, points)
 
 
-def _identity(axes: Axes, configs: Sequence[JudgeConfig], judge: LoadedModel) -> tuple[dict[str, Any], list[str]]:
+def _identity(axes: Axes, configs: Sequence[JudgeConfig], judge: LoadedModel) -> tuple[dict[str, object], list[str]]:
     """What identifies a sweep, and the directories of its judging runs."""
     of_runs = [
         eval_identity(judge.engine, plan_judging(config, judge.engine, model_template=judge.template))
@@ -215,17 +216,16 @@ def _identity(axes: Axes, configs: Sequence[JudgeConfig], judge: LoadedModel) ->
 
 
 def _points(
-    run: Path, identity: Mapping[str, Any], votes: Sequence[int], benchmarks: Sequence[Benchmark]
+    run: Path, place: Mapping[str, object], votes: Sequence[int], benchmarks: Sequence[Benchmark]
 ) -> Iterator[SweepPoint]:
-    """The points of a judging run; ``identity`` is that of the sweep."""
-    place = identity["runs"][run.name]
+    """The points of a judging run; ``place`` is what tells it apart."""
     is_begun = any(run.glob(f"*/{DATA}"))
     found = read_run(run, benchmarks=benchmarks).benchmarks if is_begun else ()
     for number in votes:
         scored = {judged.benchmark.name: judged.first(number).score() for judged in found}
         yield SweepPoint(
-            template=place["template"],
-            max_tokens=place["max_tokens"],
+            template=str(place["template"]),
+            max_tokens=int(str(place["max_tokens"])),
             votes=number,
             run=run.name,
             benchmarks={name: _short(one) for name, one in scored.items()},

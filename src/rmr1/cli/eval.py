@@ -117,7 +117,7 @@ def evaluate_benchmarks(
 ) -> None:
     """Evaluate a judge on benchmarks, by every protocol that applies; lists make a sweep. The same command resumes."""
     axes = Axes.parse(votes=votes, max_tokens=max_tokens, template=template)
-    config = layers.load({"votes": votes, "max_tokens": max_tokens, "template": template} | axes.flags())
+    config = layers.load({"votes": votes, "max_tokens": max_tokens, "template": template, **axes.flags()})
     output = EvalOutput(checked_protocol(protocol), as_json, Bounds(fail_under, max_invalid))
     rates = Rates(parse_prices(prices) if prices else None, tokens_per_second)
     mapping = parse_columns(columns) if columns else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,7 +16,7 @@ from rmr1.results import DataResults, DistillResults, Estimate, JudgeResults, Re
 _WIDTH = 160
 
 
-def judgment_as_json(judgment: Judgment) -> dict[str, Any]:
+def judgment_as_json(judgment: Judgment) -> dict[str, object]:
     """A judgment as one JSON object; ``winner`` and ``side`` are sides of the pair, ``shown_side`` is what the judge wrote."""
     return {
         "id": judgment.id,
