@@ -142,7 +142,7 @@ def _text(turns: tuple[Message, ...]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class _LogSource:
     """What a log is made of: a benchmark with its results, the protocol that is shown, the judge, and texts if there are any."""
 
     judged: JudgedBenchmark
@@ -196,7 +196,7 @@ def write_inspect_logs(run: Path, out: Path, protocol: Protocol, benchmarks: Ite
     return written
 
 
-def _sources(run: Path, protocol: Protocol, benchmarks: Iterable[Benchmark]) -> Iterator[_Source]:
+def _sources(run: Path, protocol: Protocol, benchmarks: Iterable[Benchmark]) -> Iterator[_LogSource]:
     found = read_run(run, benchmarks=benchmarks)
     created = read_manifest(run)["created"]
     for judged in found.benchmarks:
@@ -205,10 +205,10 @@ def _sources(run: Path, protocol: Protocol, benchmarks: Iterable[Benchmark]) -> 
         if shown:
             policy = judged.benchmark.policies[shown]
             texts = read_texts(judged.path)
-            yield _Source(judged, protocols[shown], shown, policy, found.identity, created, texts)
+            yield _LogSource(judged, protocols[shown], shown, policy, found.identity, created, texts)
 
 
-def _log(source: _Source) -> Any:
+def _log(source: _LogSource) -> Any:
     from inspect_ai.log import EvalLog, EvalResults, EvalStats
     from inspect_ai.model import ModelUsage
 
@@ -228,7 +228,7 @@ def _log(source: _Source) -> Any:
     )
 
 
-def _spec(source: _Source) -> Any:
+def _spec(source: _LogSource) -> Any:
     from inspect_ai.log import EvalConfig, EvalDataset, EvalSpec
     from inspect_ai.model import GenerateConfig
 
@@ -261,7 +261,7 @@ def _spec(source: _Source) -> Any:
     )
 
 
-def _figures(source: _Source) -> Any:
+def _figures(source: _LogSource) -> Any:
     from inspect_ai.log import EvalMetric, EvalScore
 
     metrics = {
@@ -281,12 +281,12 @@ def _figures(source: _Source) -> Any:
     )
 
 
-def _values(source: _Source) -> dict[Entry, float]:
+def _values(source: _LogSource) -> dict[Entry, float]:
     judged = source.judged
     return dict(judged.completions.values(source.policy, judged.context, whole_items=judged.benchmark.whole_items))
 
 
-def _samples(source: _Source) -> Iterator[Any]:
+def _samples(source: _LogSource) -> Iterator[Any]:
     completions, values = source.judged.completions, _values(source)
     for judged in completions.read(source.policy.rule or source.judged.context.rule):
         entry = judged.entry

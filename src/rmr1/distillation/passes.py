@@ -15,7 +15,7 @@ from functools import partial
 from typing import Protocol
 
 from rmr1.config import DistillConfig, Prices, cost
-from rmr1.distillation.assess import Assessment, Reason, assess, read_trace
+from rmr1.distillation.assessment import Assessment, Reason, assess, read_trace
 from rmr1.engines import Engine
 from rmr1.judging import Completion, JudgeRequest, JudgingPlan, RequestRunner
 from rmr1.prompts import Prompt, load_repair_template, render_repair

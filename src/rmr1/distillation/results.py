@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rmr1.config import DistillConfig, cost
-from rmr1.distillation.assess import RULE, Assessment, assess
+from rmr1.distillation.assessment import RULE, Assessment, assess
 from rmr1.distillation.passes import DistillPass, orders_of
 from rmr1.judging import Completion, combine
 from rmr1.records import Comparison, PreferencePair, Usage

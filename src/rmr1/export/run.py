@@ -56,7 +56,7 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class _ExportSource:
     folder: Path
     card: ModelCard
     identity: Mapping[str, object] = field(default_factory=dict)
@@ -86,14 +86,14 @@ def export_model(task: ExportTask) -> Exported:
     return Exported(task.out, task.format, _size(task.out), card)
 
 
-def _open(name: str) -> _Source:
+def _open(name: str) -> _ExportSource:
     folder = hf_folder(name)
     card = read_card(folder) or ModelCard("")
     run = folder.parent
     if folder.name != "model" or not (run / "run.json").is_file():
-        return _Source(folder, card)
+        return _ExportSource(folder, card)
     identity = _read_json(run / "run.json").get("identity", {})
-    return _Source(folder, card, identity, _read_results(run / "results.json"))
+    return _ExportSource(folder, card, identity, _read_results(run / "results.json"))
 
 
 def _published(card: ModelCard) -> ModelCard:
@@ -158,7 +158,7 @@ def _aside(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_folder(source: _Source, card: ModelCard, target: Path) -> None:
+def _write_folder(source: _ExportSource, card: ModelCard, target: Path) -> None:
     target.mkdir()
     for path in sorted(source.folder.iterdir()):
         if path.is_file() and path.suffix in _MODEL_FILES:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from rmr1.config import JudgeConfig
 from rmr1.engines import Engine
@@ -58,7 +57,7 @@ class JudgingPlan:
         """The verdict of a generation by the configured rule."""
         return parse_verdict(generation, self.config.rule)
 
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> Mapping[str, object]:
         """What decides the results, for a run's manifest. How the engine is run (threads, concurrency) is not part of it."""
         chosen = self.config.model_dump(exclude={"engine", "concurrency", "temperature", "template", "logprobs"})
         return {

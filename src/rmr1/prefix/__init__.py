@@ -14,7 +14,7 @@ whether a model can. ``transformers_internals`` and ``torch_internals`` hold wha
 interfaces, for the whole package.
 """
 
-from rmr1.prefix.packing import Packed, Predictions, Span, pack, predictions
+from rmr1.prefix.packing import Packed, PackedSpan, Predictions, pack, predictions
 from rmr1.prefix.tree import Node, PrefixTree, build_tree
 
-__all__ = ["Node", "Packed", "Predictions", "PrefixTree", "Span", "build_tree", "pack", "predictions"]
+__all__ = ["Node", "Packed", "PackedSpan", "Predictions", "PrefixTree", "build_tree", "pack", "predictions"]

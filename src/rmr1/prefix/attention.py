@@ -19,7 +19,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from rmr1.errors import ConfigError
-from rmr1.prefix.packing import Packed, Span
+from rmr1.prefix.packing import Packed, PackedSpan
 from rmr1.prefix.parts import can_split, split_attention
 from rmr1.prefix.torch_internals import compiled_block_mask
 from rmr1.prefix.transformers_internals import attention_implementation
@@ -57,7 +57,7 @@ class TreeMask:
     """
 
     def __init__(self, packed: Packed, device: torch.device) -> None:
-        self.spans: Sequence[Span] = packed.spans
+        self.spans: Sequence[PackedSpan] = packed.spans
         self.ends = torch.tensor(packed.ends(), device=device)
         self.blocks: Any = None
         self._dense: Tensor | None = None

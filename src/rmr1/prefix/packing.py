@@ -15,7 +15,7 @@ from rmr1.errors import InputError
 from rmr1.prefix.tree import PrefixTree
 
 
-class Span(NamedTuple):
+class PackedSpan(NamedTuple):
     """A node's place in the row: its tokens are ``start`` to ``end``, those of its descendants ``end`` to ``reach``."""
 
     start: int
@@ -37,7 +37,7 @@ class Packed:
     tree: PrefixTree
     tokens: tuple[int, ...]
     positions: tuple[int, ...]
-    spans: tuple[Span, ...]
+    spans: tuple[PackedSpan, ...]
 
     def places(self, sequence: int) -> list[int]:
         """Where in the row the tokens of a sequence stand."""
@@ -80,7 +80,7 @@ def pack(tree: PrefixTree) -> Packed:
         tree,
         tuple(chain.from_iterable(node.tokens for node in tree.nodes)),
         tuple(chain.from_iterable(range(node.depth, node.depth + len(node.tokens)) for node in tree.nodes)),
-        tuple(Span(*place) for place in zip(starts, ends, reaches, strict=True)),
+        tuple(PackedSpan(*place) for place in zip(starts, ends, reaches, strict=True)),
     )
 
 

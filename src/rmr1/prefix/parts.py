@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import Module
 from torch.nn.functional import pad
 
-from rmr1.prefix.packing import Span
+from rmr1.prefix.packing import PackedSpan
 from rmr1.prefix.torch_internals import cpu_attention, cpu_attention_backward, has_cpu_attention
 
 _VECTORS = 64
@@ -99,7 +99,7 @@ def can_split(query: Tensor, value: Tensor) -> bool:
     return has_cpu_attention(backward=True) and has_kernel(query, value) and query.shape[0] == 1
 
 
-def split_attention(query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], scale: float) -> Tensor:
+def split_attention(query: Tensor, key: Tensor, value: Tensor, spans: Sequence[PackedSpan], scale: float) -> Tensor:
     """Attention of a packed row.
 
     Args:
@@ -116,7 +116,7 @@ def split_attention(query: Tensor, key: Tensor, value: Tensor, spans: Sequence[S
     return output
 
 
-def _parts(spans: Sequence[Span]) -> Iterator[tuple[slice, slice, bool]]:
+def _parts(spans: Sequence[PackedSpan]) -> Iterator[tuple[slice, slice, bool]]:
     """Queries, their keys, and whether they see only what came before. The nodes themselves come first: they cover the row."""
     for span in spans:
         own = slice(span.start, span.end)
@@ -137,7 +137,9 @@ class _Split(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], scale: float) -> Tensor:
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, spans: Sequence[PackedSpan], scale: float
+    ) -> Tensor:
         query, key, value = (_contiguous_last(states.detach()) for states in (query, key, value))
         queries, keys, values = _grouped(query, key, value)
         groups, sharing, tokens, size = queries.shape

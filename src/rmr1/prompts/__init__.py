@@ -1,6 +1,6 @@
 """The one renderer of judge prompts, its template files and the grammars of their outputs."""
 
-from rmr1.prompts.fence import FENCE_SHA256, fence
+from rmr1.prompts.fencing import FENCE_SHA256, fence
 from rmr1.prompts.render import Prompt, SystemRole, render_prompt, render_repair
 from rmr1.prompts.templates import (
     RepairTemplate,

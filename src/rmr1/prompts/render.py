@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from rmr1.prompts.fence import fence
+from rmr1.prompts.fencing import fence
 from rmr1.prompts.templates import RepairTemplate, Template, substitute
 from rmr1.records import Comparison, Message, Side
 
@@ -34,7 +34,7 @@ def render_prompt(
     Args:
         comparison: What to show.
         template: How to show it.
-        fenced: Disarm marks inside the texts, see ``rmr1.prompts.fence``.
+        fenced: Disarm marks inside the texts, see ``rmr1.prompts.fencing``.
         system_role: "merge" puts the system part at the start of the user turn, for models without a system role.
     """
     fencer = _Fencer(fenced)

@@ -162,7 +162,7 @@ class Filtered(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FilterChoice:
     """A filter: its value in the page, its name for people, and how many samples it lets through."""
 
     value: str
@@ -170,22 +170,22 @@ class Choice:
     count: int
 
 
-def outcome_choices(samples: Sequence[Filtered]) -> tuple[Choice, ...]:
+def outcome_choices(samples: Sequence[Filtered]) -> tuple[FilterChoice, ...]:
     """The filters by outcome; those of the rarer outcomes only where they tell samples apart."""
     counts = Counter(name for sample in samples for name in matching(sample))
     hidden = {"unlabelled"} - counts.keys()
     if counts[_SOME_INVALID] <= counts["invalid"]:
         hidden.add(_SOME_INVALID)
     names = {name: name for name in _OUTCOMES} | {_SOME_INVALID: "one order invalid"}
-    return tuple(Choice(value, label, counts[value]) for value, label in names.items() if value not in hidden)
+    return tuple(FilterChoice(value, label, counts[value]) for value, label in names.items() if value not in hidden)
 
 
-def change_choices(samples: Sequence[StagedSample]) -> tuple[Choice, ...]:
+def change_choices(samples: Sequence[StagedSample]) -> tuple[FilterChoice, ...]:
     """The filters by what training changed; none where no sample was judged twice."""
     if all(len(sample.stages) < 2 for sample in samples):
         return ()
     changes = [change(sample) for sample in samples]
-    return tuple(Choice(value, label, changes.count(value)) for value, label in _CHANGES.items())
+    return tuple(FilterChoice(value, label, changes.count(value)) for value, label in _CHANGES.items())
 
 
 def categories(samples: Iterable[Filtered]) -> list[str]:
@@ -212,7 +212,7 @@ def matching(sample: Filtered) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class EvaluationPiece:
     """A stretch of an evaluation. ``shown`` is the side as the judge saw it, ``side`` the pair's; text has neither."""
 
     kind: Literal["text", "quote", "summary"]
@@ -254,18 +254,20 @@ def shown_verdict(vote: SampleVote) -> str:
     return pair_side("A" if vote.side == "A" else "B", vote.order) if vote.side in ("A", "B") else ""
 
 
-def pieces(vote: SampleVote) -> list[Piece]:
+def pieces(vote: SampleVote) -> list[EvaluationPiece]:
     """The evaluation in reading order, its tagged spans set apart; then the spans that stand outside it."""
-    pieces: list[Piece] = []
+    pieces: list[EvaluationPiece] = []
     text, end = vote.sections.evaluation or "", 0
 
     def add_plain(plain: str) -> None:
         if plain.strip():
-            pieces.append(Piece("text", None, None, plain.strip()))
+            pieces.append(EvaluationPiece("text", None, None, plain.strip()))
 
     def add_span(kind: str, shown: Side, body: str) -> None:
         pieces.append(
-            Piece("quote" if kind == "quote" else "summary", shown, pair_side(shown, vote.order), body.strip())
+            EvaluationPiece(
+                "quote" if kind == "quote" else "summary", shown, pair_side(shown, vote.order), body.strip()
+            )
         )
 
     for match in _TAGGED.finditer(text):

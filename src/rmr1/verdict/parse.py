@@ -11,7 +11,7 @@ from itertools import islice
 from rmr1.records import Generation, InvalidReason, RubricItem, Sections, Side, Span, TaskType, TokenLogprob, Verdict
 from rmr1.verdict.elements import outline
 from rmr1.verdict.problems import find_problems
-from rmr1.verdict.rules import RULES, Finding
+from rmr1.verdict.rules import RULES, RuleFinding
 
 _ITEM = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*\u2022])[ \t]+(\S.*)$", re.MULTILINE)
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)[ \t]{0,4}%")
@@ -71,7 +71,7 @@ def moved(verdict: Verdict, by: int) -> Verdict:
     )
 
 
-def _invalid(finding: Finding, generation: Generation) -> InvalidReason | None:
+def _invalid(finding: RuleFinding, generation: Generation) -> InvalidReason | None:
     if finding.conflict:
         return "conflicting"
     if finding.sides:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from rmr1.records import Sections, Span
 from rmr1.verdict.elements import Outline
-from rmr1.verdict.rules import Finding, default
+from rmr1.verdict.rules import RuleFinding, default
 
 _MARK = re.compile(r"\[\[[AB]\]\]")
 _COR_TAGS = ("type", "rubric", "solution", "eval")
@@ -75,7 +75,7 @@ def _evaluation_problems(outline: Outline, sections: Sections) -> Iterator[str]:
         yield "no_reference_to_B"
 
 
-def _answer_problems(text: str, outline: Outline, finding: Finding) -> Iterator[str]:
+def _answer_problems(text: str, outline: Outline, finding: RuleFinding) -> Iterator[str]:
     answers = outline.named("answer")
     if not answers:
         yield "missing_answer"

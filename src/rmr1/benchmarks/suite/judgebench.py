@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rmr1.benchmarks.benchmark import STRICT, Benchmark, Part, Policy, Protocol
-from rmr1.benchmarks.suite.common import parts
+from rmr1.benchmarks.suite.files import parts
 from rmr1.records import PreferencePair
 from rmr1.stats import Average
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rmr1.benchmarks.benchmark import STRICT, Benchmark, Part, Policy, Protocol
-from rmr1.benchmarks.suite.common import matching
+from rmr1.benchmarks.suite.files import matching
 from rmr1.stats import Average
 
 SIZES = {"Natural": 100, "Neighbor": 134, "GPTInst": 92, "GPTOut": 47, "Manual": 46}

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rmr1.benchmarks.benchmark import STRICT, Benchmark, Part, Policy, Protocol
-from rmr1.benchmarks.suite.common import matching
+from rmr1.benchmarks.suite.files import matching
 from rmr1.records import PreferencePair
 from rmr1.stats import Average
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rmr1.benchmarks.benchmark import RM_R1, STRICT, Benchmark, Part, Policy, Protocol
-from rmr1.benchmarks.suite.common import parts
+from rmr1.benchmarks.suite.files import parts
 from rmr1.stats import Average
 
 HUB = "hf:allenai/reward-bench#filtered"

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 
 from rmr1.benchmarks.benchmark import RM_R1, STRICT, Benchmark, Entry, Part, Policy, Protocol, Value
-from rmr1.benchmarks.suite.common import parts
+from rmr1.benchmarks.suite.files import parts
 from rmr1.records import PreferencePair
 from rmr1.stats import Average
 

@@ -15,7 +15,7 @@ import torch
 
 from rmr1.prefix.attention import PrefixAttention, attention_inputs, enable_prefix_attention
 from rmr1.prefix.decoding.packed_linears import PackedLinears
-from rmr1.prefix.decoding.prompts import Prompt, Prompts, PromptTokens
+from rmr1.prefix.decoding.prompts import PrefilledPrompt, Prompts, PromptTokens
 from rmr1.prefix.decoding.sampling import choose
 from rmr1.prefix.decoding.sequences import DecodingSequence, Row, RowCache
 from rmr1.prefix.parts import Piece, PieceAttention, Segment, StepAttention
@@ -98,7 +98,7 @@ class Batch:
         if first:
             self._choose(torch.stack(first), self._rows[before:])
 
-    def _add(self, sequences: list[DecodingSequence], prompt: Prompt) -> None:
+    def _add(self, sequences: list[DecodingSequence], prompt: PrefilledPrompt) -> None:
         first, *others = sequences
         first.cached = prompt.cached
         for other in others:

@@ -36,7 +36,7 @@ class PromptTokens(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class PrefilledPrompt:
     """A prompt after its prefill.
 
     Args:
@@ -78,10 +78,10 @@ class Prompts:
 
     def __init__(self, alone: bool = False) -> None:
         self._alone = alone
-        self._latest: Prompt | None = None
+        self._latest: PrefilledPrompt | None = None
         self._instructions: tuple[Segment, ...] = ()
 
-    def read(self, prompts: Iterable[PromptTokens], compute: Compute) -> Iterator[Prompt | None]:
+    def read(self, prompts: Iterable[PromptTokens], compute: Compute) -> Iterator[PrefilledPrompt | None]:
         """Prefill prompts.
 
         Args:
@@ -120,7 +120,7 @@ class Prompts:
         self._instructions = tuple(piece.segment for piece in pieces)
         return Head(self._instructions, 0)
 
-    def _finish(self, begun: Sequence[Begun], compute: Compute) -> Iterator[Prompt | None]:
+    def _finish(self, begun: Sequence[Begun], compute: Compute) -> Iterator[PrefilledPrompt | None]:
         """Compute what is left: of several prompts in one row, of a single one piece by piece."""
         rows = [[piece] for piece in begun[0].rest] if len(begun) == 1 else [[of.rest[0] for of in begun]]
         for row in rows:
@@ -128,7 +128,7 @@ class Prompts:
             yield None
         for (prompt, head, rest), of_next in zip(begun, logits, strict=True):
             segments = tuple(piece.segment for piece in rest)
-            self._latest = Prompt(prompt.tokens, head.segments, segments, of_next, head.cached)
+            self._latest = PrefilledPrompt(prompt.tokens, head.segments, segments, of_next, head.cached)
             yield self._latest
 
 

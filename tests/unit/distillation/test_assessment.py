@@ -2,7 +2,7 @@
 
 import pytest
 
-from rmr1.distillation.assess import read_trace, trim
+from rmr1.distillation.assessment import read_trace, trim
 from rmr1.records import Generation
 from rmr1.verdict import parse_verdict
 
