@@ -156,6 +156,14 @@ class Part:
     transform: RowTransform | None = None
 
 
+def by_item(values: Iterable[tuple[Entry, float]]) -> Iterator[tuple[Entry, list[float]]]:
+    """The values of each item, with its first entry, in the order in which items first appear."""
+    items: dict[str, tuple[Entry, list[float]]] = {}
+    for entry, value in values:
+        items.setdefault(entry.item, (entry, []))[1].append(value)
+    yield from items.values()
+
+
 def observe_pairs(values: Iterable[tuple[Entry, float]]) -> Iterator[Value]:
     """Every comparison counts in the cell of its subset."""
     for entry, value in values:

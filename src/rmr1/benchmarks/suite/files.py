@@ -1,11 +1,10 @@
-"""What the benchmarks share: finding files in a folder, any of which may be gzipped, and comparisons that belong to one item."""
+"""Finding a benchmark's files in a folder; any of them may be gzipped."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from rmr1.benchmarks.benchmark import Entry, Part
+from rmr1.benchmarks.benchmark import Part
 
 
 def matching(folder: Path, *patterns: str) -> list[Path]:
@@ -28,11 +27,3 @@ def parts(folder: Path, *patterns: str) -> tuple[Part, ...]:
         Part(str(path), (path.parent.relative_to(folder) / stem(path)).as_posix())
         for path in matching(folder, *patterns)
     )
-
-
-def by_item(values: Iterable[tuple[Entry, float]]) -> Iterator[tuple[Entry, list[float]]]:
-    """The values of each item, with its first entry, in the order in which items first appear."""
-    items: dict[str, tuple[Entry, list[float]]] = {}
-    for entry, value in values:
-        items.setdefault(entry.item, (entry, []))[1].append(value)
-    yield from items.values()

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from rmr1.benchmarks.benchmark import STRICT, Benchmark, Entry, Part, Policy, Protocol, Value
-from rmr1.benchmarks.suite.files import by_item, parts
+from rmr1.benchmarks.benchmark import STRICT, Benchmark, Entry, Part, Policy, Protocol, Value, by_item
+from rmr1.benchmarks.suite.files import parts
 from rmr1.records import PreferencePair
 from rmr1.stats import Average
 

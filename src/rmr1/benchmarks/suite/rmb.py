@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from rmr1.benchmarks.benchmark import RM_R1, STRICT, Benchmark, Entry, Policy, Protocol, Value
-from rmr1.benchmarks.suite.files import by_item, parts
+from rmr1.benchmarks.benchmark import RM_R1, STRICT, Benchmark, Entry, Policy, Protocol, Value, by_item
+from rmr1.benchmarks.suite.files import parts
 from rmr1.stats import Average
 
 PAIRS, BEST_OF_N = "Pairwise_set", "BoN_set"
