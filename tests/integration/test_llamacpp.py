@@ -225,6 +225,6 @@ def test_ctrl_c_says_how_to_go_on(folder):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "rmr1: interrupted; run the same command again to go on"
+    assert said.splitlines()[-1] == "rmr1: interrupted; run the same command again to continue"
     assert "Traceback" not in said
     assert len(run(folder, "stopped").stdout.splitlines()) == 3
