@@ -151,6 +151,8 @@ def default_text(key: Key) -> str:
         return "none"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {inner}" for name, inner in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value[:3])) + (", ..." if len(value) > 3 else "")
     return str(value)

@@ -20,7 +20,7 @@ from rmr1.report.console import distill_rows, share
 from rmr1.report.figures import Metric
 from rmr1.report.judge import JudgeReport, report_sample
 from rmr1.report.samples import Sample, Status
-from rmr1.report.tables import Table
+from rmr1.report.tables import Table, fact_rows
 from rmr1.results import DistillPassResults, DistillResults
 
 Outcome = Literal["kept", "repaired", "rejected", "faulted", "left"]
@@ -253,7 +253,7 @@ def distill_report(
             "The completion with the highest vote of an order is the repairer's, if there was a second pass.",
             f"{share(with_trace / total if total else None)} of the comparisons have a trace; rejected.jsonl has the rest.",
         ),
-        facts=tuple((name.replace("_", " "), str(value)) for name, value in facts.items() if value is not None),
+        facts=fact_rows(facts),
     )
 
 

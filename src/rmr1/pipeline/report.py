@@ -13,7 +13,7 @@ from rmr1.report.charts import Curve, Series
 from rmr1.report.console import interval, share
 from rmr1.report.judge import headline, report_sample
 from rmr1.report.samples import StagedSample
-from rmr1.report.tables import Table
+from rmr1.report.tables import Table, fact_text
 from rmr1.report.training import Stage, TrainingReport
 from rmr1.results import (
     RlEvalMetrics,
@@ -93,7 +93,7 @@ def _facts(recipe: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str
         if isinstance(value, Mapping):
             yield from _facts(value, f"{prefix}{name}.")
         elif isinstance(value, str | int | float) and not (prefix and name in _SHARED):
-            yield f"{prefix}{name}", str(value)
+            yield f"{prefix}{name}", fact_text(value)
 
 
 def _sft_curves(file: Path) -> Iterator[Curve]:

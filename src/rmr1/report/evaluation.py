@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from rmr1.report.charts import Curve
@@ -13,7 +13,7 @@ from rmr1.report.figures import Metric
 from rmr1.report.page import macro, render_page, write_page
 from rmr1.report.progress import duration
 from rmr1.report.samples import BLOCK, Sample, categories, outcome_choices, pack_samples
-from rmr1.report.tables import Table, figure_cells, percent
+from rmr1.report.tables import Table, fact_rows, figure_cells, percent
 from rmr1.results import (
     BenchmarkPlan,
     BenchmarkResults,
@@ -110,8 +110,7 @@ def write_eval_report(report: EvalReport, path: Path) -> None:
 
 def setting_facts(settings: JudgeSettings) -> tuple[tuple[str, str], ...]:
     """The judge's settings by name; those that are not known are left out."""
-    known = ((field.name, getattr(settings, field.name)) for field in fields(settings))
-    return tuple((name.replace("_", " "), str(value)) for name, value in known if value is not None)
+    return fact_rows(asdict(settings))
 
 
 def result_tables(results: EvalResults, protocol: str, *, cells: bool = False) -> Iterator[Table]:

@@ -11,7 +11,7 @@ from rmr1.report.console import interval
 from rmr1.report.figures import Metric
 from rmr1.report.page import render_page, write_page
 from rmr1.report.samples import Sample, SampleVote, Status, categories, outcome_choices
-from rmr1.report.tables import Table
+from rmr1.report.tables import Table, fact_rows
 from rmr1.results import Estimate, JudgeResults
 
 SCRIPT = "samples.js"
@@ -71,7 +71,7 @@ def judge_report(
             "A and B are the sides of the data; for chosen and rejected responses, A is the chosen one.",
             "Intervals are 95 % Wilson intervals; pairs that share a prompt count as one cluster.",
         ),
-        facts=tuple((name.replace("_", " "), _fact(value)) for name, value in facts.items() if value is not None),
+        facts=fact_rows(facts),
     )
 
 
@@ -103,10 +103,6 @@ def _metric(name: str, estimate: Estimate | None, note: str) -> Metric:
     if estimate is None:
         return Metric(name, None, None, None, note, "share")
     return Metric(name, estimate.value, estimate.low, estimate.high, note, "share")
-
-
-def _fact(value: object) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def report_sample(pair: PreferencePair, judgment: Judgment) -> Sample:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -64,6 +64,23 @@ def markdown(tables: Iterator[Table]) -> str:
 
 def _cells(row: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
+
+
+def fact_rows(facts: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    """Settings as rows of name and text; those that are None or empty are left out."""
+    known = ((name.replace("_", " "), value) for name, value in facts.items() if value not in (None, "", {}))
+    return tuple((name, fact_text(value)) for name, value in known)
+
+
+def fact_text(value: object) -> str:
+    """A setting in words: yes or no, a list with commas, and a mapping as ``FIELD=COLUMN,...``, as the command line takes it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={fact_text(inner)}" for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(fact_text, value))
+    return str(value)
 
 
 def percent(value: float) -> str:
