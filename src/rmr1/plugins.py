@@ -1,4 +1,4 @@
-"""Open doors: things found by name, ours and those that installed packages offer as entry points.
+"""Plug-ins: things found by name, ours and those that installed packages offer as entry points.
 
 A package adds an engine, a benchmark or a curriculum family without a change here: its ``pyproject.toml`` names an object in
 a group,
@@ -24,7 +24,7 @@ class PluginGroup:
 
     Args:
         group: The entry points' group, such as "rmr1.engines".
-        kind: How messages call one of its members, such as "engine".
+        kind: What messages call one of its members, such as "engine".
         builtin: Our own members: their names with ``MODULE:ATTRIBUTE``. They stand in code, so that a source tree that was never
             installed has them too.
     """

@@ -131,7 +131,7 @@ class GenerationRequest:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """A written token, its natural log-probability, and those of the likeliest alternatives by their text."""
+    """A completion token, its natural log-probability, and those of the likeliest alternatives by their text."""
 
     text: str
     logprob: float
@@ -256,7 +256,7 @@ class Judgment:
     Args:
         id: The pair's id.
         winner: The better side of the pair, "tie", or None if no vote was valid.
-        confidence: Votes for ``winner`` over all votes asked; for a tie 0.5; 0.0 if no vote was valid.
+        confidence: Votes for ``winner`` over all votes; for a tie 0.5; 0.0 if no vote was valid.
         position_consistent: Whether both orders agree; None if an order is missing or invalid.
         correct: Whether ``winner`` is the label; a tie and no winner are not; None if there is no label.
         votes: Every vote, orders first, then vote numbers.

@@ -1,8 +1,8 @@
-"""A callbacks that remembers what a training tells it."""
+"""Callbacks that remember what a training reports."""
 
 
 class Memory:
-    """Remembers what it is told."""
+    """Remembers every event."""
 
     def __init__(self):
         self.said, self.steps, self.held = [], [], []

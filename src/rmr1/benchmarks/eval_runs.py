@@ -1,4 +1,4 @@
-"""A run directory to its results, without an engine and without the data: from the journals alone."""
+"""From a run directory to its results, without an engine and without the data: the journals suffice."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class JudgedBenchmark:
     orders: int
 
     def first(self, votes: int) -> JudgedBenchmark:
-        """The same as it would be, had only this many votes of each order been asked."""
+        """The same as it would be, had only this many votes of each order been sampled."""
         return replace(self, votes=votes, completions=self.completions.first(votes, votes * self.orders))
 
     def score(self) -> BenchmarkResults:
@@ -71,7 +71,7 @@ class EvalRun:
 
     @property
     def judge(self) -> JudgeSettings:
-        """Which judge it was and how it was asked."""
+        """Which judge it was and how it was run."""
         return judge_settings(self.identity)
 
     def score(self) -> EvalResults:
@@ -85,7 +85,7 @@ def read_run(path: Path, votes: int | None = None, benchmarks: Iterable[Benchmar
 
     Args:
         path: Its directory.
-        votes: Count the first K votes of each order, as if no more had been asked; all where None.
+        votes: Count the first K votes of each order, as if no more had been sampled; all where None.
         benchmarks: Benchmarks that no installed package offers.
 
     Raises:
@@ -121,15 +121,15 @@ def known_benchmarks(path: Path, given: Iterable[Benchmark] = ()) -> dict[str, B
     return {name: own[name] if name in own else _installed(path, name) for name in _names(path)}
 
 
-def check_votes(path: Path, votes: int, asked: int) -> None:
+def check_votes(path: Path, votes: int, available: int) -> None:
     """Refuse to count more votes than there are.
 
     Raises:
         ConfigError: There are fewer; the message names both numbers.
     """
-    if not 1 <= votes <= asked:
+    if not 1 <= votes <= available:
         raise ConfigError(
-            f"--votes {votes}: {path} has {asked} of each order, and the first 1 to {asked} can be counted"
+            f"--votes {votes}: {path} has {available} of each order, and the first 1 to {available} can be counted"
         )
 
 

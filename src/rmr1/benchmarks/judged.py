@@ -39,7 +39,7 @@ class Judged:
 
     Args:
         entry: The comparison.
-        readings: What each order says, in the order in which they were asked.
+        readings: What each order says, in the order in which they were judged.
         verdicts: Each completion's order and verdict, in shown sides.
         p_a: Mean over the valid completions of the probability of the pair's A at the verdict, or of 1 and 0 where the engine
             gives none; None where no verdict is valid.
@@ -53,7 +53,7 @@ class Judged:
     has_probabilities: bool
 
     def value(self, policy: Policy, seed: int) -> float | None:
-        """The value of the comparison, or None where the policy needs both orders and one was not asked."""
+        """The value of the comparison, or None where the policy needs both orders and one was not judged."""
         if policy.both and len(self.readings) < 2:
             return None
         values = {order: reading.value(policy) for order, reading in self.readings.items()}
@@ -117,7 +117,7 @@ class Completions:
 
         Args:
             policy: What completions are worth.
-            context: How the run asked; its rule reads where the policy names none.
+            context: How the run judged; its rule reads where the policy names none.
             whole_items: Leave out items of which a comparison is not judged.
         """
         left_out = {entry.item for entry in set(self.entries).difference(self.judged)} if whole_items else set()

@@ -1,4 +1,4 @@
-"""What an evaluation will ask, and what that may cost and take, before it asks."""
+"""What an evaluation will judge, and what that may cost and how long it may take, before it begins."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rmr1.records import PreferencePair, Usage
 from rmr1.results import BenchmarkPlan
 
 CHARACTERS_PER_TOKEN = 4
-"""A rule of thumb for English text; engines that can count are asked only when they are loaded, and a plan loads none."""
+"""A rule of thumb for English text; only a loaded engine can count, and a plan loads none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ REPORT = "report.html"
 
 
 class EvalCallbacks(JudgeCallbacks, Protocol):
-    """Told what an evaluation is doing, and of each benchmark what its judging does."""
+    """Events of an evaluation, and those of judging each of its benchmarks."""
 
     def benchmark(self, name: str, number: int, of: int) -> None:
         """The judging of a benchmark begins, the first one being number 1."""
@@ -72,7 +72,7 @@ class EvalTask:
         return found
 
     def say_plan(self, found: Sequence[Loaded], configs: Sequence[JudgeConfig], callbacks: JudgeCallbacks) -> None:
-        """Say what will be asked, in a line.
+        """Say in a line what will be judged.
 
         Raises:
             TemplateError: A template does not exist.
@@ -123,7 +123,7 @@ def evaluate(
             evaluation.
         protocol: What the report shows.
         config: How to judge, but for its model; the defaults if neither it nor ``settings`` are given.
-        callbacks: Told of progress; nobody is by default.
+        callbacks: Receive progress; the default reports nothing.
         settings: Instead of ``config``, any field of ``JudgeConfig``; those of the engine as ``engine={"slots": 2}``.
 
     Raises:
@@ -161,7 +161,7 @@ async def evaluate_task(
     Args:
         task: What to evaluate on.
         config: How to judge.
-        callbacks: Told of progress.
+        callbacks: Receive progress.
         engine: A loaded engine in place of the one that ``config`` names; it stays open.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Completions to figures: every protocol that they allow, with intervals, and what qualifies them."""
+"""From completions to figures: every protocol that they allow, with intervals, and what qualifies them."""
 
 from __future__ import annotations
 

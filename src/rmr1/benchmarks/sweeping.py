@@ -130,7 +130,7 @@ async def sweep(
         task: What to evaluate on.
         axes: The values to take.
         config: How to judge, made with ``axes.flags``.
-        callbacks: Told of progress.
+        callbacks: Receive progress.
         engine: A loaded engine in place of the one that ``config`` names; it stays open.
 
     Raises:

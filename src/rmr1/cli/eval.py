@@ -92,9 +92,7 @@ def evaluate_benchmarks(
         ),
     ] = None,
     run: RunDirectoryOption = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be asked, and stop.", rich_help_panel=PLAN)
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, and stop.", rich_help_panel=PLAN)] = False,
     prices: Annotated[
         str | None,
         typer.Option(

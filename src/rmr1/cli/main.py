@@ -76,7 +76,7 @@ def _begin(
 
 
 def main() -> None:
-    """Run the command line; errors that the user can mend are one line on stderr."""
+    """Run the command line; errors that the user can fix are one line on stderr."""
     try:
         code = app(standalone_mode=False, prog_name="rmr1")
     except typer.TyperException as error:
@@ -86,7 +86,7 @@ def main() -> None:
     except RMR1Error as error:
         _end(str(error), 1)
     except BrokenPipeError:
-        # The reader of stdout has gone: nothing more can be told, and the interpreter's own flush must not fail again.
+        # The reader of stdout has gone: nothing more can be printed, and the interpreter's own flush must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except typer.Abort:

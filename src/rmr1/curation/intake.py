@@ -116,7 +116,7 @@ class Intake:
         rates: How often a judge was right, where the recipe asks for it.
         store: Where the texts of those that pass go.
         tally: Where every pair is counted.
-        callbacks: Told of progress.
+        callbacks: Receive progress.
     """
 
     recipe: DataRecipe

@@ -53,7 +53,7 @@ def curate(
             themselves, with the defaults of a recipe: files, saved data sets, ``hf:OWNER/NAME``.
         out: The run's directory; the same one resumes it. Where not given, ``runs/data-...``, which belongs to exactly this
             recipe and these data.
-        callbacks: Told of progress; nobody is by default.
+        callbacks: Receive progress; the default reports nothing.
         settings: Keys of ``DataRecipe``; they win over the recipe.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Whether a written completion may become a trace: the package's one parser against the label, for both passes alike.
+"""Whether a completion may become a trace: the package's one parser against the label, for both passes alike.
 
 The code released with the paper keeps a trace whose last 100 characters hold the right letter, and never looks at those of its
 second pass; here both passes are held to the verdict that the reward of stage 2 reads.
@@ -23,7 +23,7 @@ _THINK_END = "</think>"
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What came of one written completion.
+    """What came of one completion.
 
     Args:
         trace: What a student would be trained on.
@@ -71,20 +71,22 @@ def _extent(text: str, keep_think: bool) -> tuple[int, int]:
 
 
 def assess(
-    completion: Completion, *, require_format: bool, keep_think: bool, told: PreferencePair | None = None
+    completion: Completion, *, require_format: bool, keep_think: bool, hinted: PreferencePair | None = None
 ) -> Assessment:
-    """Hold a written completion to the label of its pair.
+    """Check a completion against the label of its pair.
 
     Args:
         completion: Its pair has a label, and the engine has not failed on it.
         require_format: Whether any problem of format rejects it.
         keep_think: Whether its think block becomes part of the trace.
-        told: The pair, where the writer was told the label: then the trace must not give that away.
+        hinted: The pair, if the writer was given its label: then the trace must not give that away.
     """
     trace = trim(completion.text, think_open=completion.think_open, keep_think=keep_think)
     verdict = completion.verdict
     gold = _gold(completion)
-    hints = leaked_hints(trace, (*verdict.sections.quotes_a, *verdict.sections.quotes_b), _texts(told)) if told else ()
+    hints = (
+        leaked_hints(trace, (*verdict.sections.quotes_a, *verdict.sections.quotes_b), _texts(hinted)) if hinted else ()
+    )
     reason: Reason | None = None
     if completion.finish_reason == "length":
         reason = "truncated"

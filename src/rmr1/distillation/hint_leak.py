@@ -1,4 +1,4 @@
-"""Traces that leak the hint: the repairer was told the right verdict, and a student must not learn to say so.
+"""Traces that leak the hint: the repairer is given the right verdict, and a student must not learn to say so.
 
 The student never sees a label or an earlier attempt, so a trace that speaks of one teaches it to make things up. (The code that
 was released with the paper keeps such traces.) The patterns know the verdict and its giver, not answers in general: "the correct

@@ -1,4 +1,4 @@
-"""One pass of a distillation: who writes, what is asked, what may be spent, and where completions stand.
+"""One pass of a distillation: which model writes, the requests it gets, what they may cost, and where completions stand.
 
 The teacher is asked about comparisons that still need a trace, the repairer about those whose trace failed. A request goes out
 only if the budget also covers the worst that it and all those under way can cost: a prompt of as many tokens as half its bytes,
@@ -38,7 +38,7 @@ _FAULTS: dict[Reason, str] = {
 
 
 class DistillCallbacks(Callbacks, Protocol):
-    """Told what a distillation is doing."""
+    """Events of a distillation."""
 
     def started(self, total: int | None, done: int) -> None:
         """A pass begins: ``done`` of ``total`` requests (None: unknown) are answered."""
@@ -103,7 +103,7 @@ class Gate:
     """Lets requests through as long as the budget covers them; ``let_through`` may be called again when some have ended.
 
     Args:
-        requests: What is to be asked.
+        requests: The requests to send.
         budget: What may be spent.
         prices: What the engine's tokens cost.
 
@@ -168,7 +168,7 @@ def orders_of(config: DistillConfig) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """A model that writes completions, how it is asked, and what its tokens cost."""
+    """A model that writes completions, how it is prompted, and what its tokens cost."""
 
     engine: Engine
     plan: JudgingPlan
@@ -233,7 +233,7 @@ class DistillPass:
         return pair * self._per_pair + index in self._faulted
 
     def completion(self, pair: int, index: int) -> Completion | None:
-        """What was written, read from the journal."""
+        """The completion at this place, read from the journal."""
         place = self._place(pair, index)
         return None if place == _ABSENT else Completion.from_record(self._journal.read(place))
 
@@ -241,8 +241,8 @@ class DistillPass:
         """Have requests answered until they end or the budget does.
 
         Args:
-            requests: What to ask.
-            callbacks: Told of each answer.
+            requests: The requests to send.
+            callbacks: Called for each answer.
 
         Returns:
             Whether the budget covered all of them.
@@ -303,7 +303,7 @@ def first_requests(
             order, own_vote = divmod(index, config.samples)
             if own_vote != vote or right.is_full(number, order) or distilling.has(number, index):
                 continue
-            # A vote is asked only after the ones before it, so that which are asked never depends on chance.
+            # A vote is requested only after the ones before it, so that which votes there are never depends on chance.
             if vote and not distilling.has(number, index - 1):
                 continue
             if not distilling.faulted(number, index):

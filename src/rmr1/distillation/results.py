@@ -1,7 +1,7 @@
 """What came of every comparison: the trace files, counts that add up, and the report.
 
 Each comparison is exactly one of ``kept`` (a trace of the teacher is right), ``repaired`` (one of the repairer), ``rejected`` (the
-last attempt failed; ``by_reason`` says why), ``faulted`` (the engine failed on it in this process) and ``left`` (not asked yet).
+last attempt failed; ``by_reason`` says why), ``faulted`` (the engine failed on it in this process) and ``left`` (not tried yet).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Write = Callable[[Mapping[str, object]], None]
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One written completion with what came of it. ``number`` is 1 for the teacher's pass, 2 for the repairer's."""
+    """One completion with what came of it. ``number`` is 1 for the teacher's pass, 2 for the repairer's."""
 
     number: int
     completion: Completion
@@ -71,7 +71,7 @@ def conclude(
             whole, faulted = completion is not None, second.faulted(number, order)
             if completion is not None:
                 judged = assess(
-                    completion, require_format=config.require_format, keep_think=config.keep_think, told=pair
+                    completion, require_format=config.require_format, keep_think=config.keep_think, hinted=pair
                 )
                 attempts.append(Attempt(2, completion, judged))
                 outcome = "repaired" if judged.reason is None else "rejected"
@@ -86,7 +86,7 @@ class TraceWriter:
     Args:
         first: The teacher's pass.
         second: The repairer's, if there is one.
-        config: What was asked for.
+        config: How to distil.
         traces: Takes the rows of ``traces.jsonl``.
         rejected: Takes those of ``rejected.jsonl``.
     """
@@ -164,10 +164,10 @@ class TraceWriter:
                 self._labels[judged.gold] += 1
                 self._problems.update(judged.problems)
 
-    def _pass(self, number: int, written: DistillPass) -> DistillPassResults:
-        counted, prices = self._passes[number], written.writer.prices
+    def _pass(self, number: int, distilling: DistillPass) -> DistillPassResults:
+        counted, prices = self._passes[number], distilling.writer.prices
         return DistillPassResults(
-            engine=written.writer.engine.name,
+            engine=distilling.writer.engine.name,
             answered=sum(counted.reasons.values()),
             right=counted.reasons[""],
             rejected={reason: count for reason, count in sorted(counted.reasons.items()) if reason},

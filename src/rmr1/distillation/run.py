@@ -77,15 +77,15 @@ def labelled(source: PairSource, limit: int | None, *, skip: bool) -> Iterator[t
 
 
 class DistillRun:
-    """Writes verified traces for the pairs of a source; what an earlier process has answered is not asked again.
+    """Writes verified traces for the pairs of a source; what an earlier process has answered is not requested again.
 
     Args:
         source: The pairs.
         teacher: Writes the first pass.
         repairer: Writes the second one; None for a single pass.
-        config: What is asked for.
+        config: How to distil.
         directory: The run's open directory.
-        callbacks: Told of progress.
+        callbacks: Receive progress.
         limit: Take the first N pairs; None for all.
         skip_unlabelled: Leave out pairs without a label instead of refusing them.
     """
@@ -198,12 +198,12 @@ def distill(
 
     Args:
         pairs: A path or ``hf:OWNER/NAME``, what ``load_pairs`` gave, or a task.
-        config: What is asked for; the defaults if neither it nor ``settings`` are given.
+        config: How to distil; the defaults if neither it nor ``settings`` are given.
         teacher: The model that writes traces, or a loaded engine, which stays open.
         repairer: The model that corrects failed ones, or a loaded engine; there is no second pass without one.
         limit: Take the first N pairs.
         run: Directory of the run; the same one resumes it. By default it is named after the data and the configuration.
-        callbacks: Told of progress; nobody is by default.
+        callbacks: Receive progress; the default reports nothing.
         settings: Instead of ``config``, any field of ``DistillConfig``.
 
     Raises:
@@ -238,8 +238,8 @@ async def _distill_task(
             raise ConfigError("--batch needs a teacher or repairer whose engine has a batch API, such as openai/MODEL")
         identity = _identity(source, task, config, teacher, repairer)
         directory = stack.enter_context(RunDirectory(task.run_path("distill", identity), identity))
-        teacher = _sent(teacher, "teacher", directory, config, callbacks, stack)
-        repairer = repairer and _sent(repairer, "repairer", directory, config, callbacks, stack)
+        teacher = _with_batches(teacher, "teacher", directory, config, callbacks, stack)
+        repairer = repairer and _with_batches(repairer, "repairer", directory, config, callbacks, stack)
         run = DistillRun(
             source, teacher, repairer, config, directory, callbacks, limit=task.limit, skip_unlabelled=task.skip_invalid
         )
@@ -281,7 +281,7 @@ def _writers(
     return first, Writer(repairer, plan, config.effective_repairer_prices)
 
 
-def _sent(
+def _with_batches(
     writer: Writer,
     role: str,
     directory: RunDirectory,
@@ -289,7 +289,7 @@ def _sent(
     callbacks: DistillCallbacks,
     stack: AsyncExitStack,
 ) -> Writer:
-    """The writer as its requests travel: directly, or in batches that the run remembers."""
+    """The writer with the way its requests travel: directly, or in batches that the run remembers."""
     if not has_batches(writer.engine):
         return writer
     name = f"{role}-batches.jsonl"

@@ -1,6 +1,6 @@
 """Batch APIs: what an engine with one offers, and the ledger that keeps batches from being paid for twice.
 
-A run's journal records which request was sent to a provider in which batch. The journal has a batch before the provider is told to
+A run's journal records which request was sent to a provider in which batch. The journal has a batch before the provider is asked to
 run it, under a token that the provider keeps with the batch. So a process that is killed between the provider's answer and the next
 line of the journal leaves a batch that can be found again.
 """
@@ -36,7 +36,7 @@ class BatchLedger:
             try:
                 self._apply(record)
             except (KeyError, TypeError) as error:
-                raise JournalError(f"{journal.path}: a line tells of no batch ({error})") from error
+                raise JournalError(f"{journal.path}: a line does not describe a batch ({error})") from error
 
     def prepare(self, token: str, keys: Iterable[str]) -> None:
         """A batch is about to be sent."""
@@ -92,7 +92,7 @@ class BatchEngine(Engine, Protocol):
         Args:
             ledger: Where the batches of the run are kept.
             config: Sizes and waiting times.
-            say: Told of batches that are sent and answered.
+            say: Called with a sentence for each batch that is sent or answered.
         """
         ...
 

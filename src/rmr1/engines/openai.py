@@ -191,7 +191,7 @@ class OpenAIBatchEngine:
         engine: Says how to ask and how to read answers.
         ledger: Where batches are kept.
         config: Sizes and waiting times.
-        say: Told of batches that are sent and answered.
+        say: Called with a sentence for each batch that is sent or answered.
     """
 
     embedded = False

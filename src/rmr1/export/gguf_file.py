@@ -51,7 +51,7 @@ def write_gguf(folder: Path, base: Path, target: Path, weight_type: str, card: M
         base: A GGUF file of the same architecture and vocabulary.
         target: The file to write.
         weight_type: "f16" or "q8_0".
-        card: How the judge wants to be asked; kept in the file.
+        card: How the judge wants to be prompted; kept in the file.
 
     Raises:
         ModelNotFoundError: The architecture is not one of ``ARCHITECTURES``, or the two do not fit each other.

@@ -26,7 +26,7 @@ def write_model_card(
 
     Args:
         folder: The exported folder.
-        card: What the judge comes from, without paths, and how it wants to be asked.
+        card: What the judge comes from, without paths, and how it wants to be prompted.
         identity: That of the run that trained it, from its ``run.json``; empty where it is not known.
         results: What that run concluded; None where it is not known.
     """
@@ -53,7 +53,7 @@ def _body(folder: Path, card: ModelCard, identity: Mapping[str, object], results
         f"It compares two responses to a prompt: it writes its reasons, then a verdict. Trained from {_base(card)} with rmr1.\n",
         "## Use\n",
         f"```sh\nrmr1 judge pairs.jsonl --model PATH/TO/{folder.name}\n```\n",
-        _asked(card),
+        _prompting(card),
     ]
     if identity:
         data = {name: identity[name] for name in _DATA if identity.get(name) is not None}
@@ -71,10 +71,10 @@ def _body(folder: Path, card: ModelCard, identity: Mapping[str, object], results
 
 
 def _base(card: ModelCard) -> str:
-    return f"`{card.base}`" if card.base else "a model unknown"
+    return f"`{card.base}`" if card.base else "an unknown model"
 
 
-def _asked(card: ModelCard) -> str:
+def _prompting(card: ModelCard) -> str:
     if not card.template:
         return "Which prompt template it was trained with is not recorded.\n"
     return (

@@ -19,7 +19,7 @@ DEFAULT_TEMPLATE = "cor"
 
 @dataclass(frozen=True, slots=True)
 class JudgingPlan:
-    """Everything that decides what a judge is asked. Build it with ``plan_judging``."""
+    """Everything that decides what a judge reads and how it is sampled. Build it with ``plan_judging``."""
 
     config: JudgeConfig
     template: Template
@@ -78,7 +78,7 @@ def plan_judging(config: JudgeConfig, engine: Engine, *, model_template: str | N
         model_template: The template that suits the model, used where ``config`` names none.
 
     Raises:
-        ConfigError: The rule is unknown, or a grammar is asked of an engine that obeys none.
+        ConfigError: The rule is unknown, or a grammar is wanted from an engine that takes none.
         TemplateError: The template or its grammar does not exist.
     """
     if config.rule not in RULES:

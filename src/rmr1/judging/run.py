@@ -32,7 +32,7 @@ PAIRS_KEPT = 200
 
 
 class JudgeCallbacks(Callbacks, Protocol):
-    """Told what a judge run is doing."""
+    """Events of a judge run."""
 
     def started(self, total: int | None, done: int) -> None:
         """``done`` of ``total`` comparisons (None: unknown) were answered by an earlier process."""
@@ -123,7 +123,7 @@ class JudgeRunResult:
         results: What ``results.json`` says.
         first: The first pairs with their judgments.
         seconds: Time that this process took.
-        answered: Comparisons that this process asked about.
+        answered: Comparisons that were answered in this process.
         spent: Tokens that this process spent.
     """
 
@@ -136,7 +136,7 @@ class JudgeRunResult:
 
 
 class JudgeRun:
-    """Judges pairs once: asks about open comparisons, and combines the completions of each pair.
+    """Judges pairs once: requests the comparisons that are not answered yet, and combines the completions of each pair.
 
     With a directory, the journal ``completions.jsonl`` holds each answered comparison once. Requests that the engine failed on
     are in ``faults.jsonl``, and the next process retries them. ``results.json`` does not depend on interruptions.
@@ -145,7 +145,7 @@ class JudgeRun:
         engine: What judges.
         plan: How it judges.
         directory: The run's open directory; None keeps nothing.
-        callbacks: Told of progress.
+        callbacks: Receive progress.
         limit: Judge the first N pairs; None for all.
         total_pairs: How many pairs there will be, if that is known.
     """
@@ -311,7 +311,7 @@ def judge_pairs(
         engine: A loaded engine instead of the model that the configuration names; it stays open.
         limit: Judge the first N pairs.
         run: Directory of the run; the same one resumes it. By default it is named after the data and the configuration.
-        callbacks: Told of progress; nobody is by default.
+        callbacks: Receive progress; the default reports nothing.
         settings: Instead of ``config``, any field of ``JudgeConfig``.
 
     Raises:

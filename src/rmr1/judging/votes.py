@@ -1,4 +1,4 @@
-"""Completions to a judgment, and judgments to results: the majority within each order, then agreement between the orders."""
+"""From completions to a judgment, from judgments to results: the majority in each order, then agreement between the orders."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def pull(entry: ModelEntry, say: Say = lambda message: None) -> Path:
 
     Args:
         entry: The model.
-        say: Told where the file comes from, and why a source was passed over.
+        say: Called with where the file comes from, and why a source was passed over.
 
     Returns:
         The path of the file, whose hash is the pinned one.
@@ -81,7 +81,7 @@ def hub_folder(repository: str, say: Say = lambda message: None) -> Path:
 
     Args:
         repository: ``OWNER/NAME``.
-        say: Told when it is fetched.
+        say: Called when the repository is fetched.
 
     Raises:
         ModelNotFoundError: It is not a hub name, or the hub does not deliver it.

@@ -29,7 +29,7 @@ def hf_folder(name: str, say: Say = lambda message: None) -> Path:
     Args:
         name: A folder with ``config.json``, a run directory with a folder ``model``, a GGUF file, a catalogue name, or
             ``OWNER/NAME`` of the hub.
-        say: Told of steps that take long.
+        say: Called before a step that takes long.
 
     Raises:
         ModelNotFoundError: It is none of these, or the GGUF file's tokenizer cannot be converted exactly.

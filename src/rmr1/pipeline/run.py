@@ -26,15 +26,12 @@ from rmr1.pipeline.recipe import TrainRecipe, load_train_recipe
 from rmr1.pipeline.report import Evaluation, training_report
 from rmr1.report.training import write_training_report
 from rmr1.results import DataResults, RlResults, SftResults, TrainResults
-from rmr1.runs import NullCallbacks, RunDirectory, default_run_name
+from rmr1.runs import Callbacks, NullCallbacks, RunDirectory, default_run_name
 from rmr1.training import RlCallbacks, SftCallbacks, TrainingResult, train_rl, train_sft
 
 
-class TrainCallbacks(Protocol):
-    """Told which stage begins; gives each stage callbacks of its own, for as long as the stage takes."""
-
-    def say(self, message: str) -> None:
-        """A sentence for the user."""
+class TrainCallbacks(Callbacks, Protocol):
+    """Events of a whole training. Each stage gets callbacks of its own, which live as long as the stage."""
 
     def stage(self, name: str) -> None:
         """A stage begins."""
@@ -57,7 +54,7 @@ class TrainCallbacks(Protocol):
 
 
 class _Silent(NullCallbacks):
-    """Callbacks of a training that nobody listens to."""
+    """The default callbacks of a whole training, which do nothing."""
 
     def stage(self, name: str) -> None:
         """Nothing."""
@@ -101,7 +98,7 @@ def train(
         recipe: What to do: a recipe, its file, or the name of one that comes with rmr1.
         name: What the run is called; as the recipe's file, or else the model.
         run: Its directory; one that belongs to exactly this recipe if not given.
-        callbacks: Told of progress; nobody if not given.
+        callbacks: Receive progress; the default reports nothing.
         settings: Keys of a recipe in a file that win over it, those of a stage as a mapping.
 
     Raises:

@@ -1,6 +1,6 @@
 """Sequences that begin alike, computed once: the prefix tree of a batch, its packed row, and a forward pass over it.
 
-Four sequences, and the tree in which every token stands once (``depth`` is the position that the model is told)::
+Four sequences, and the tree in which every token stands once (``depth`` is the position that the model gets)::
 
     judge pair-1 A.            [judge]            depth 0
     judge pair-1 B.             ├─ [pair-1]       depth 1

@@ -95,7 +95,7 @@ def _by_products(
 
 
 def can_split(query: Tensor, value: Tensor) -> bool:
-    """Whether the kernel is there and takes such tensors."""
+    """Whether ``split_attention`` can compute a row: with the kernel, and with that of its gradient."""
     return has_cpu_attention(backward=True) and has_kernel(query, value) and query.shape[0] == 1
 
 

@@ -39,7 +39,7 @@ def unsupported_reason(model: Any) -> str | None:
         model: A causal language model of transformers, wrapped or not.
     """
     if any(getattr(config, "is_prompt_learning", False) for config in _adapters(model)):
-        return "its adapters put learnt tokens before the prompt"
+        return "its adapters put trained tokens before the prompt"
     core = core_model(model)
     return decoding_unsupported_reason(core) or _dropout(core) or _other_output(core)
 

@@ -272,11 +272,11 @@ def _path(points: Sequence[_Point], x_axis: Axis, y_axis: Axis) -> str:
 def _description(curve: Curve, known: Sequence[Sequence[_Known]]) -> str:
     """The chart in words, for those who cannot see it."""
     return f"{curve.y_label or curve.title} by {curve.x_label}. " + " ".join(
-        f"{_name(one, curve)}: {_course(points)}." for one, points in zip(curve.series, known, strict=True)
+        f"{_name(one, curve)}: {_summary(points)}." for one, points in zip(curve.series, known, strict=True)
     )
 
 
-def _course(points: Sequence[_Known]) -> str:
+def _summary(points: Sequence[_Known]) -> str:
     if not points:
         return "no points"
     heights = [y for _, y in points]

@@ -68,8 +68,8 @@ def summary_rows(
     Args:
         results: What the run concludes.
         seconds: Time that this process took.
-        answered: Comparisons that this process asked about.
-        completion_tokens: Tokens that were written for them.
+        answered: Comparisons that were answered in this process.
+        completion_tokens: Tokens of those completions.
     """
     yield "pairs", f"{results.pairs} ({results.completions} completions)"
     if results.labelled_pairs:
@@ -198,7 +198,7 @@ def distill_rows(results: DistillResults) -> Iterator[tuple[str, str]]:
         ("repaired", results.repaired, "repaired (right at the second pass)"),
         ("rejected", results.rejected, "rejected"),
         ("faulted", results.faulted, "the engine failed; the same command tries again"),
-        ("left", results.left, "not asked yet"),
+        ("left", results.left, "not tried yet"),
     ):
         if count or outcome in ("kept", "rejected"):
             reasons = results.rejected_by_reason if outcome == "rejected" else {}

@@ -1,4 +1,4 @@
-"""Evaluations on benchmarks: the HTML report, tables, CSV, and the plan of what will be asked."""
+"""Evaluations on benchmarks: the HTML report, tables, CSV, and the plan of an evaluation."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def published_table(published: PublishedTable) -> Table:
 
 
 def plan_table(plans: Sequence[BenchmarkPlan], basis: str = "") -> Table:
-    """What an evaluation will ask, with cost and time where the plan has them.
+    """What an evaluation will judge, with cost and time where the plan has them.
 
     Args:
         plans: One for each benchmark, at least one.

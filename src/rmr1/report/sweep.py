@@ -28,7 +28,7 @@ class Score:
 
     Args:
         benchmark: Its name.
-        protocol: The one that was asked for, or the first one that the benchmark has.
+        protocol: The wanted one, or the first one that the benchmark has.
         figure: The figure's name.
         policy: The protocol in words.
     """

@@ -132,7 +132,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class JudgedCounts:
-    """What of a benchmark was judged."""
+    """How much of a benchmark was judged."""
 
     items: int
     pairs: int
@@ -193,7 +193,7 @@ class BenchmarkResults:
 
 @dataclass(frozen=True, slots=True)
 class JudgeSettings:
-    """Which judge it was and how it was asked; None where that is not known."""
+    """Which judge it was and how it was run; None where that is not known."""
 
     engine: str
     template: str | None = None
@@ -317,7 +317,7 @@ class ComparisonResults(Results):
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkPlan:
-    """What judging a benchmark will ask; ``cost`` and ``seconds`` are upper bounds, where their rates are known."""
+    """What judging a benchmark will take; ``cost`` and ``seconds`` are upper bounds, where their rates are known."""
 
     benchmark: str
     items: int

@@ -1,4 +1,4 @@
-"""What long jobs tell while they run: sentences for the user, and events with their numbers."""
+"""What long jobs report while they run: sentences for the user, and events with their numbers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Protocol
 
 
 class Callbacks(Protocol):
-    """Told what a job is doing. The verbs that have more to tell extend it, each in its own package."""
+    """Events of any job. Verbs that report more extend it, each in its own package."""
 
     def say(self, message: str) -> None:
         """A sentence for the user."""
 
 
 class NullCallbacks:
-    """Callbacks of every verb that do nothing: the default in Python, and for all processes but the first of several.
+    """Callbacks for every verb that do nothing: the default in Python, and in all processes but the first of several.
 
     To follow a job from Python, override the events that you want:
 

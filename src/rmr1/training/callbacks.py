@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Protocol, TypeAlias, TypeVar
 
 from rmr1.results import RlEvalMetrics, RlStepMetrics, SftEvalMetrics, SftStepMetrics
+from rmr1.runs import Callbacks
 
 StepT = TypeVar("StepT", contravariant=True)
 EvalT = TypeVar("EvalT", contravariant=True)
 
 
-class StepCallbacks(Protocol[StepT, EvalT]):
-    """Told of the steps of a training and of its evaluations."""
-
-    def say(self, message: str) -> None:
-        """A sentence for the user."""
+class StepCallbacks(Callbacks, Protocol[StepT, EvalT]):
+    """Events of a training: its steps and its evaluations."""
 
     def started(self, total: int, done: int, limit_s: float | None) -> None:
         """``done`` of ``total`` optimiser steps were done by an earlier process; the rest may take ``limit_s`` seconds, if any."""

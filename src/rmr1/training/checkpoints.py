@@ -14,7 +14,8 @@ from pathlib import Path
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _LIST = "complete.json"
-_STAGING = ".writing"
+STAGING = ".writing"
+"""The hidden folder in which a checkpoint is written."""
 
 
 def checkpoint_step(checkpoint: Path) -> int:
@@ -25,24 +26,24 @@ def checkpoint_step(checkpoint: Path) -> int:
 
 def staging_folder(folder: Path) -> Path:
     """An empty folder to write a checkpoint into; what an earlier process left there is gone."""
-    staging = folder / _STAGING
+    staging = folder / STAGING
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     return staging
 
 
-def commit(written: Path, folder: Path) -> Path:
+def commit(staged: Path, folder: Path) -> Path:
     """Give a checkpoint that was written into the staging folder its place in ``folder``, under its own name."""
-    files = sorted(path for path in written.rglob("*") if path.is_file())
-    sizes = {path.relative_to(written).as_posix(): path.stat().st_size for path in files}
-    listing = written / _LIST
+    files = sorted(path for path in staged.rglob("*") if path.is_file())
+    sizes = {path.relative_to(staged).as_posix(): path.stat().st_size for path in files}
+    listing = staged / _LIST
     listing.write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
     for path in (*files, listing):
         _bring_to_disk(path)
-    target = folder / written.name
+    target = folder / staged.name
     shutil.rmtree(target, ignore_errors=True)
-    written.rename(target)
-    shutil.rmtree(written.parent, ignore_errors=True)
+    staged.rename(target)
+    shutil.rmtree(staged.parent, ignore_errors=True)
     _bring_to_disk(folder)
     return target
 

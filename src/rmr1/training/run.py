@@ -88,7 +88,7 @@ class TrainingRun:
         hardware: On what.
         path: The run's directory.
         directory: The same, opened; None in all processes but the first.
-        callbacks: Told of progress.
+        callbacks: Receive progress.
     """
 
     config: TrainerConfig
@@ -205,7 +205,7 @@ def run_once(
         config: How to train.
         hardware: On what.
         identity: What decides the weights.
-        callbacks: Told of progress, by the first process.
+        callbacks: Receive progress, by the first process.
         train: Does what is left to do; gives the results, and the optimiser steps that this process did.
     """
     began = time.monotonic()

@@ -54,13 +54,13 @@ def summed_nll(model: Any, inputs: dict[str, Tensor], ignored: int) -> Tensor:
     Args:
         model: The model as it is called in training.
         inputs: ``input_ids``, ``attention_mask`` and ``labels`` of right-padded rows, whose supervised tokens are the last ones.
-        ignored: The label of a token that is not learnt.
+        ignored: The label of a token that the loss is not on.
     """
     prompts: list[list[int]] = []
     completions: list[list[int]] = []
     for row, kept, labels in zip(inputs["input_ids"], inputs["attention_mask"], inputs["labels"], strict=True):
         tokens = row[kept.bool()].tolist()
-        learnt = int((labels != ignored).sum())
-        prompts.append(tokens[: len(tokens) - learnt])
-        completions.append(tokens[len(tokens) - learnt :])
+        supervised = int((labels != ignored).sum())
+        prompts.append(tokens[: len(tokens) - supervised])
+        completions.append(tokens[len(tokens) - supervised :])
     return -sequence_logprobs(model, prompts, completions).logprobs.sum()

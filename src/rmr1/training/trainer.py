@@ -1,5 +1,5 @@
-"""What the trainers of both stages add to TRL's: who is told of a step, when to evaluate and to save, whole checkpoints, a plain
-learning rate, and a model folder at the end.
+"""What the trainers of both stages add to TRL's: reports of steps, evaluations, whole checkpoints, a plain learning rate, and a
+model folder at the end.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rmr1.models.loading import DType
 from rmr1.prefix.transformers_internals import TrainerHooks
 from rmr1.results import TrainingMetrics
 from rmr1.training.callbacks import StepCallbacks
-from rmr1.training.checkpoints import commit, remove_old, staging_folder
+from rmr1.training.checkpoints import STAGING, commit, remove_old, staging_folder
 from rmr1.training.schedule import rate_factor
 
 StepT = TypeVar("StepT", bound=TrainingMetrics)
@@ -53,7 +53,7 @@ class TrainingCallback(TrainerCallback, Generic[StepT, EvalT]):
         budget_s: Seconds of steps that are left; the training ends after the step that uses them up. None for no limit.
 
     Args:
-        callbacks: Told of each step.
+        callbacks: Receive each step and each evaluation.
         record: Writes a line of ``metrics.jsonl``.
         evaluate_after: After which steps to evaluate.
         config: When to save.
@@ -149,13 +149,13 @@ class CheckpointedTrainer(TrainerHooks, Trainer):
     """Mixed into a trainer of TRL, in front of it."""
 
     def prepare(self, config: TrainerConfig, checkpoints: Path) -> None:
-        """Before TRL's own beginning: where checkpoints go."""
+        """Before TRL's own set-up: where checkpoints go."""
         self._trainer_config = config
         self._checkpoints = checkpoints
         self._staging: Path | None = None
 
     def follow(self, callback: TrainingCallback[Any, Any]) -> None:
-        """After TRL's own beginning: who is told, and nobody prints to stdout, which is for data."""
+        """After TRL's own set-up: the callback follows, and nothing prints to stdout, which is for data."""
         self.callback = callback
         callback.trainer = self
         self.remove_callback(PrinterCallback)
@@ -234,7 +234,7 @@ class CheckpointedTrainer(TrainerHooks, Trainer):
 
     def save_checkpoint(self, write: Callable[[], None]) -> None:
         """Write a checkpoint aside and give it its name once it is whole."""
-        self._staging = self._checkpoints / ".writing"
+        self._staging = self._checkpoints / STAGING
         if self.args.should_save:
             staging_folder(self._checkpoints)
         self.accelerator.wait_for_everyone()

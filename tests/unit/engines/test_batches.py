@@ -170,5 +170,5 @@ def test_other_engines_have_no_batches(tmp_path):
 
 def test_a_journal_of_something_else_is_refused(tmp_path):
     (tmp_path / "b.jsonl").write_text('{"x": 1}\n')
-    with Journal(tmp_path / "b.jsonl") as kept, pytest.raises(JournalError, match="tells of no batch"):
+    with Journal(tmp_path / "b.jsonl") as kept, pytest.raises(JournalError, match="does not describe a batch"):
         BatchLedger(kept)

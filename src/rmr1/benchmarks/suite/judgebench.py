@@ -47,7 +47,7 @@ def _subset(pair: PreferencePair, part: Part) -> str:
 
 
 def _find(folder: Path) -> tuple[Part, ...]:
-    found = parts(folder, "**/*response_model=*.jsonl", "**/*gpt*.jsonl") or ()
+    found = parts(folder, "**/*response_model=*.jsonl", "**/*gpt*.jsonl")
     return found if "gpt" not in "".join(part.name for part in found) else _with_claude(folder, found)
 
 

@@ -28,19 +28,19 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    asked: str
+    layout: str
 
     @property
     def basis(self) -> str:
-        return self.asked
+        return self.layout
 
     @property
     def wanted(self) -> str:
-        return self.asked
+        return self.layout
 
     def examine(self, response: str) -> Finding:
         found = next((name for name, pattern in _LAYOUTS.items() if pattern.fullmatch(response)), "in another layout")
-        return Finding(found == self.asked, response.partition("\n")[0], found)
+        return Finding(found == self.layout, response.partition("\n")[0], found)
 
 
 class Layout:

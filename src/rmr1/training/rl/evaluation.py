@@ -138,9 +138,7 @@ def step_metrics(
         invalid=shares.invalid,
         invalid_by_reason=shares.invalid_by_reason,
         zero_variance=shares.zero_variance,
-        truncated=shares.invalid_by_reason.get("truncated", 0.0)
-        if "completions/clipped_ratio" not in logs
-        else logs["completions/clipped_ratio"],
+        truncated=logs.get("completions/clipped_ratio", shares.invalid_by_reason.get("truncated", 0.0)),
         computed=batch.computed,
         completion_tokens=shares.completion_tokens,
         entropy=logs.get("entropy") or 0.0,

@@ -64,7 +64,7 @@ def train_rl(
         config: How to train; the defaults if neither it nor ``settings`` are given.
         held_out: Pairs to judge on the way; a share of ``data`` if not given, see ``held_out_share``.
         run: The run's directory; one that belongs to exactly this training if not given.
-        callbacks: Told of progress; nobody if not given.
+        callbacks: Receive progress; the default reports nothing.
         settings: Instead of ``config``, any field of ``RlConfig``.
 
     Raises:
@@ -111,7 +111,7 @@ class _RlRun:
     Args:
         run: The training in its run.
         config: How to train.
-        template: What the judge is asked with.
+        template: The judge's prompt template.
         folder: The model to begin with.
         card: The card of the trained model.
     """
@@ -130,16 +130,16 @@ class _RlRun:
     def train(self, training: list[PreferencePair], held: list[PreferencePair]) -> tuple[RlResults | None, int]:
         """Do what is left to do; gives the results, and the optimiser steps that this process did."""
         run, config = self._run, self._config
-        learnt = self._encode(training, config)
+        trained = self._encode(training, config)
         unseen = self._encode(held, config.model_copy(update={"orders": "both"}))
-        if not learnt.pairs:
+        if not trained.pairs:
             fix = "raise it" if self._longest == config.max_prompt_tokens else "lower max_tokens"
             raise DataError(f"the prompt of every pair is longer than {self._limit()}; {fix}")
-        steps = steps_of(len(learnt.pairs), config)
-        self._tell(learnt, unseen, steps)
+        steps = steps_of(len(trained.pairs), config)
+        self._tell(trained, unseen, steps)
         checkpoint, done = run.find_checkpoint()
         self._best = max([each.accuracy for each in run.metrics(RlEvalMetrics) if each.step], default=-1.0)
-        trainer = self._trainer(learnt, unseen, steps)
+        trainer = self._trainer(trained, unseen, steps)
         if trainer.sharing_unsupported:
             run.callbacks.say(f"rows are computed one by one: {trainer.sharing_unsupported}")
         # What is left of a policy's rollouts is not saved, so a training can resume only where new ones are written.
@@ -154,9 +154,9 @@ class _RlRun:
         results = conclude(
             run.metrics(RlStepMetrics),
             run.metrics(RlEvalMetrics),
-            pairs=len(learnt.pairs),
+            pairs=len(trained.pairs),
             held_out=len(unseen.pairs),
-            dropped_too_long=learnt.too_long,
+            dropped_too_long=trained.too_long,
             rows_per_step=config.rows_per_step,
             precision=run.hardware.precision,
         )
@@ -176,13 +176,13 @@ class _RlRun:
             fits.count(False),
         )
 
-    def _tell(self, learnt: EncodedPairs, unseen: EncodedPairs, steps: int) -> None:
+    def _tell(self, trained: EncodedPairs, unseen: EncodedPairs, steps: int) -> None:
         config, say = self._config, self._run.callbacks.say
         say(
-            f"{len(learnt.pairs)} pairs; {steps} steps of {config.rows_per_step} rollouts in groups of {config.group_size}; "
+            f"{len(trained.pairs)} pairs; {steps} steps of {config.rows_per_step} rollouts in groups of {config.group_size}; "
             f"{len(unseen.pairs)} pairs held out"
         )
-        dropped = learnt.too_long + unseen.too_long
+        dropped = trained.too_long + unseen.too_long
         if dropped:
             say(f"{dropped} pairs have prompts longer than {self._limit()} and are left out")
         self._run.tell_hardware()
@@ -192,11 +192,11 @@ class _RlRun:
             return f"max_prompt_tokens {self._longest}"
         return f"the {self._longest} tokens that the model's context leaves"
 
-    def _trainer(self, learnt: EncodedPairs, unseen: EncodedPairs, steps: int) -> VerdictTrainer:
+    def _trainer(self, trained: EncodedPairs, unseen: EncodedPairs, steps: int) -> VerdictTrainer:
         from rmr1.training.rl.trainer import build_trainer
         from rmr1.training.trainer import TrainingCallback
 
-        run, config, pairs = self._run, self._config, len(learnt.pairs)
+        run, config, pairs = self._run, self._config, len(trained.pairs)
 
         def describe(number: int, logs: Mapping[str, float], seconds: float) -> RlStepMetrics:
             return step_metrics(number, trainer.batch, logs, seconds, pairs, config)
@@ -209,7 +209,7 @@ class _RlRun:
             run.hardware,
             self._model,
             self._tokenizer,
-            flatten(learnt.pairs, pair_order(pairs, steps * config.pairs_per_step, config.seed), config),
+            flatten(trained.pairs, pair_order(pairs, steps * config.pairs_per_step, config.seed), config),
             steps,
             run.path,
             callback,

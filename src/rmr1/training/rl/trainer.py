@@ -1,4 +1,4 @@
-"""TRL's GRPO trainer with groups over both orders, rollouts of our own, and without the rollouts that nothing can be learnt from.
+"""TRL's GRPO trainer with groups over both orders, rollouts of our own, and without the rollouts that have no gradient.
 
 What is TRL's stays TRL's: the loss and its clipping, the divergence from the reference model, the normalisation by the tokens of
 the whole batch, the masking of what was cut, the correction for vLLM's probabilities, the distribution over processes.
@@ -37,7 +37,7 @@ _LOSSES = {"token-mean": "dapo", "sequence-mean": "grpo"}
 
 @dataclass(slots=True)
 class RolloutsUnderWay:
-    """Rollouts that TRL is having written and scored.
+    """Rollouts that are being written and scored.
 
     Args:
         rollouts: Those of this process, in the order of TRL's rows.
@@ -53,7 +53,7 @@ class RolloutsUnderWay:
 class VerdictTrainer(CheckpointedTrainer, GrpoHooks):
     """Trains a judge on the correctness of its verdicts.
 
-    TRL calls back for the text and for the reward of rollouts that it is told to make. What these calls have in common is in one
+    TRL calls back for the text and for the reward of rollouts that it makes. What these calls share is in one
     attribute, ``_batch``: ``RolloutsUnderWay`` from the beginning of ``make_batch`` to its end, a ``RolloutBatch`` from then on.
 
     Args:
@@ -99,7 +99,7 @@ class VerdictTrainer(CheckpointedTrainer, GrpoHooks):
         """The rollouts that are being written and scored.
 
         Raises:
-            TrainingError: None are; TRL has asked for text or a reward at another time than this trainer was made for.
+            TrainingError: None are; TRL asks for text or a reward at a time that this trainer was not made for.
         """
         if not isinstance(self._batch, RolloutsUnderWay):
             raise TrainingError(
@@ -244,7 +244,7 @@ def build_trainer(
 
 
 def trl_arguments(config: RlConfig, hardware: Hardware, steps: int, run: Path) -> TrlConfig:
-    """Everything that TRL's trainer is told.
+    """The configuration in TRL's terms.
 
     TRL leaves the advantages centred; dividing them by the standard deviation is ours, because TRL adds another epsilon.
     """

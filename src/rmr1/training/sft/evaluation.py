@@ -29,7 +29,7 @@ def evaluate(model: Any, examples: Sequence[Example], step: int, device: torch.d
 
     training = model.training
     model.eval()
-    total, learnt, right = 0.0, 0, 0
+    total, supervised, right = 0.0, 0, 0
     p_gold: list[float] = []
     try:
         with torch.no_grad():
@@ -39,7 +39,7 @@ def evaluate(model: Any, examples: Sequence[Example], step: int, device: torch.d
                 logits = model(input_ids=ids, logits_to_keep=len(example.tokens) - first + 1, use_cache=False).logits
                 logprobs = torch.log_softmax(logits[0, :-1].float(), dim=-1)
                 total -= float(logprobs.gather(1, ids[0, first:, None]).sum())
-                learnt += len(example.tokens) - first
+                supervised += len(example.tokens) - first
                 if example.verdict is not None:
                     place = logprobs[example.verdict.index - first]
                     margin = float(place[example.verdict.gold] - place[example.verdict.other])
@@ -49,7 +49,7 @@ def evaluate(model: Any, examples: Sequence[Example], step: int, device: torch.d
         model.train(training)
     return SftEvalMetrics(
         step=step,
-        loss=total / learnt,
+        loss=total / supervised,
         accuracy=right / len(p_gold) if p_gold else None,
         p_gold=sum(p_gold) / len(p_gold) if p_gold else None,
         traces=len(examples),
@@ -60,7 +60,7 @@ def evaluate(model: Any, examples: Sequence[Example], step: int, device: torch.d
 def conclude(
     steps: Sequence[SftStepMetrics],
     evaluations: Sequence[SftEvalMetrics],
-    learnt: Tokenised,
+    trained: Tokenised,
     held_out: Tokenised,
     *,
     epochs: float,
@@ -71,7 +71,7 @@ def conclude(
     Args:
         steps: The metrics of all steps.
         evaluations: Those of all evaluations.
-        learnt: The traces that were trained on.
+        trained: The traces that were trained on.
         held_out: The others.
         epochs: Passes over the traces.
         precision: What was computed in.
@@ -82,8 +82,8 @@ def conclude(
     return SftResults(
         steps=len(steps),
         epochs=epochs,
-        traces=len(learnt.examples),
-        dropped_too_long=len(learnt.too_long),
+        traces=len(trained.examples),
+        dropped_too_long=len(trained.too_long),
         held_out=len(held_out.examples),
         held_out_dropped_too_long=len(held_out.too_long),
         tokens=sum(step.tokens for step in steps),

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rmr1.errors import DataError
 from rmr1.records import Generation, Message, Side
+from rmr1.sides import OTHER_SIDE
 from rmr1.training.chat_tokens import encode, end_of_turn, render_chat
 from rmr1.verdict import parse_verdict
 
@@ -32,9 +33,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 IGNORED = -100
-"""The label of a token that is not learnt."""
+"""The label of a token that the loss is not on."""
 _SHARES = 1 << 32
-_OTHER = {"A": "B", "B": "A"}
 
 
 class _Turn(BaseModel):
@@ -159,7 +159,7 @@ class Tokenised:
 
     @property
     def supervised(self) -> int:
-        """Tokens that are learnt."""
+        """Tokens that the loss is on."""
         return sum(len(example.tokens) - example.prompt_length for example in self.examples)
 
     @property
@@ -211,7 +211,7 @@ def _locate(
     if verdict.side is None or verdict.position is None:
         return None
     text, place = trace.completion, verdict.position
-    swapped = f"{text[:place]}{_OTHER[verdict.side]}{text[place + 1 :]}"
+    swapped = f"{text[:place]}{OTHER_SIDE[verdict.side]}{text[place + 1 :]}"
     (other,) = encode(tokenizer, [swapped])
     differing = [index for index, pair in enumerate(zip(completion, other, strict=False)) if pair[0] != pair[1]]
     if len(other) != len(completion) or len(differing) != 1:

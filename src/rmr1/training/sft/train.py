@@ -60,7 +60,7 @@ def train_sft(
         config: How to train; the defaults if neither it nor ``settings`` are given.
         held_out: Traces to evaluate on; a share of ``data`` if not given, see ``held_out_share``.
         run: The run's directory; one that belongs to exactly this training if not given.
-        callbacks: Told of progress; nobody if not given.
+        callbacks: Receive progress; the default reports nothing.
         settings: Instead of ``config``, any field of ``SftConfig``.
 
     Raises:
@@ -117,17 +117,17 @@ class _SftRun:
         stop_at(model, end_of_turn(tokenizer))
         card = settle_think(card, tokenizer)
         longest = min(config.max_length, context_of(model))
-        learnt = tokenise(training, tokenizer, longest)
+        trained = tokenise(training, tokenizer, longest)
         unseen = tokenise(held, tokenizer, longest, verdicts=True, think_open=card.think == "open")
-        self._tell(learnt, unseen, longest)
-        rows = Rows(learnt.examples, config, run.hardware)
+        self._tell(trained, unseen, longest)
+        rows = Rows(trained.examples, config, run.hardware)
         checkpoint, done = run.find_checkpoint()
         trainer = self._trainer(model, tokenizer, rows, unseen)
         run.train(trainer, checkpoint)
         run.save_model(trainer, tokenizer, card, published)
         steps, evaluations = run.metrics(SftStepMetrics), run.metrics(SftEvalMetrics)
         precision = run.hardware.precision
-        results = conclude(steps, evaluations, learnt, unseen, epochs=rows.epochs, precision=precision)
+        results = conclude(steps, evaluations, trained, unseen, epochs=rows.epochs, precision=precision)
         run.conclude(results)
         return results, rows.steps - done
 
@@ -136,15 +136,15 @@ class _SftRun:
         flash = hardware.packing and hardware.device == "cuda" and has_flash_attention()
         return "flash_attention_2" if flash else "sdpa"
 
-    def _tell(self, learnt: Tokenised, unseen: Tokenised, longest: int) -> None:
+    def _tell(self, trained: Tokenised, unseen: Tokenised, longest: int) -> None:
         say = self._run.callbacks.say
         limit = f"max_length {longest}" if longest == self._config.max_length else f"the model's context of {longest}"
-        if not learnt.examples:
+        if not trained.examples:
             fix = "raise it" if longest == self._config.max_length else "take a model that can attend to more"
             raise DataError(f"every trace is longer than {limit}; {fix}")
-        counts = f"{len(learnt.examples)} traces, {learnt.tokens} tokens, {learnt.supervised} of them learnt"
+        counts = f"{len(trained.examples)} traces, {trained.tokens} tokens, {trained.supervised} of them supervised"
         say(f"{counts}; {len(unseen.examples)} traces held out")
-        dropped = len(learnt.too_long) + len(unseen.too_long)
+        dropped = len(trained.too_long) + len(unseen.too_long)
         if dropped:
             say(f"{dropped} traces are longer than {limit} and are left out, not cut")
         self._run.tell_hardware()
@@ -196,7 +196,7 @@ def _read(task: TrainingTask, config: SftConfig) -> tuple[list[Trace], list[Trac
 
 
 def _template(manifest: Path, wanted: str | None) -> str | None:
-    """The template that is wanted, else that of the run which wrote the traces; a judge is asked as its traces were."""
+    """The template that is wanted, else that of the run which wrote the traces; a judge is used with the prompt of its traces."""
     try:
         written = json.loads(manifest.read_text(encoding="utf-8"))["identity"]
         name, sha256 = written.get("template"), written.get("template_sha256")

@@ -53,7 +53,7 @@ class TraceTrainer(CheckpointedTrainer, SFTTrainer):  # type: ignore[misc]
         )
 
     def take_token_counts(self) -> tuple[int, int]:
-        """Tokens, and those of them that were learnt, since the last call, over all processes."""
+        """Tokens, and the supervised ones among them, since the last call, over all processes."""
         counts = (self._tokens * self.args.world_size, self._supervised * self.args.world_size)
         self._tokens = self._supervised = 0
         return counts
