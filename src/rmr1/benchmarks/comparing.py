@@ -25,7 +25,7 @@ INDEPENDENT_NOTE = (
     "released counts are taken as independent comparisons, since the files do not say which share a prompt: true intervals of "
     "their figures are wider"
 )
-PROTOCOL_NOTE = f"protocol {PROTOCOL}, the only one that released figures have, whichever is asked for"
+PROTOCOL_NOTE = f"protocol {PROTOCOL}, the only one that released figures have, whichever is wanted"
 UNCOUNTED = "no interval: its figures are released without counts"
 
 

@@ -1,7 +1,7 @@
 """A run as logs of inspect_ai: one for each benchmark, to be read with its viewer and its data frames.
 
-A sample is a comparison. Its messages are the completions of all orders and votes, each after a message that says how it was
-asked; the same completions are the choices of the sample's output. Target and answers are in the frame of the pair. Its score is
+A sample is a comparison. Its messages are the completions of all orders and votes, each after a message that says what was
+shown; the same completions are the choices of the sample's output. Target and answers are in the frame of the pair. Its score is
 the comparison's value under a protocol. Metrics are the figures of ``results.json`` with their intervals, not means over samples:
 averages weigh subsets, and of best of N what counts is the item. The shapes are those of ``inspect_ai.log``, written with its own
 classes. The same run makes the same log.
@@ -26,7 +26,7 @@ from rmr1.judging import Completion
 from rmr1.records import Message, PreferencePair, Side, Verdict
 from rmr1.results import ProtocolScores, plain
 from rmr1.runs import read_manifest
-from rmr1.sides import pair_side
+from rmr1.sides import pair_side, show
 
 ENDINGS = (".eval", ".json")
 FEATURE = "a log of inspect_ai"
@@ -61,7 +61,10 @@ def inspect_sample(
     from inspect_ai.model import ModelUsage
 
     entry = judged.entry
-    asked, answers = [_asked(sample, pair) for sample in written], [_answer(sample, shown.model) for sample in written]
+    prompts, answers = (
+        [_prompt(sample, pair) for sample in written],
+        [_answer(sample, shown.model) for sample in written],
+    )
     usage = ModelUsage(
         input_tokens=sum(sample.usage.prompt_tokens for sample in written),
         output_tokens=sum(sample.usage.completion_tokens for sample in written),
@@ -73,7 +76,7 @@ def inspect_sample(
         input=_text(pair.prompt) if pair else f"The run does not hold the texts. Prompt {entry.prompt}.",
         choices=[_text(pair.response_a), _text(pair.response_b)] if pair else ["A", "B"],
         target=entry.label,
-        messages=[message for turn in zip(asked, answers, strict=True) for message in turn],
+        messages=[message for turn in zip(prompts, answers, strict=True) for message in turn],
         output=_output(written, answers, usage, shown.model),
         scores={shown.protocol: _score(judged, written, value, shown)},
         metadata={"subset": entry.subset, "item": entry.item, "prompt": entry.prompt,
@@ -83,14 +86,15 @@ def inspect_sample(
     )  # fmt: skip
 
 
-def _asked(sample: Completion, pair: PreferencePair | None) -> Any:
+def _prompt(sample: Completion, pair: PreferencePair | None) -> Any:
     from inspect_ai.model import ChatMessageUser
 
     first, second = pair_side("A", sample.order), pair_side("B", sample.order)
     text = f"Order {sample.order}, vote {sample.vote}: shown first is the pair's {first}, second its {second}."
     if pair:
-        responses = (pair.response_a, pair.response_b) if first == "A" else (pair.response_b, pair.response_a)
-        named = zip(("Prompt", f"First, {first}", f"Second, {second}"), (pair.prompt, *responses), strict=True)
+        seen = show(pair, sample.order)
+        texts = (seen.prompt, seen.shown_a, seen.shown_b)
+        named = zip(("Prompt", f"First, {first}", f"Second, {second}"), texts, strict=True)
         text = "\n\n".join([text, *(f"{name}:\n{_text(turns)}" for name, turns in named)])
     return ChatMessageUser(id=f"{sample.request}/asked", content=text)
 
@@ -233,7 +237,7 @@ def _spec(source: _LogSource) -> Any:
     from inspect_ai.model import GenerateConfig
 
     benchmark, judge, data = source.judged.benchmark, source.identity, source.judged.data
-    asked = {name: judge[name] for name in ("template", "orders", "votes", "rule", "fence") if name in judge}
+    settings = {name: judge[name] for name in ("template", "orders", "votes", "rule", "fence") if name in judge}
     name = f"{benchmark.name} {json.dumps(dict(judge), sort_keys=True)}"
     digest = hashlib.sha256(name.encode()).hexdigest()[:22]
     return EvalSpec(
@@ -244,7 +248,7 @@ def _spec(source: _LogSource) -> Any:
         task=benchmark.name,
         task_display_name=benchmark.title,
         task_version=data.data_sha256[:12],
-        task_args=asked | {"protocol": source.protocol},
+        task_args=settings | {"protocol": source.protocol},
         dataset=EvalDataset(
             name=benchmark.title,
             location=benchmark.source,

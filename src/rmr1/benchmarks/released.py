@@ -23,7 +23,7 @@ from rmr1.benchmarks.suite.rewardbench import REWARDBENCH
 from rmr1.benchmarks.suite.rm_bench import RM_BENCH
 from rmr1.benchmarks.suite.rmb import RMB
 from rmr1.errors import DataError
-from rmr1.records import Generation, Side
+from rmr1.records import Generation
 from rmr1.results import (
     BenchmarkData,
     BenchmarkResults,
@@ -47,12 +47,11 @@ POLICY = "as published by the authors of RM-R1; intervals from the counts, compa
 
 @dataclass(frozen=True, slots=True)
 class LoggedResult:
-    """A logged completion: its subset, its result under the released rule, the result that was logged, the chosen side as shown."""
+    """A logged completion: its subset, its result under the released rule, and the result that was logged."""
 
     subset: str
     result: int
     logged: int
-    chosen_shown_as: Side
 
 
 def is_released(path: Path) -> bool:
@@ -130,7 +129,7 @@ def logged_results(path: Path) -> Iterator[LoggedResult]:
                 raise DataError(f"{file}: record {number}: no {error}") from error
             side = parse_verdict(Generation(str(number), text), "rm-r1-eval").side
             result = int(side == ("B" if swapped else "A"))
-            yield LoggedResult(category, result, logged, "B" if swapped else "A")
+            yield LoggedResult(category, result, logged)
 
 
 def _rm_bench(path: Path) -> BenchmarkResults:

@@ -170,6 +170,8 @@ async def evaluate_task(
     found = task.load(callbacks)
     task.say_plan(found, [config], callbacks)
     judge = open_model(engine or config.model, config.engine, concurrency=config.concurrency)
+    if engine is not None:
+        config = config.model_copy(update={"model": engine.name})
     try:
         run, result = await judge_and_score(found, task, config, judge, callbacks)
     finally:

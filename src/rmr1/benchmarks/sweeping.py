@@ -140,6 +140,8 @@ async def sweep(
     configs = list(axes.configs(config))
     task.say_plan(found, configs, callbacks)
     judge = open_model(engine or config.model, config.engine, concurrency=config.concurrency)
+    if engine is not None:
+        configs = [one.model_copy(update={"model": engine.name}) for one in configs]
     try:
         identity, names = _identity(axes, configs, judge)
         path = task.directory("sweep", found, identity)

@@ -16,7 +16,6 @@ from rmr1.cli.options import DATA, OUTPUT, RUN
 from rmr1.cli.streams import spooled, tell
 from rmr1.config import find_recipe
 from rmr1.data import load_pairs
-from rmr1.errors import DataError
 from rmr1.judging import Judge
 from rmr1.pipeline import TrainRecipe, TrainResult, load_train_recipe, train
 from rmr1.pipeline.report import comparison_table
@@ -108,6 +107,9 @@ def own_pair() -> PreferencePair | None:
 
     Returns:
         The pair, or None if the user gave none.
+
+    Raises:
+        DataError: Standard input holds something else than pairs.
     """
     return _typed() if sys.stdin.isatty() else _piped()
 
@@ -128,9 +130,6 @@ def _typed() -> PreferencePair | None:
 
 def _piped() -> PreferencePair | None:
     with spooled("-") as path:
-        try:
-            return next(iter(load_pairs(path, name="standard input")), None)
-        except DataError as error:
-            if "empty" in str(error) or "no rows" in str(error):
-                return None
-            raise
+        if not Path(path).read_bytes().strip():
+            return None
+        return next(iter(load_pairs(path, name="standard input")), None)

@@ -17,7 +17,7 @@ from rmr1.errors import ConfigError
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 _SPLIT_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_RESERVED = frozenset({"samples", "faults", "metrics"})
+_RESERVED = frozenset({"completions", "faults", "metrics"})
 
 Orders = Literal["random", "both", "given"]
 

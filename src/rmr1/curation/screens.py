@@ -85,22 +85,22 @@ class PassRates:
 
     Raises:
         ConfigError: The directory is no run of ``rmr1 judge``, or its pairs have no labels.
-        JournalError: Its samples cannot be read.
+        JournalError: Its journal cannot be read.
     """
 
     def __init__(self, filter: Difficulty) -> None:
         self._filter = filter
         rule = judge_rule(filter.run)
         right: defaultdict[str, int] = defaultdict(int)
-        asked: defaultdict[str, int] = defaultdict(int)
+        votes: defaultdict[str, int] = defaultdict(int)
         # The journal may still be written to: it is not touched, and a torn last line is passed over.
         for sample in map(Completion.from_record, read_records(filter.run / "completions.jsonl")):
             if sample.label is not None:
-                asked[sample.pair_id] += 1
+                votes[sample.pair_id] += 1
                 right[sample.pair_id] += sample.as_vote(rule).side == sample.label
-        if not asked:
+        if not votes:
             raise ConfigError(f"--difficulty {filter.run}: no judged pair has a label; judge labelled pairs")
-        self._rates = {name: right[name] / count for name, count in asked.items()}
+        self._rates = {name: right[name] / count for name, count in votes.items()}
 
     def rate(self, name: str) -> float | None:
         """The share of right completions, or None for a pair that was not judged."""
@@ -132,7 +132,7 @@ def judge_rule(run: Path) -> str:
 
 
 def pair_screens(screens: Screens, benchmarks: BenchmarkIndex | None) -> list[tuple[Reason, Screen]]:
-    """The screens of a recipe that look at one pair alone, in the order in which they are asked."""
+    """The screens of a recipe that look at one pair alone, in the order in which they apply."""
     chosen: list[tuple[Reason, Screen]] = []
     if screens.unlabelled:
         chosen.append(("unlabelled", lambda pair: pair.label is None))

@@ -163,20 +163,20 @@ class SavedDataset:
         return file_digest(sorted(self._folder.glob("*.arrow")), self.name)
 
 
-def choose_split(name: str, asked: str | None, splits: Mapping[str, object]) -> str:
-    """Return the split that was asked for, or the only one.
+def choose_split(name: str, wanted: str | None, splits: Mapping[str, object]) -> str:
+    """Return the wanted split, or the only one.
 
     Raises:
-        DataError: If there is no such split, or if there are several and none was asked for.
+        DataError: If there is no such split, or if there are several and none is named.
     """
     known = ", ".join(splits)
-    if asked is None:
+    if wanted is None:
         if len(splits) == 1:
             return next(iter(splits))
         raise DataError(f"{name}: several splits ({known}); name one: {name}#{next(iter(splits), 'SPLIT')}")
-    if asked not in splits:
-        raise DataError(f'{name}: no split "{asked}"; it has: {known}')
-    return asked
+    if wanted not in splits:
+        raise DataError(f'{name}: no split "{wanted}"; it has: {known}')
+    return wanted
 
 
 def load_datasets() -> Any:

@@ -1,6 +1,6 @@
 """One pass of a distillation: which model writes, the requests it gets, what they may cost, and where completions stand.
 
-The teacher is asked about comparisons that still need a trace, the repairer about those whose trace failed. A request goes out
+The teacher gets the comparisons that still need a trace, the repairer those whose trace failed. A request goes out
 only if the budget also covers the worst that it and all those under way can cost: a prompt of as many tokens as half its bytes,
 and a completion of full length. So a budget is never overrun (unless prompts tokenise badly).
 """

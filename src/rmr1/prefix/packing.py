@@ -88,7 +88,7 @@ def predictions(packed: Packed, firsts: Sequence[int]) -> Predictions:
     """Where the tokens of each sequence from position ``firsts[sequence]`` on are predicted.
 
     Raises:
-        InputError: The first token of a sequence is asked for; nothing stands before it.
+        InputError: The first token of a sequence is to be predicted; nothing stands before it.
     """
     pairs: dict[tuple[int, int], int] = {}
     rows = []
@@ -96,6 +96,6 @@ def predictions(packed: Packed, firsts: Sequence[int]) -> Predictions:
         places = packed.places(sequence)
         if first < 1 and places:
             raise InputError(f"sequence {sequence}: its first token cannot be predicted; give it a prompt")
-        asked = ((places[at - 1], packed.tokens[places[at]]) for at in range(first, len(places)))
-        rows.append(tuple(pairs.setdefault(pair, len(pairs)) for pair in asked))
+        wanted = ((places[at - 1], packed.tokens[places[at]]) for at in range(first, len(places)))
+        rows.append(tuple(pairs.setdefault(pair, len(pairs)) for pair in wanted))
     return Predictions(tuple(place for place, _ in pairs), tuple(target for _, target in pairs), tuple(rows))

@@ -137,12 +137,12 @@ def _text(messages: tuple[Message, ...]) -> str:
 
 def _console(stream: TextIO) -> Console:
     # Piped output keeps whole lines: a narrow default width would break what people grep for.
-    return Console(file=stream, highlight=False, width=None if stream.isatty() else 160)
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else _WIDTH)
 
 
 def print_data_summary(stream: TextIO, results: DataResults) -> None:
     """Print the counts of sources and splits, and the lengths."""
-    console = Console(file=stream, highlight=False, width=None if stream.isatty() else _WIDTH)
+    console = _console(stream)
     console.print(_sources(results))
     console.print(_splits(results.splits))
     for line in _lengths(results.lengths):

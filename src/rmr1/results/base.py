@@ -111,13 +111,14 @@ def plain(value: Any) -> Any:
     return value
 
 
-def read_plain(kind: type[Read], content: object, where: str) -> Read:
+def read_plain(kind: type[Read], content: object, where: str, hint: str = "the file is damaged") -> Read:
     """Read back what ``plain`` made of a dataclass.
 
     Args:
         kind: The dataclass.
         content: Its JSON.
         where: How an error calls it, such as its path.
+        hint: What an error says at its end.
 
     Raises:
         ResultsError: A value is not what it should be.
@@ -127,7 +128,7 @@ def read_plain(kind: type[Read], content: object, where: str) -> Read:
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])
-        raise ResultsError(f"{where}: {place}: {problem['msg']}; the file is damaged") from error
+        raise ResultsError(f"{where}: {place}: {problem['msg']}; {hint}") from error
     return read
 
 

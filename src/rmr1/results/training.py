@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
-from typing import Any, ClassVar, Literal, TypeVar, cast
+from typing import Any, ClassVar, Literal, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
-from rmr1.errors import ResultsError
-from rmr1.results.base import Results
+from rmr1.results.base import Results, read_plain
 from rmr1.results.judging import JudgeResults, SplitCounts
 
 
@@ -36,20 +32,8 @@ def read_metrics(lines: Iterable[Mapping[str, Any]], kind: type[MetricsT]) -> li
     Raises:
         ResultsError: A line of this kind lacks a value, or has a wrong one.
     """
-    try:
-        adapter = _adapter(cast(Any, kind))
-        return [adapter.validate_python(line) for line in lines if line.get("kind") == kind.kind]
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        raise ResultsError(
-            f"metrics.jsonl: {place}: {problem['msg']}; the file is damaged or of another version: train in a new --run"
-        ) from error
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+    hint = "the file is damaged or of another version: train in a new --run"
+    return [read_plain(kind, line, "metrics.jsonl", hint) for line in lines if line.get("kind") == kind.kind]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,16 @@ def encode_line(record: Mapping[str, object]) -> bytes:
         return json.dumps(record, separators=(",", ":")).encode() + b"\n"
 
 
+def _decode_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise JournalError(f"{path}:{number}: not a record ({error}); delete the line to redo it") from error
+    if not isinstance(record, dict):
+        raise JournalError(f"{path}:{number}: not a JSON object; delete the line to redo it")
+    return record
+
+
 def read_records(path: Path) -> Iterator[dict[str, Any]]:
     """Read a file of JSON lines that another process may be writing: it is not changed, and a line without its end is passed
     over.
@@ -33,13 +43,7 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
         for number, line in enumerate(lines, 1):
             if not line.endswith(b"\n"):
                 return
-            try:
-                record = json.loads(line)
-            except ValueError as error:
-                raise JournalError(f"{path}:{number}: not a record ({error}); delete the line to redo it") from error
-            if not isinstance(record, dict):
-                raise JournalError(f"{path}:{number}: not a JSON object; delete the line to redo it")
-            yield record
+            yield _decode_line(line, path, number)
 
 
 class Journal:
@@ -86,15 +90,7 @@ class Journal:
         place = 0
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                try:
-                    record = json.loads(line)
-                except ValueError as error:
-                    raise JournalError(
-                        f"{self.path}:{number}: not a record ({error}); delete the line to redo it"
-                    ) from error
-                if not isinstance(record, dict):
-                    raise JournalError(f"{self.path}:{number}: not a JSON object; delete the line to redo it")
-                yield place, record
+                yield place, _decode_line(line, self.path, number)
                 place += len(line)
 
     def close(self) -> None:

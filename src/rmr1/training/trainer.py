@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
+from peft import PeftModel
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from rmr1.config import TrainerConfig
@@ -190,7 +191,7 @@ class CheckpointedTrainer(TrainerHooks, Trainer):
         if not self.args.should_save:
             return
         model = self.accelerator.unwrap_model(self.model)
-        if hasattr(model, "merge_and_unload"):
+        if isinstance(model, PeftModel):
             model.save_pretrained(folder.parent / "adapter")
             model = model.merge_and_unload()
         model.config.use_cache = True
@@ -204,7 +205,7 @@ class CheckpointedTrainer(TrainerHooks, Trainer):
         if not self.args.should_save:
             return
         model = self.accelerator.unwrap_model(self.model)
-        if hasattr(model, "merge_and_unload"):
+        if isinstance(model, PeftModel):
             model.save_pretrained(folder)
             return
         casts: dict[int, torch.Tensor] = {}  # tied weights stay tied

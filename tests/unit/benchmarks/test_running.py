@@ -63,6 +63,8 @@ def test_a_benchmark_of_a_script_is_judged_scored_and_reported(data):
     assert "My pairs, protocol official" in page
     assert NOTE[1:] in page
     assert not engine.closed, "whoever opened an engine closes it"
+    identity = json.loads((data / "run" / "run.json").read_text())["identity"]
+    assert identity["model"] == identity["engine"] == engine.name
 
 
 def test_a_run_of_such_a_benchmark_is_read_again_with_the_object(data):

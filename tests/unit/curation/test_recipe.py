@@ -84,7 +84,7 @@ def test_the_papers_mix_reads_rows_as_the_hub_has_them(tmp_path: Path) -> None:
         ({"sources": [{"path": "a", "weight": 1}, {"path": "b"}], "size": 3}, "all or none"),
         ({"sources": [{"path": "a", "name": "x"}, {"path": "b", "name": "x"}]}, 'two sources are named "x"'),
         ({"splits": {"../x": 1}}, "cannot name a split"),
-        ({"splits": {"samples": 1}}, "cannot name a split"),
+        ({"splits": {"completions": 1}}, "cannot name a split"),
         ({"splits": {"train": 0}}, "not all 0"),
         ({"screens": {"near": None}}, "screens.near"),
         ({"difficulty": {"run": "r", "low": 0.5, "high": 0.5}}, "no pair can pass"),

@@ -1,6 +1,6 @@
 """Your own pairs: any file that ``rmr1 judge`` reads, with a category column if it has subsets.
 
-The score is the mean over the orders that were asked, of all labelled pairs; the categories stand beside it.
+The score is the mean over the orders that were judged, of all labelled pairs; the categories stand beside it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CUSTOM = Benchmark(
     find=_find,
     metrics=metrics,
     policies={
-        "official": Policy("mean", note="the mean over the orders that were asked; an invalid verdict is not right"),
+        "official": Policy("mean", note="the mean over the orders that were judged; an invalid verdict is not right"),
         "strict": STRICT,
     },
     subset=lambda pair, part: (pair.category or NO_CATEGORY) if pair.label else None,

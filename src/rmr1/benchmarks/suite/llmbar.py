@@ -4,7 +4,7 @@ Data: the folder ``Dataset/LLMBar`` of the authors' repository (``princeton-nlp/
 
     {"input": "...", "output_1": "...", "output_2": "...", "label": 1}
 
-The score is the share of completions that are right, over both orders where both were asked; an invalid verdict is not right.
+The score is the share of completions that are right, over both orders where both were judged; an invalid verdict is not right.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ LLMBAR = Benchmark(
     find=_find,
     metrics=metrics,
     policies={
-        "official": Policy("mean", note="the mean over the orders that were asked; an invalid verdict is not right"),
+        "official": Policy("mean", note="the mean over the orders that were judged; an invalid verdict is not right"),
         "strict": STRICT,
     },
     subset=lambda pair, part: part.name,

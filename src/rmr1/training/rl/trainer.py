@@ -160,7 +160,7 @@ class VerdictTrainer(CheckpointedTrainer, GrpoHooks):
     def write_rollouts(
         self, prompts: Sequence[Sequence[int]], by_trl: Callable[[int], tuple[Any, Any]]
     ) -> tuple[Any, Any]:
-        """Write the rollouts. vLLM is asked once for each comparison and not for each group, whose prompts may differ."""
+        """Write the rollouts. vLLM gets each comparison's prompt once, and not each group's, whose prompts may differ."""
         under_way, began = self.under_way, time.monotonic()
         if self._config.rollout_backend == "batch":
             written = self.write(prompts, [self._sampling(rollout) for rollout in under_way.rollouts]), None
