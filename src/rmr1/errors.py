@@ -10,6 +10,7 @@
     ├── DownloadError (OSError)            a file could not be fetched
     │   └── ChecksumError                  the fetched file is not the pinned one
     ├── EngineError (RuntimeError)         an engine cannot continue at all
+    ├── PluginError (RuntimeError)         what an installed package added has failed
     ├── TrainingError (RuntimeError)       a training in separate processes has failed
     └── RunError (RuntimeError)            a run directory
         ├── RunMismatchError               it belongs to another configuration or other data
@@ -70,6 +71,10 @@ class ChecksumError(DownloadError):
 
 class EngineError(RMR1Error, RuntimeError):
     """An engine cannot continue: no request of this run can succeed."""
+
+
+class PluginError(RMR1Error, RuntimeError):
+    """An engine, a benchmark or a curriculum family of an installed package has failed; its cause is the package's own error."""
 
 
 class TrainingError(RMR1Error, RuntimeError):

@@ -6,7 +6,7 @@
 benchmark is a file of its own in ``suite``; an installed package may offer more, and a ``Benchmark`` in a script will do.
 """
 
-from rmr1.benchmarks.benchmark import PROTOCOLS, STRICT, Benchmark, Part, Policy, Protocol
+from rmr1.benchmarks.benchmark import ALL, PROTOCOLS, STRICT, Benchmark, Entry, Part, Policy, Protocol, Value
 from rmr1.benchmarks.comparing import compare_runs
 from rmr1.benchmarks.eval_runs import RESULTS, score_run
 from rmr1.benchmarks.inspect_logs import write_inspect_logs
@@ -21,6 +21,7 @@ from rmr1.benchmarks.suite.registry import BENCHMARKS, find_benchmark, find_benc
 from rmr1.benchmarks.sweeping import PAGE, SWEEP, Axes, SweepRunResult, is_sweep, score_sweep, sweep
 
 __all__ = [
+    "ALL",
     "BENCHMARKS",
     "PAGE",
     "PROTOCOLS",
@@ -31,6 +32,7 @@ __all__ = [
     "SWEEP",
     "Axes",
     "Benchmark",
+    "Entry",
     "EvalCallbacks",
     "EvalRunResult",
     "EvalTask",
@@ -40,6 +42,7 @@ __all__ = [
     "Protocol",
     "Rates",
     "SweepRunResult",
+    "Value",
     "compare_runs",
     "evaluate",
     "evaluate_task",

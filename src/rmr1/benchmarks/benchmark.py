@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from rmr1.data import RowTransform
 from rmr1.errors import ConfigError, JournalError
 from rmr1.records import PreferencePair, Side
 from rmr1.stats import Average
+from rmr1.verdict import RULES
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _PLACE = re.compile(r"(.*)#(\d+)-(\d+)", re.DOTALL)
@@ -20,7 +21,7 @@ Protocol = Literal["official", "rm-r1", "strict"]
 PROTOCOLS: tuple[Protocol, ...] = ("official", "rm-r1", "strict")
 OrderUse = Literal["drawn", "mean", "sum", "agree"]
 ALL = "*"
-"""In the parts of an average: every cell that the data have."""
+"""In the parts of an average, as ``Average((ALL,))``: every cell that the data have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,9 @@ class Policy:
         tie: What an order is worth whose votes are divided evenly.
         both: Whether completions of both orders are needed.
         note: The policy in a sentence, for reports.
+
+    Raises:
+        ConfigError: There is no such use of orders, or no such rule.
     """
 
     orders: OrderUse
@@ -127,6 +131,12 @@ class Policy:
     tie: float = 0.0
     both: bool = False
     note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.orders not in get_args(OrderUse):
+            raise ConfigError(f"policy: orders {self.orders!r} is none of {', '.join(get_args(OrderUse))}")
+        if self.rule is not None and self.rule not in RULES:
+            raise ConfigError(f"policy: rule {self.rule!r} is none of {', '.join(RULES)}")
 
 
 STRICT = Policy(
@@ -177,12 +187,13 @@ class Benchmark:
     Args:
         name: As in ``--bench``; a run keeps it in a directory of this name.
         title: As its authors write it.
-        source: Where its data come from, for messages.
+        source: Where its data come from; it completes the message "fetch ...".
         folders: Names that its folder may have inside ``--data``.
         sizes: Items (prompts) that the whole benchmark has, by subset as ``counted_as`` names it.
         find: Lists its parts in a folder; nothing where the folder holds something else.
-        metrics: Its figures under a protocol, by name; the first one is its score. The part ``ALL`` of an average stands for every
-            cell of the data.
+        metrics: Its figures under a protocol, by name; the first one is its score. The parts of an average are names of cells,
+            which are subsets unless ``observe`` says otherwise; the constant ``rmr1.benchmarks.ALL`` stands for every cell of the
+            data.
         policies: The policy of each protocol that it has.
         hub: The same parts on the Hugging Face hub; none where the authors publish elsewhere.
         subset: The subset of a pair as it was read from a part, or None to leave the pair out.
@@ -192,7 +203,7 @@ class Benchmark:
         notes: What a reader has to know to read its figures rightly.
 
     Raises:
-        ConfigError: Its name cannot name a directory.
+        ConfigError: Its name cannot name a directory, or it has no protocol.
     """
 
     name: str
@@ -213,3 +224,9 @@ class Benchmark:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ConfigError(f"benchmark {self.name!r}: a name has letters, digits, dots, dashes and underscores")
+        unknown = sorted(set(self.policies) - set(PROTOCOLS))
+        if unknown or not self.policies:
+            found = ", ".join(unknown) or "none"
+            raise ConfigError(
+                f"benchmark {self.name!r}: policies are by protocol ({', '.join(PROTOCOLS)}); found {found}"
+            )

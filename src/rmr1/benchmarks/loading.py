@@ -81,7 +81,11 @@ def load(benchmark: Benchmark, data: Path | None, columns: Mapping[str, str] | N
     own = None if benchmark.sizes else columns
     pairs: list[PreferencePair] = []
     digests = hashlib.sha256()
-    for part in _parts(benchmark, data):
+    parts = _parts(benchmark, data)
+    repeated = [name for name, times in Counter(part.name for part in parts).items() if times > 1]
+    if repeated:
+        raise DataError(f"{benchmark.title}: several of its parts are named {repeated[0]}; each counts once")
+    for part in parts:
         source = load_pairs(part.path, columns=part.columns or own, transform=part.transform)
         digests.update(f"{part.name}\0{source.fingerprint()}\n".encode())
         pairs += _named(benchmark, part, source)

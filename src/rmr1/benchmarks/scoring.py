@@ -50,16 +50,24 @@ def score(
     """
     protocols: dict[str, ProtocolScores] = {}
     missing: dict[str, str] = {}
+    notes: list[str] = []
     for protocol in PROTOCOLS:
         policy = benchmark.policies.get(protocol)
         if policy is None:
-            missing[protocol] = f"{benchmark.title} has no such protocol: the paper does not report it"
+            missing[protocol] = f"{benchmark.title} defines no policy for it"
             continue
         found = observations(benchmark, completions, policy, context)
         if found is None:
             missing[protocol] = "needs both orders" if policy.both and completions.judged else "nothing is judged yet"
             continue
-        protocols[protocol] = protocol_scores(policy.note, averages(benchmark, protocol, found.cells), found)
+        figures = averages(benchmark, protocol, found.cells)
+        scores = protocol_scores(policy.note, figures, found)
+        unobserved = [name for name in figures if name not in scores.metrics]
+        if not scores.metrics:
+            missing[protocol] = f"none of its figures is about a cell that was judged ({', '.join(found.cells)})"
+            continue
+        notes += [f"{protocol}: nothing of {name} is judged" for name in unobserved]
+        protocols[protocol] = scores
     read = completions.read(context.rule)
     return BenchmarkResults(
         data=data,
@@ -70,7 +78,7 @@ def score(
         bias=bias_audit(read),
         length=accuracy_by_length(read),
         calibration=calibration(read),
-        notes=benchmark.notes,
+        notes=(*benchmark.notes, *notes),
     )
 
 

@@ -15,7 +15,7 @@ from rmr1.curation.recipe import CurriculumRequest, DataRecipe, SourceRecipe
 from rmr1.curation.screens import PassRates, Reason, Screen
 from rmr1.curation.selection import signature_of
 from rmr1.curation.tally import SourceTally
-from rmr1.curriculum import generate_pairs
+from rmr1.curriculum import FAMILIES, generate_pairs
 from rmr1.data import PairSource, load_pairs, split_of
 from rmr1.records import Message, PreferencePair
 from rmr1.runs import Callbacks
@@ -88,7 +88,8 @@ class _Curriculum:
         return f"{self.name}: {self._request.count} generated pairs"
 
     def identity(self) -> Mapping[str, object]:
-        return {}
+        packages = [name for name in map(FAMILIES.called, self._request.families or ()) if name is not None]
+        return {"packages": packages} if packages else {}
 
     def lost(self) -> tuple[int, int, list[str]]:
         return 0, 0, []

@@ -85,6 +85,11 @@ def curate(
             kept = _chosen(recipe, intake.take(sources), tally)
             results = _write(recipe, kept, store, tally, run.path)
         run.write_json("results.json", results.to_json())
+        empty = [name for name, split in results.splits.items() if not split.pairs]
+        if empty:
+            callbacks.say(
+                f"empty: {', '.join(empty)}. Pairs are split by prompt, and these have few prompts; take more, or other splits"
+            )
         return CurationResult(run.path, results, fresh=True)
 
 

@@ -32,6 +32,8 @@ def generate_pairs(
 
     Raises:
         ConfigError: A family is unknown, or none of them has such a level.
+        DataError: A family does not confirm a label of its own, see ``Family.read``.
+        PluginError: A family of an installed package fails.
         MissingExtraError: A family needs reasoning-gym, which is not installed.
     """
     kinds = _kinds(families, levels)
@@ -43,6 +45,7 @@ def generate_pairs(
             twin = _fresh_twin(family, level, random.Random(f"{seed}/{family.name}/{level}/{round_number}"), seen)
             for number, pair in enumerate(_pairs(twin, family, level, seed, round_number)):
                 if made + number < count:
+                    _confirm(pair, family)
                     yield pair
             made += 2
             if made >= count:
@@ -58,7 +61,8 @@ def _kinds(families: Sequence[str] | None, levels: Sequence[int] | None) -> list
         if levels is None or level in levels
     ]
     if not kinds:
-        raise ConfigError(f"none of the families has one of the levels {', '.join(map(str, levels or ()))}")
+        wanted = ", ".join(map(str, levels or ())) or "none"
+        raise ConfigError(f"levels: none of the families has one of those that are wanted ({wanted})")
     return kinds
 
 
@@ -93,6 +97,20 @@ def _pairs(twin: Twin, family: Family, level: int, seed: int, number: int) -> It
         )
 
 
+def _confirm(pair: PreferencePair, family: Family) -> None:
+    """Let the family judge its own pair: a label that its program does not confirm would be trained on all the same."""
+    demand = family.read(_text(pair.prompt))
+    if demand is None:
+        raise DataError(f'{pair.id}: the curriculum family "{family.name}" does not read its own prompt; mend its read')
+    meets = [demand.examine(_text(response)).meets for response in (pair.response_a, pair.response_b)]
+    if meets != [pair.label == "A", pair.label == "B"]:
+        found = "both responses" if all(meets) else "neither response" if not any(meets) else "the other response"
+        raise DataError(
+            f'{pair.id}: the curriculum family "{family.name}" finds that {found} meets the demand, where its twin makes '
+            f"{pair.label} the right one; mend its twin or its read"
+        )
+
+
 def write_trace(comparison: Comparison) -> str:
     """Judge a comparison of the curriculum by program, as a teacher that is always right; sides are those shown.
 
@@ -104,7 +122,9 @@ def write_trace(comparison: Comparison) -> str:
     """
     found = read_demand(_text(comparison.prompt))
     if found is None:
-        raise DataError(f"{comparison.pair_id}: the programmatic teacher knows only prompts of the curriculum")
+        raise DataError(
+            f"{comparison.pair_id}: no family of the curriculum reads this prompt, so the program cannot judge it"
+        )
     family, demand = found
     a, b = demand.examine(_text(comparison.shown_a)), demand.examine(_text(comparison.shown_b))
     if a.meets == b.meets:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from rmr1.config import EngineConfig
 from rmr1.engines.protocol import Engine
-from rmr1.errors import ConfigError
+from rmr1.errors import ConfigError, PluginError
 from rmr1.models import ModelEntry, ResolvedModel, resolve_model
 from rmr1.models.resolve import ENGINES
+from rmr1.plugins import plugin_call
+from rmr1.records import Generation, GenerationRequest
 
 
 class EngineFactory(Protocol):
@@ -69,8 +74,71 @@ def open_model(
     if config.think == "auto":
         config = config.model_copy(update={"think": resolved.think})
     factory: EngineFactory = ENGINES.load(resolved.engine)
-    engine = _checked(factory(resolved.name, config, concurrency=concurrency), f'the engine "{resolved.engine}"')
-    return LoadedModel(engine, resolved.template, resolved.entry)
+    called = ENGINES.called(resolved.engine)
+    if called is None:
+        return LoadedModel(factory(resolved.name, config, concurrency=concurrency), resolved.template, resolved.entry)
+    with plugin_call(called, "its call with model, config and concurrency"):
+        engine = _checked(factory(resolved.name, config, concurrency=concurrency), called)
+    return LoadedModel(PluginEngine(engine, called), resolved.template, resolved.entry)
+
+
+class PluginEngine:
+    """An engine of an installed package: what it raises becomes one line that names the package.
+
+    Args:
+        engine: The engine; members that are not part of ``Engine``, such as a batch API, are its own.
+        called: How messages call it.
+    """
+
+    def __init__(self, engine: Engine, called: str) -> None:
+        self.name = engine.name
+        self.embedded = engine.embedded
+        self.computes_in_caller = engine.computes_in_caller
+        self.think_open = engine.think_open
+        self.writes_logprobs = engine.writes_logprobs
+        self.obeys_grammars = engine.obeys_grammars
+        self._engine = engine
+        self._called = called
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def identity(self) -> Mapping[str, object]:
+        """The engine's identity, which has to go into a run's manifest.
+
+        Raises:
+            PluginError: It raises, or gives something else than a JSON object.
+        """
+        with plugin_call(self._called, "identity"):
+            identity: Mapping[str, object] = json.loads(json.dumps(dict(self._engine.identity())))
+        return identity
+
+    async def generate(self, requests: Iterable[GenerationRequest]) -> AsyncGenerator[Generation]:
+        """The engine's generations.
+
+        Raises:
+            PluginError: It raises, or is no asynchronous generator.
+        """
+        with plugin_call(self._called, "generate"):
+            generations = self._engine.generate(requests)
+        if not hasattr(generations, "__anext__") or not hasattr(generations, "aclose"):
+            raise PluginError(
+                f"{self._called} returned {type(generations).__name__} from generate instead of an asynchronous generator; "
+                f"write it as async def with yield"
+            )
+        with plugin_call(self._called, "generate"):
+            async with aclosing(generations):
+                async for generation in generations:
+                    yield generation
+
+    async def aclose(self) -> None:
+        """Close the engine.
+
+        Raises:
+            PluginError: It raises.
+        """
+        with plugin_call(self._called, "aclose"):
+            await self._engine.aclose()
 
 
 def _checked(engine: Engine, called: str) -> Engine:

@@ -44,8 +44,8 @@ async def checked_replies(engine: Engine, requests: Iterable[GenerationRequest])
             yield generation
     if under_way:
         raise EngineError(
-            f"{engine.name} ended with {len(under_way)} requests unanswered, such as {min(under_way)}; "
-            f"run the same command again to go on"
+            f"{engine.name} ended with {len(under_way)} requests unanswered, such as {min(under_way)}; this is a fault of the "
+            f"engine. What is done is kept; run the same command again to continue"
         )
 
 

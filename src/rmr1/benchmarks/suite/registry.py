@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 
-from rmr1.benchmarks.benchmark import Benchmark
-from rmr1.errors import ConfigError
-from rmr1.plugins import PluginGroup
+from rmr1.benchmarks.benchmark import Benchmark, Entry, Part, Value
+from rmr1.errors import ConfigError, RMR1Error
+from rmr1.plugins import PluginGroup, plugin_call, plugin_function
+from rmr1.stats import Average
 
 BENCHMARKS = PluginGroup(
     "rmr1.benchmarks",
@@ -53,12 +56,23 @@ def find_benchmarks(names: str) -> tuple[Benchmark, ...]:
 
 def _named(name: str) -> tuple[Benchmark, ...]:
     """The benchmark with this name, or all of an entry point with this name."""
-    if name not in BENCHMARKS:
-        members = (one for point in BENCHMARKS.names() if point not in BENCHMARKS.builtin for one in _members(point))
-        found = next((one for one in members if one.name == name), None)
+    if name in BENCHMARKS:
+        return _members(name)
+    broken: list[str] = []
+    for point in BENCHMARKS.names():
+        if point in BENCHMARKS.builtin:
+            continue
+        try:
+            found = next((one for one in _members(point) if one.name == name), None)
+        except RMR1Error as error:  # the name may stand in another package
+            broken.append(str(error))
+            continue
         if found is not None:
             return (found,)
-    return _members(name)
+    try:
+        return _members(name)
+    except ConfigError as error:
+        raise ConfigError("; ".join([str(error), *broken])) from error
 
 
 def _members(point: str) -> tuple[Benchmark, ...]:
@@ -68,4 +82,53 @@ def _members(point: str) -> tuple[Benchmark, ...]:
         raise ConfigError(
             f'the entry point "{point}" of {BENCHMARKS.group} is neither a Benchmark nor a sequence of them'
         )
-    return members
+    called = BENCHMARKS.called(point)
+    return members if called is None else tuple(_guarded(one, called) for one in members)
+
+
+def _guarded(benchmark: Benchmark, called: str) -> Benchmark:
+    """A benchmark of an installed package whose functions say in one line where they fail."""
+
+    def find(folder: Path) -> tuple[Part, ...]:
+        return tuple(_guarded_part(part, called) for part in parts(folder))
+
+    def observe(values: Iterable[tuple[Entry, float]]) -> Iterator[Value]:
+        with plugin_call(called, "observe"):
+            yield from (Value(*value) for value in benchmark.observe(values))
+
+    parts = plugin_function(benchmark.find, called, "find", _all_are(Part), "a tuple of Parts")
+    return replace(
+        benchmark,
+        find=find,
+        observe=observe,
+        hub=tuple(_guarded_part(part, called) for part in benchmark.hub),
+        metrics=plugin_function(benchmark.metrics, called, "metrics", _are_averages, "Averages by name"),
+        subset=plugin_function(benchmark.subset, called, "subset", _is_text_or_none, "a text or None"),
+        counted_as=plugin_function(benchmark.counted_as, called, "counted_as", _is_text, "a text"),
+    )
+
+
+def _guarded_part(part: Part, called: str) -> Part:
+    if part.transform is None:
+        return part
+    return replace(part, transform=plugin_function(part.transform, called, "transform", _is_anything, "a row"))
+
+
+def _all_are(kind: type[object]) -> Callable[[object], bool]:
+    return lambda found: isinstance(found, tuple | list) and all(isinstance(one, kind) for one in found)
+
+
+def _are_averages(found: object) -> bool:
+    return isinstance(found, Mapping) and bool(found) and all(isinstance(one, Average) for one in found.values())
+
+
+def _is_text(found: object) -> bool:
+    return isinstance(found, str)
+
+
+def _is_text_or_none(found: object) -> bool:
+    return found is None or isinstance(found, str)
+
+
+def _is_anything(found: object) -> bool:
+    return True
