@@ -16,7 +16,6 @@ from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from rmr1.config.fields import list_keys, option_of, without_none
 from rmr1.errors import ConfigError
@@ -116,7 +115,9 @@ def load_config(
     try:
         return kind.model_validate(read.values)
     except ValidationError as error:
-        lines = dict.fromkeys(_explain(kind, problem, read) for problem in error.errors())
+        lines = dict.fromkeys(
+            _explain(kind, problem["loc"], problem["type"], problem["msg"], read) for problem in error.errors()
+        )
         raise ConfigError("; ".join(lines)) from error
 
 
@@ -257,18 +258,18 @@ def _quoted(key: str) -> str:
     return f'"{key}"'
 
 
-def _explain(kind: type[BaseModel], problem: ErrorDetails, read: _Values) -> str:
-    key, origin = read.origin_of(problem["loc"])
+def _explain(kind: type[BaseModel], location: tuple[int | str, ...], problem: str, said: str, read: _Values) -> str:
+    key, origin = read.origin_of(location)
     where = origin.where if origin else read.source
-    if problem["type"] == "extra_forbidden":
-        unknown = ".".join(map(str, problem["loc"]))
+    if problem == "extra_forbidden":
+        unknown = ".".join(map(str, location))
         spell = origin.spell if origin else _quoted
-        return f"{where.removesuffix(f': {unknown}')}: {_unknown_key(kind, problem['loc'], spell)}"
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if not problem["loc"]:
+        return f"{where.removesuffix(f': {unknown}')}: {_unknown_key(kind, location, spell)}"
+    message = said.removeprefix("Value error, ").removeprefix("Input ")
+    if not location:
         return f"{message}{_culprits(message, read)}"
     if origin is None or where == "arguments":
-        return f"{where}: {'.'.join(map(str, problem['loc'])) if origin else key}: {message}"
+        return f"{where}: {'.'.join(map(str, location)) if origin else key}: {message}"
     return f"{where}: {message}"
 
 
