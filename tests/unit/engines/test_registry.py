@@ -47,7 +47,7 @@ def test_an_entry_point_that_makes_no_engine_is_refused(tmp_path, monkeypatch):
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: nothing\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[rmr1.engines]\nnothing = makes_nothing:load\n")
-    with pytest.raises(ConfigError, match='the engine "nothing" of nothing 1.0 is not an engine: it lacks aclose'):
+    with pytest.raises(ConfigError, match=r'the engine "nothing" of nothing 1\.0 is not an engine: it lacks aclose'):
         open_model("nothing/x")
 
 
