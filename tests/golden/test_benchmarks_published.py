@@ -56,16 +56,27 @@ def test_published_rmb_best_of_n_from_its_counts_and_the_mean_of_the_four(model)
     }
 
 
-def test_published_rmb_harmlessness_pairs_from_their_subsets(model):
-    """The sizes that both models' accuracies allow give the published micro mean; helpfulness does not allow as much."""
-    overall, subsets = published(model / "RMB" / "Pairwise_set_Harmlessness" / "score_result" / "Final_score.json")
-    sizes = {f"Pairwise_set/Harmlessness/{name}": size for name, size in rmb.HARMLESSNESS_PAIRS.items()}
-    assert set(sizes) == set(subsets)
+@pytest.mark.parametrize(("goal", "pairs"), [("Helpfulness", 10067), ("Harmlessness", 7064)])
+def test_published_rmb_pairs_from_their_49_scenarios(model, goal, pairs):
+    """Every accuracy is a whole number of pairs of its scenario, and all of them give the published micro mean."""
+    overall, subsets = published(model / "RMB" / f"Pairwise_set_{goal}" / "score_result" / "Final_score.json")
+    sizes = {f"Pairwise_set/{goal}/{name}": size for name, size in rmb.SCENARIOS[goal].items()}
+    assert (set(sizes), sum(sizes.values())) == (set(subsets), pairs)
     assert all(
         subsets[name] * size == pytest.approx(round(subsets[name] * size), abs=1e-9) for name, size in sizes.items()
     )
     micro = sum(round(subsets[name] * size) for name, size in sizes.items()) / sum(sizes.values())
     assert micro == close(overall["Overall_accuracy"])
+
+
+def test_rmb_sizes_of_pairs_are_those_of_the_files_at_hand(shared):
+    folder = shared / "data" / "raw" / "RMB_dataset" / "Pairwise_set"
+    files = sorted(folder.rglob("*.json.gz"))
+    assert len(files) == 7
+    for file in files:
+        with gzip.open(file, "rt", encoding="utf-8") as content:
+            name = file.relative_to(folder).as_posix().removesuffix(".json.gz")
+            assert rmb.SIZES[f"Pairwise_set/{name}"] == len(json.load(content))
 
 
 def test_published_rm_bench_totals_are_means_of_domains_and_of_levels(model):

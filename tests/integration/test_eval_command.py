@@ -109,7 +109,7 @@ def test_two_runs_are_compared(runs):
         (
             ("report", "one", "--protocol", "mine"),
             2,
-            "--protocol mine: unknown; the protocols are official, rm-r1, strict",
+            "--protocol mine: unknown; the protocols are official, rm-r1, pairs, strict",
         ),
         (("report", "one", "--format", "pdf"), 2, "--format pdf: unknown"),
         (("report", "one", "one", "one"), 2, "3 runs: one is reported, two are compared"),

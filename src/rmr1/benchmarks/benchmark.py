@@ -17,8 +17,10 @@ from rmr1.verdict import RULES
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _PLACE = re.compile(r"(.*)#(\d+)-(\d+)", re.DOTALL)
-Protocol = Literal["official", "rm-r1", "strict"]
-PROTOCOLS: tuple[Protocol, ...] = ("official", "rm-r1", "strict")
+Protocol = Literal["official", "rm-r1", "pairs", "strict"]
+PROTOCOLS: tuple[Protocol, ...] = ("official", "rm-r1", "pairs", "strict")
+PAIRS: Protocol = "pairs"
+"""Ours, of a benchmark whose authors ask judges something else than comparisons."""
 OrderUse = Literal["drawn", "mean", "sum", "agree"]
 ALL = "*"
 """In the parts of an average, as ``Average((ALL,))``: every cell that the data have."""
@@ -119,6 +121,7 @@ class Policy:
         invalid: What an order without a valid verdict is worth.
         tie: What an order is worth whose votes are divided evenly.
         both: Whether completions of both orders are needed.
+        none_agrees: Whether two orders without a valid verdict count as orders that agree; where None, agreement is no figure.
         note: The policy in a sentence, for reports.
 
     Raises:
@@ -130,6 +133,7 @@ class Policy:
     invalid: float = 0.0
     tie: float = 0.0
     both: bool = False
+    none_agrees: bool | None = None
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -166,6 +170,29 @@ class Part:
     transform: RowTransform | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FileLayout:
+    """One way in which a benchmark's files lie in a folder: that of a cloned repository, say, or of a snapshot of the hub.
+
+    Args:
+        files: Patterns of paths in the folder, as of ``Path.glob``; a file may be compressed. All that match are the benchmark.
+        named: Whether the folder has to be the given one, or to bear a name of the benchmark; for patterns such as ``*.jsonl``,
+            which say too little where any folder below the given one is looked at.
+        one: Whether several files leave open which is the benchmark; shards of one file do not.
+        part: Makes the part of a file from its path and its name; None leaves the file out.
+    """
+
+    files: tuple[str, ...]
+    named: bool = False
+    one: bool = False
+    part: Callable[[str, str], Part | None] = Part
+
+
+def agreement_cell(subset: str) -> str:
+    """The cell that holds how often both orders of a subset agree, see ``Policy.none_agrees``."""
+    return f"agreement/{subset}"
+
+
 def by_item(values: Iterable[tuple[Entry, float]]) -> Iterator[tuple[Entry, list[float]]]:
     """The values of each item, with its first entry, in the order in which items first appear."""
     items: dict[str, tuple[Entry, list[float]]] = {}
@@ -190,16 +217,18 @@ class Benchmark:
         source: Where its data come from; it completes the message "fetch ...".
         folders: Names that its folder may have inside ``--data``.
         sizes: Items (prompts) that the whole benchmark has, by subset as ``counted_as`` names it.
-        find: Lists its parts in a folder; nothing where the folder holds something else.
         metrics: Its figures under a protocol, by name; the first one is its score. The parts of an average are names of cells,
             which are subsets unless ``observe`` says otherwise; the constant ``rmr1.benchmarks.ALL`` stands for every cell of the
             data.
         policies: The policy of each protocol that it has.
+        layouts: How its files may lie, in order of preference. They are looked for in ``--data`` and at any level below.
+        find: Instead of layouts, lists its parts in a folder; nothing where the folder holds something else.
         hub: The same parts on the Hugging Face hub; none where the authors publish elsewhere.
         subset: The subset of a pair as it was read from a part, or None to leave the pair out.
         counted_as: The name under which ``sizes`` counts a subset.
         observe: Turns values of comparisons into values of what is counted.
         whole_items: Whether an item counts only with all its comparisons, as best of N does; without one of them it is not scored.
+        not_computed: Protocols of its authors that it has no policy for, each with the reason.
         notes: What a reader has to know to read its figures rightly.
 
     Raises:
@@ -211,14 +240,16 @@ class Benchmark:
     source: str
     folders: tuple[str, ...]
     sizes: Mapping[str, int]
-    find: Callable[[Path], tuple[Part, ...]]
     metrics: Callable[[Protocol], Mapping[str, Average]]
     policies: Mapping[Protocol, Policy]
+    layouts: tuple[FileLayout, ...] = ()
+    find: Callable[[Path], tuple[Part, ...]] = field(default=lambda folder: ())
     hub: tuple[Part, ...] = ()
     subset: Callable[[PreferencePair, Part], str | None] = field(default=lambda pair, part: pair.category)
     counted_as: Callable[[str], str] = field(default=lambda subset: subset)
     observe: Callable[[Iterable[tuple[Entry, float]]], Iterator[Value]] = observe_pairs
     whole_items: bool = False
+    not_computed: Mapping[Protocol, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

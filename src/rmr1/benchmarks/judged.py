@@ -67,6 +67,16 @@ class Judged:
         balances = [reading.balance or 0 for reading in self.readings.values()]
         return float(sum((balance > 0) - (balance < 0) for balance in balances) > 0)
 
+    def agreement(self, policy: Policy) -> float | None:
+        """Whether both orders say the same, or None where one was not judged or the policy does not count it."""
+        if policy.none_agrees is None or len(self.readings) < 2:
+            return None
+        said = {
+            None if reading.balance is None else (reading.balance > 0) - (reading.balance < 0)
+            for reading in self.readings.values()
+        }
+        return float(len(said) == 1 and (policy.none_agrees or None not in said))
+
 
 class Completions:
     """All judged comparisons of a benchmark; texts are parsed once for each rule.
@@ -125,6 +135,13 @@ class Completions:
             value = judged.value(policy, context.seed)
             if value is not None and judged.entry.item not in left_out:
                 yield judged.entry, value
+
+    def agreements(self, policy: Policy, context: ScoringContext) -> Iterator[tuple[Entry, float]]:
+        """Whether both orders of each judged comparison agree; nothing where the policy does not count it."""
+        for judged in self.read(policy.rule or context.rule) if policy.none_agrees is not None else ():
+            agreed = judged.agreement(policy)
+            if agreed is not None:
+                yield judged.entry, agreed
 
     @property
     def tokens(self) -> Usage:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
-from rmr1.benchmarks.benchmark import Benchmark, Part, short_hash, split_id
+from rmr1.benchmarks.benchmark import ALL, Benchmark, Part, short_hash, split_id
+from rmr1.benchmarks.suite.files import find_parts
 from rmr1.data import cluster_of, load_pairs
 from rmr1.errors import ConfigError, DataError
 from rmr1.records import PreferencePair
@@ -17,6 +18,10 @@ from rmr1.results import BenchmarkData
 
 HUB = "hf:"
 """How names of data sets on the hub begin; own pairs may be there."""
+
+
+NAMED = 5
+"""Subsets that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,8 @@ def load(benchmark: Benchmark, data: Path | None, columns: Mapping[str, str] | N
         columns: Our field names with the columns that hold them, for the user's own pairs.
 
     Raises:
-        DataError: There is no such benchmark in the folder, or a file of it cannot be read.
+        DataError: There is no such benchmark in the folder, or more than one, a file of it cannot be read, or a pair is of a subset
+            that the benchmark does not have.
         ConfigError: The benchmark is not on the hub, and no folder is given.
         DownloadError: The hub cannot be reached.
     """
@@ -88,7 +94,9 @@ def load(benchmark: Benchmark, data: Path | None, columns: Mapping[str, str] | N
     for part in parts:
         source = load_pairs(part.path, columns=part.columns or own, transform=part.transform)
         digests.update(f"{part.name}\0{source.fingerprint()}\n".encode())
-        pairs += _named(benchmark, part, source)
+        named = list(_named(benchmark, part, source))
+        _refuse_unknown(benchmark, part, named)
+        pairs += named
     if not pairs:
         raise DataError(f"{data or benchmark.source}: no labelled pair of {benchmark.title} in it")
     items = _items(pairs)
@@ -102,6 +110,8 @@ def _parts(benchmark: Benchmark, data: Path | None) -> tuple[Part, ...]:
         raise ConfigError(f"--bench {benchmark.name}: not on the hub; fetch {benchmark.source}, and pass --data FOLDER")
     if not data.exists() and not str(data).startswith(HUB):
         raise DataError(f"{data}: no such file or folder; --data names the folder that holds {benchmark.title}")
+    if benchmark.layouts:
+        return find_parts(benchmark, data)
     for folder in (*(data / name for name in benchmark.folders), data):
         parts = benchmark.find(folder) if folder.exists() or folder == data else ()
         if parts:
@@ -123,6 +133,35 @@ def _named(benchmark: Benchmark, part: Part, source: Iterable[PreferencePair]) -
         seen[item + place] += 1
         again = f"~{seen[item + place]}" if seen[item + place] > 1 else ""
         yield replace(pair, id=item + again + place, category=subset, group=short_hash(_cluster(benchmark, pair)))
+
+
+def _refuse_unknown(benchmark: Benchmark, part: Part, pairs: list[PreferencePair]) -> None:
+    """Pairs of the user's own in the shape of a benchmark belong to no figure of it: say so before they are judged."""
+    cells = {
+        cell for protocol in benchmark.policies for one in benchmark.metrics(protocol).values() for cell in one.cells()
+    }
+    known = {*benchmark.sizes, *cells}
+    if not benchmark.sizes or ALL in known:
+        return
+    found = Counter(
+        pair.category
+        for pair in pairs
+        if pair.category not in known and benchmark.counted_as(pair.category) not in known
+    )
+    if not found:
+        return
+    own = f"to judge pairs of your own, pass --bench custom --data {part.path}"
+    if set(found) == {""}:
+        raise DataError(
+            f"{part.path}: {found.total()} pairs name no subset of {benchmark.title}; name it in the column subset, or {own}"
+        )
+    names = _some([f"{name or '(none)'} ({count} pairs)" for name, count in sorted(found.items())])
+    raise DataError(f"{part.path}: not subsets of {benchmark.title}: {names}; it has {_some(benchmark.sizes)}; {own}")
+
+
+def _some(names: Collection[str]) -> str:
+    more = f" and {len(names) - NAMED} others" if len(names) > NAMED else ""
+    return ", ".join(list(names)[:NAMED]) + more
 
 
 def _cluster(benchmark: Benchmark, pair: PreferencePair) -> str:
@@ -166,5 +205,3 @@ def _problems(benchmark: Benchmark, items: Mapping[str, int]) -> Iterator[str]:
                 if found[name] < size
                 else (f"{name}: {found[name]} items, where the benchmark has {size}")
             )
-    known = {*benchmark.sizes, *(cell for figure in benchmark.metrics("official").values() for cell in figure.cells())}
-    yield from (f"{name}: not a subset of the benchmark" for name in sorted(found) if name not in known)

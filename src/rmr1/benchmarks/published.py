@@ -20,7 +20,7 @@ OWN = ("rm-r1", "official")
 """The protocols under which a run stands beside the published rows."""
 
 SLIP_NOTE = (
-    "RM-Bench: the rows of RM-R1 are of code that reads one of nine result files for another (see the protocols in the docs), so "
+    "RM-Bench: the rows of RM-R1 are of code that reads one of its three result files twice (see the protocols in the docs), so "
     "set them beside this run's rm-r1, not beside its official score; how the other rows were added up is not known"
 )
 SOURCE_NOTE = (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import chain
 
 from rmr1.benchmarks.audit import accuracy_by_length, bias_audit, calibration, order_agreement
-from rmr1.benchmarks.benchmark import ALL, PROTOCOLS, Benchmark, Policy, Protocol, Value
+from rmr1.benchmarks.benchmark import ALL, PAIRS, PROTOCOLS, Benchmark, Policy, Protocol, Value, agreement_cell
 from rmr1.benchmarks.judged import Completions, Judged, ScoringContext
 from rmr1.results import BenchmarkData, BenchmarkResults, Figure, InvalidVerdicts, JudgedCounts, ProtocolScores
 from rmr1.stats import Average, Observations
@@ -16,7 +17,12 @@ def observations(
     benchmark: Benchmark, completions: Completions, policy: Policy, context: ScoringContext
 ) -> Observations | None:
     """What a benchmark counts under a policy, or None where the completions do not allow it."""
-    found = collected(benchmark.observe(completions.values(policy, context, whole_items=benchmark.whole_items)))
+    values = benchmark.observe(completions.values(policy, context, whole_items=benchmark.whole_items))
+    agreed = (
+        Value(value, agreement_cell(entry.subset), entry.prompt)
+        for entry, value in completions.agreements(policy, context)
+    )
+    found = collected(chain(values, agreed))
     return found if found.cells else None
 
 
@@ -54,7 +60,9 @@ def score(
     for protocol in PROTOCOLS:
         policy = benchmark.policies.get(protocol)
         if policy is None:
-            missing[protocol] = f"{benchmark.title} defines no policy for it"
+            if protocol == PAIRS:
+                continue
+            missing[protocol] = benchmark.not_computed.get(protocol, f"{benchmark.title} defines no policy for it")
             continue
         found = observations(benchmark, completions, policy, context)
         if found is None:

@@ -32,7 +32,8 @@ def test_rmb_files_that_are_there(raw):
         )
     assert loaded.items["Pairwise_set/Helpfulness/Chat/Casual Conversation"] == 306
     assert "Pairwise_set/Harmlessness/S2: none of 1040 items" in loaded.problems
-    assert "Pairwise_set/Helpfulness: 491 of 10067 items" in loaded.problems
+    assert "Pairwise_set/Helpfulness/Chat/Discussion: none of 293 items" in loaded.problems
+    assert not any("Casual Conversation" in problem for problem in loaded.problems)
     assert not any("not a subset" in problem for problem in loaded.problems)
     assert len({pair.group for pair in loaded.pairs}) < 300
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 
 import pytest
 
@@ -157,7 +158,7 @@ def test_rewardbench_reads_the_first_mark_that_it_looks_for(text, side):
     assert parse_verdict(Generation("g", text), "rewardbench").side == side
 
 
-def test_rewardbench2_is_best_of_four_and_shares_a_tie(tmp_path):
+def test_rewardbench2_in_pairs_counts_a_response_that_beats_all_three(tmp_path):
     write_json(
         tmp_path / "test.json",
         [
@@ -173,11 +174,24 @@ def test_rewardbench2_is_best_of_four_and_shares_a_tie(tmp_path):
         return won[str(number)][cell[1]]
 
     result = run_eval("rewardbench2", tmp_path, by_gold(judge), tmp_path / "run")
-    assert figures(result, "rewardbench2", "official")["Math"] == pytest.approx((1 + 1 / 2 + 1 / 4 + 0) / 4)
+    assert figures(result, "rewardbench2", "pairs")["Math"] == pytest.approx(1 / 4)
     assert figures(result, "rewardbench2", "strict")["Math"] == pytest.approx(1 / 4)
     found = result.results.benchmarks["rewardbench2"]
     assert "rm-r1" in found.not_computed
+    assert "best of four" in found.not_computed["official"]
     assert found.judged.items == 4
+
+
+def test_rewardbench2_in_pairs_gives_a_coin_an_eighth(tmp_path):
+    rows = [
+        {"id": str(number), "subset": "Focus", "prompt": f"q{number}", "chosen": ["c"], "rejected": ["x", "y", "z"]}
+        for number in range(800)
+    ]
+    write_json(tmp_path / "test.json", rows)
+    coin = random.Random(7)
+    judge = by_gold(lambda pair_id, order: coin.random() < 0.5)
+    result = run_eval("rewardbench2", tmp_path, judge, tmp_path / "run", orders="random")
+    assert figures(result, "rewardbench2", "pairs")["Focus"] == pytest.approx(1 / 8, abs=0.04)
 
 
 def test_rmb_counts_a_best_response_only_if_it_beats_every_other(tmp_path):
@@ -246,8 +260,20 @@ def test_llmbar_is_the_mean_over_orders(tmp_path):
     result = run_eval("llmbar", tmp_path, judge, tmp_path / "run")
     found = figures(result, "llmbar", "official")
     assert (found["Natural"], found["GPTOut"], found["adversarial"]) == (0.5, 1.0, 1.0)
-    assert found["accuracy"] == pytest.approx(4 / 6)
+    assert (found["accuracy"], found["micro"]) == (0.75, pytest.approx(4 / 6))
+    assert (found["agreement"], found["adversarial agreement"]) == (0.5, 1.0)
     assert figures(result, "llmbar", "strict")["Natural"] == 0.0
+
+
+def test_llmbar_counts_none_and_none_as_agreement_in_its_authors_statistic_alone(tmp_path):
+    rows = [{"input": f"q{n}", "output_1": "a", "output_2": "b", "label": 1} for n in range(4)]
+    write_json(tmp_path / "Natural/dataset.json", rows)
+    said = {0: (True, True), 1: (None, None), 2: (True, None), 3: (True, False)}
+    judge = by_gold(lambda pair_id, order: said[int(pair_id[-1])][order == "ba"])
+    result = run_eval("llmbar", tmp_path, judge, tmp_path / "run")
+    assert figures(result, "llmbar", "official")["agreement"] == 0.5
+    assert figures(result, "llmbar", "strict")["agreement"] == 0.25
+    assert figures(result, "llmbar", "official")["accuracy"] == 0.5
 
 
 def test_ppe_takes_the_sampled_pairs_and_leaves_ties_out(tmp_path):
@@ -342,10 +368,10 @@ def test_best_of_n_without_one_of_its_completions_is_not_scored(tmp_path):
         return Generation(request.id, "", "error", error="boom") if "0#0-2" in request.id else judge(request)
 
     result = run_eval("rewardbench2", tmp_path, faulty, tmp_path / "run")
-    math = result.results.benchmarks["rewardbench2"].protocols["official"].metrics["Math"]
+    math = result.results.benchmarks["rewardbench2"].protocols["pairs"].metrics["Math"]
     assert (math.value, math.n) == (1.0, 1)
     run_eval("rewardbench2", tmp_path, judge, tmp_path / "other")
-    found = compare_runs(tmp_path / "run", tmp_path / "other", "official").benchmarks["rewardbench2"]
+    found = compare_runs(tmp_path / "run", tmp_path / "other", "pairs").benchmarks["rewardbench2"]
     assert (found.pairs, found.left_out, found.differing) == (3, 3, ())
 
 
@@ -411,7 +437,7 @@ def test_what_cannot_be_read_is_named(tmp_path, nine):
         ConfigError, match=r'--bench rmbench: no benchmark "rmbench"; there is rewardbench,.* did you mean "rm-bench"'
     ):
         find_benchmarks("rmbench")
-    with pytest.raises(DataError, match="nothing of LLMBar in it; fetch https://"):
+    with pytest.raises(DataError, match=r"nothing of LLMBar in it; looked for Natural/dataset.json .*; fetch https://"):
         load(find_benchmark("llmbar"), tmp_path)
     with pytest.raises(DataError, match="no such file or folder"):
         load(find_benchmark("llmbar"), tmp_path / "absent")
@@ -436,12 +462,12 @@ def test_a_file_of_all_domains_names_them_in_a_column_or_in_the_id(tmp_path):
     rows = [
         {**row, "id": "2", "domain": "safety-refuse"},
         {**row, "id": "chat/1"},
-        {**row, "id": "3", "domain": "poems"},
     ]
     write_json(tmp_path / "total_dataset.json", rows)
-    loaded = load(find_benchmark("rm-bench"), tmp_path)
-    assert loaded.items == {"chat": 1, "poems": 1, "safety": 1}
-    assert "poems: not a subset of the benchmark" in loaded.problems
+    assert load(find_benchmark("rm-bench"), tmp_path).items == {"chat": 1, "safety": 1}
+    write_json(tmp_path / "total_dataset.json", [*rows, {**row, "id": "3", "domain": "poems"}])
+    with pytest.raises(DataError, match=r"not subsets of RM-Bench: poems \(9 pairs\).*--bench custom --data .*total_d"):
+        load(find_benchmark("rm-bench"), tmp_path)
 
 
 def test_progress_begins_anew_with_each_benchmark(monkeypatch):
@@ -482,7 +508,8 @@ def test_every_benchmark_has_a_score_and_a_strict_protocol():
     suite = {name: find_benchmark(name) for name in BENCHMARKS.builtin}
     for name, benchmark in suite.items():
         assert benchmark.name == name
-        assert {"official", "strict"} <= set(benchmark.policies) <= set(PROTOCOLS)
+        assert {"official", "strict"} <= {*benchmark.policies, *benchmark.not_computed}
+        assert set(benchmark.policies) <= set(PROTOCOLS)
         assert all(benchmark.metrics(protocol) and benchmark.policies[protocol].note for protocol in benchmark.policies)
     sizes = {name: sum(benchmark.sizes.values()) for name, benchmark in suite.items()}
     assert (sizes["rewardbench"], sizes["rewardbench2"], sizes["rm-bench"]) == (2985, 1865 - 102, 1327)

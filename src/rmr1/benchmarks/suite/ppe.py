@@ -17,17 +17,15 @@ The revisions in ``HUB`` are not pinned, and the sizes have not been compared wi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from rmr1.benchmarks.benchmark import STRICT, Benchmark, Part, Policy, Protocol
-from rmr1.benchmarks.suite.files import matching
+from rmr1.benchmarks.benchmark import STRICT, Benchmark, FileLayout, Part, Policy, Protocol
 from rmr1.records import PreferencePair
 from rmr1.stats import Average
 
 PREFERENCE = "Human-Preference-V1"
 CORRECTNESS = {"MMLU-Pro": 512, "MATH": 512, "GPQA": 512, "IFEval": 512, "MBPP-Plus": 507}
-FILES = ("**/*.parquet", "**/*.jsonl", "**/*.json")
+FORMATS = ("parquet", "jsonl", "json")
 KEPT = "kept_pairs"
 
 
@@ -54,25 +52,25 @@ def conflict_pairs(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _subset(pair: PreferencePair, part: Part) -> str | None:
-    if part.name == PREFERENCE:
+    if part.name.partition("/")[0] == PREFERENCE:
         return "preference" if pair.label else None
-    return part.name if pair.id.rpartition("#")[2] in str(pair.extra.get(KEPT, "")).split() else None
+    set_name = part.name.partition("/")[0]
+    return set_name if pair.id.rpartition("#")[2] in str(pair.extra.get(KEPT, "")).split() else None
 
 
 def _part(path: str, name: str) -> Part:
-    if name == PREFERENCE:
+    if name.partition("/")[0] == PREFERENCE:
         columns = {"prompt": "prompt", "response_a": "response_1", "response_b": "response_2", "label": "winner"}
         return Part(path, name, {**columns, "id": "question_id"})
     return Part(path, name, transform=conflict_pairs)
 
 
-def _find(folder: Path) -> tuple[Part, ...]:
-    return tuple(
-        _part(str(path), name)
-        for name in (PREFERENCE, *CORRECTNESS)
-        for inner in sorted(folder.glob(f"PPE-{name}*"))
-        for path in (matching(inner, *FILES) if inner.is_dir() else [inner])
-    )
+def _found(path: str, name: str) -> Part | None:
+    """The part of a file in a folder such as ``PPE-GPQA-Best-of-K``; shards are told apart by their names."""
+    inner, _, rest = name.partition("/")
+    shard = f"/{rest.rpartition('/')[2]}" if "-of-" in rest else ""
+    known = (known for known in (PREFERENCE, *CORRECTNESS) if inner.startswith(f"PPE-{known}"))
+    return next((_part(path, known + shard) for known in known), None)
 
 
 PPE = Benchmark(
@@ -81,7 +79,12 @@ PPE = Benchmark(
     source="https://huggingface.co/lmarena-ai, data sets PPE-*",
     folders=("PPE", "ppe"),
     sizes=CORRECTNESS,
-    find=_find,
+    layouts=(
+        FileLayout(
+            tuple(f"PPE-*/**/*.{ending}" for ending in FORMATS) + tuple(f"PPE-*.{ending}" for ending in FORMATS),
+            part=_found,
+        ),
+    ),
     metrics=metrics,
     policies={
         "official": Policy(

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rmr1.benchmarks.benchmark import RM_R1, STRICT, Benchmark, Part, Policy, Protocol
-from rmr1.benchmarks.suite.files import parts
+from rmr1.benchmarks.benchmark import RM_R1, STRICT, Benchmark, FileLayout, Part, Policy, Protocol
 from rmr1.stats import Average
 
 HUB = "hf:allenai/reward-bench#filtered"
@@ -78,7 +77,11 @@ REWARDBENCH = Benchmark(
     source="https://huggingface.co/datasets/allenai/reward-bench, split filtered",
     folders=("reward-bench", "RewardBench", "rewardbench"),
     sizes=SIZES,
-    find=lambda folder: parts(folder, "**/filtered*.parquet", "filtered*.json*", "*.parquet", "*.jsonl", "*.json"),
+    layouts=(
+        FileLayout(("filtered*.parquet",), one=True),
+        FileLayout(("filtered*.json", "filtered*.jsonl"), one=True),
+        *(FileLayout((pattern,), named=True, one=True) for pattern in ("*.parquet", "*.jsonl", "*.json")),
+    ),
     metrics=metrics,
     policies={
         "official": Policy(

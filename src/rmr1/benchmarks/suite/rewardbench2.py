@@ -4,11 +4,10 @@ Hub: ``allenai/reward-bench-2``, split ``test``. A row::
 
     {"id": "...", "subset": "Math", "prompt": "...", "chosen": ["..."], "rejected": ["...", "...", "..."], ...}
 
-A prompt is right if the chosen response is the best of the four; where it ties with others for the best place it counts one
-over the number of those that tie. Here the chosen response is compared with each rejected one: a lost comparison makes the
-prompt wrong, and a comparison without a verdict is a tie, so that a judge which never decides gets a quarter, as in the
-authors' code. The subset *Ties* (102 prompts with many right responses) asks how far apart pointwise scores lie, which
-comparisons cannot tell: it is left out.
+The authors ask a judge that writes once for the best of the four responses, or for a rating of each (a coin gets 1/4). Comparisons
+are another task: ``pairs`` compares the chosen response with each rejected one, and a prompt is right if it beats all three, so
+that a coin gets 1/8. Its score is no score of the authors' table. The subset *Ties* (102 prompts with many right responses) asks
+how far apart ratings lie, which comparisons cannot tell: it is left out.
 
 The revision in ``HUB`` is not pinned; the sizes are checked at each run instead.
 """
@@ -17,8 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from rmr1.benchmarks.benchmark import STRICT, Benchmark, Entry, Part, Policy, Protocol, Value, by_item
-from rmr1.benchmarks.suite.files import parts
+from rmr1.benchmarks.benchmark import STRICT, Benchmark, Entry, FileLayout, Part, Policy, Protocol, Value, by_item
 from rmr1.records import PreferencePair
 from rmr1.stats import Average
 
@@ -33,10 +31,9 @@ def metrics(protocol: Protocol = "official") -> Mapping[str, Average]:
 
 
 def observe(values: Iterable[tuple[Entry, float]]) -> Iterator[Value]:
-    """Best of four: nothing for a lost comparison, else one over the number of responses in the first place."""
+    """A prompt counts if every comparison is won."""
     for entry, item in by_item(values):
-        ties = sum(value < 1.0 for value in item)
-        yield Value(0.0 if min(item) <= 0.0 else 1.0 / (1 + ties), entry.subset, entry.prompt)
+        yield Value(float(min(item) >= 1.0), entry.subset, entry.prompt)
 
 
 def _subset(pair: PreferencePair, part: Part) -> str | None:
@@ -49,11 +46,14 @@ REWARDBENCH2 = Benchmark(
     source="https://huggingface.co/datasets/allenai/reward-bench-2, split test",
     folders=("reward-bench-2", "RewardBench2", "rewardbench2"),
     sizes=SIZES,
-    find=lambda folder: parts(folder, "**/test*.parquet", "*.parquet", "*.jsonl", "*.json"),
+    layouts=tuple(
+        FileLayout((pattern,), named=True, one=True) for pattern in ("test*.parquet", "*.parquet", "*.jsonl", "*.json")
+    ),
     metrics=metrics,
     policies={
-        "official": Policy(
-            "drawn", invalid=0.5, tie=0.5, note="one order; no verdict is a tie; a tie among k gives 1/k"
+        "pairs": Policy(
+            "drawn",
+            note="one order; right if the chosen response beats each rejected one (a coin gets 1/8); no verdict is no win",
         ),
         "strict": STRICT,
     },
@@ -61,5 +61,8 @@ REWARDBENCH2 = Benchmark(
     subset=_subset,
     observe=observe,
     whole_items=True,
+    not_computed={
+        "official": "the authors ask once for the best of four, or for ratings; these are comparisons of two"
+    },
     notes=("The subset Ties needs a score for each response by itself; it is not part of the score here.",),
 )

@@ -8,8 +8,9 @@ M[i][j] is the share of prompts whose chosen response of style i beats the rejec
 diagonal, where the wrong response is the showier one; normal the diagonal; easy the mean below it. A domain is the mean of the
 three, and the total is the mean of four domains.
 
-The released code of RM-R1 reads one of its nine result files for another: cell (0,1) holds the results of (0,2), (1,2) those of
-(1,0), and (2,0) those of (2,1). Hard, easy, the domains and the total of the paper's tables inherit it; ``rm-r1`` repeats it.
+The released code of RM-R1 keeps the nine cells in three result files, reads the third twice and never the second: cell (0,1) holds
+the results of (0,2), (1,2) those of (1,0), and (2,0) those of (2,1). Hard, easy, the domains and the total of the paper's tables
+inherit it; ``rm-r1`` repeats it.
 
 The revision in ``HUB`` is not pinned; the sizes are checked at each run instead.
 """
@@ -19,8 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 
-from rmr1.benchmarks.benchmark import RM_R1, STRICT, Benchmark, Entry, Part, Policy, Protocol, Value
-from rmr1.benchmarks.suite.files import parts
+from rmr1.benchmarks.benchmark import RM_R1, STRICT, Benchmark, Entry, FileLayout, Part, Policy, Protocol, Value
 from rmr1.records import PreferencePair
 from rmr1.stats import Average
 
@@ -73,7 +73,10 @@ RM_BENCH = Benchmark(
     source="https://huggingface.co/datasets/THU-KEG/RM-Bench",
     folders=("RM-Bench", "rm-bench", "rm_bench"),
     sizes=SIZES,
-    find=lambda folder: parts(folder, "total_dataset.json", "*_filtered.json"),
+    layouts=(
+        FileLayout(("total_dataset.json",)),
+        FileLayout(tuple(f"{domain}*_filtered.json" for domain in SIZES)),
+    ),
     metrics=metrics,
     policies={
         "official": Policy("drawn", note="one order; a comparison without a verdict is not won"),
