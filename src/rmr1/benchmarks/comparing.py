@@ -15,7 +15,7 @@ from rmr1.benchmarks.released import PROTOCOL, is_released, score_released
 from rmr1.benchmarks.scoring import averages, collected
 from rmr1.errors import ConfigError, RunError
 from rmr1.results import BenchmarkDifference, BenchmarkResults, ComparisonResults, Difference, DifferingItem, Figure
-from rmr1.stats import Average, Observations, paired_bootstrap, unpaired_difference
+from rmr1.stats import Average, Observations, paired_differences, unpaired_difference
 
 UNPAIRED_NOTE = (
     "the intervals are unpaired: released files do not say which comparisons were right, so what makes an item hard for both "
@@ -38,7 +38,7 @@ def compare_runs(
 ) -> ComparisonResults:
     """Compare two runs on the comparisons that both have judged; differences are second less first.
 
-    Intervals are from a paired bootstrap over prompts. Where one side is a folder of released files, figures are compared
+    Differences are paired over prompts. Where one side is a folder of released files, figures are compared
     instead, under the one protocol that these have.
 
     Args:
@@ -80,7 +80,7 @@ def _compare(left: JudgedBenchmark, right: JudgedBenchmark, protocol: Protocol) 
     observed = [_observed(benchmark, values, common) for values in (one, other)]
     cells = observed[0].cells
     named = averages(benchmark, protocol, cells) | {f"\0{cell}": Average((cell,)) for cell in cells}
-    found = paired_bootstrap(observed[0], observed[1], named)
+    found = paired_differences(observed[0], observed[1], named)
     return BenchmarkDifference(
         metrics={name: value for name, value in found.items() if name[0] != "\0"},
         cells={name[1:]: value for name, value in found.items() if name[0] == "\0"},

@@ -21,7 +21,7 @@ from rmr1.report.evaluation import (
     setting_facts,
     write_eval_report,
 )
-from rmr1.report.figures import Metric
+from rmr1.report.figures import Metric, noted
 from rmr1.report.judge import report_sample
 from rmr1.report.samples import Sample
 from rmr1.report.tables import Table, figure_cells, percent
@@ -252,7 +252,7 @@ def _reasons(found: BenchmarkResults) -> Iterator[str]:
 
 
 def _metric(name: str, figure: Figure | Estimate, note: str = "") -> Metric:
-    return Metric(name, figure.value, figure.low, figure.high, note, "share")
+    return Metric(name, figure.value, figure.low, figure.high, noted(note, figure), "share")
 
 
 def _confidence(calibration: Calibration) -> str:

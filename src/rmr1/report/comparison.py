@@ -8,9 +8,6 @@ from collections.abc import Iterator
 
 from rmr1.report.tables import Table
 from rmr1.results import BenchmarkDifference, ComparisonResults, Difference
-from rmr1.stats import FEWEST_CLUSTERS
-
-TOO_FEW = f"n/a: some subset of the figure has fewer than {FEWEST_CLUSTERS} prompts, which is too few for an interval; judge more"
 
 
 def difference_tables(comparison: ComparisonResults, *, cells: bool = False, listed: int = 20) -> Iterator[Table]:
@@ -53,8 +50,9 @@ def _paired(name: str, protocol: str, found: BenchmarkDifference, cells: bool, l
     rows = tuple((key, *_texts(one), "n/a" if one.p is None else f"{one.p:.3f}") for key, one in figures.items())
     title = f"{name}, protocol {protocol}: second less first, in points, on {found.pairs} comparisons"
     yield Table(title, ("figure", "difference", "95 %", "p"), rows)
-    if any(one.low is None for one in figures.values()):
-        yield Table(f"{name}: what qualifies these differences", ("what",), ((TOO_FEW,),))
+    caveats = tuple((key, one.caveat) for key, one in figures.items() if one.caveat)
+    if caveats:
+        yield Table(f"{name}: what qualifies these differences", ("figure", "its interval is"), caveats)
     shown = tuple((one.id, one.subset, f"{one.first:g}", f"{one.second:g}") for one in found.differing[:listed])
     more = f", the first {listed}" if len(found.differing) > listed else ""
     heading = f"{name}: {len(found.differing)} comparisons differ{more}"

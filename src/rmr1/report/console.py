@@ -57,7 +57,8 @@ def interval(estimate: Estimate | None) -> str:
     """A share with its 95 % interval."""
     if estimate is None:
         return "n/a"
-    return f"{share(estimate.value)} (95 %: {100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+    caveat = f"; {estimate.caveat}" if estimate.caveat else ""
+    return f"{share(estimate.value)} (95 %: {100 * estimate.low:.1f} to {100 * estimate.high:.1f}{caveat})"
 
 
 def summary_rows(

@@ -148,18 +148,21 @@ def results_csv(results: EvalResults) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ("benchmark", "protocol", "kind", "name", "value", "low", "high", "n", "clusters", "missing", "source")
+        (
+            *("benchmark", "protocol", "kind", "name", "value", "low", "high", "n", "clusters"),
+            *("fewest", "missing", "source"),
+        )
     )
     for benchmark, found in results.benchmarks.items():
         for protocol, scores in found.protocols.items():
             for kind, figures in (("metric", scores.metrics), ("cell", scores.cells)):
                 for name, one in figures.items():
-                    values = (one.value, one.low, one.high, one.n, one.clusters)
+                    values = (one.value, one.low, one.high, one.n, one.clusters, one.fewest)
                     writer.writerow((benchmark, protocol, kind, name, *values, " ".join(one.missing), ""))
     for row in results.published.rows if results.published else ():
         for benchmark, value in {**row.scores, "mean": row.mean}.items():
             if value is not None:
-                about = (benchmark, row.protocol or "", "published", row.model, value, "", "", "", "", "")
+                about = (benchmark, row.protocol or "", "published", row.model, value, "", "", "", "", "", "")
                 writer.writerow((*about, row.source))
     return text.getvalue()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rmr1.report.tables import Table
+from rmr1.results import Estimate, Figure
 
 Unit = Literal["share", "number"]
 MISSING = "n/a"
@@ -47,6 +48,11 @@ class Bar:
     low: float | None
     high: float | None
     ticks: tuple[str, ...]
+
+
+def noted(note: str, estimate: Estimate | Figure) -> str:
+    """The note of a metric, with what qualifies its interval."""
+    return "; ".join(part for part in (note, f"interval {estimate.caveat}" if estimate.caveat else "") if part)
 
 
 def is_known(value: float | None) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rmr1.records import Judgment, PreferencePair
 from rmr1.report.console import interval
-from rmr1.report.figures import Metric
+from rmr1.report.figures import Metric, noted
 from rmr1.report.page import render_page, write_page
 from rmr1.report.samples import Sample, SampleVote, Status, categories, outcome_choices
 from rmr1.report.tables import Table, fact_rows
@@ -102,7 +102,7 @@ def headline(results: JudgeResults) -> tuple[Metric, ...]:
 def _metric(name: str, estimate: Estimate | None, note: str) -> Metric:
     if estimate is None:
         return Metric(name, None, None, None, note, "share")
-    return Metric(name, estimate.value, estimate.low, estimate.high, note, "share")
+    return Metric(name, estimate.value, estimate.low, estimate.high, noted(note, estimate), "share")
 
 
 def report_sample(pair: PreferencePair, judgment: Judgment) -> Sample:

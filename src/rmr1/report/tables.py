@@ -94,7 +94,8 @@ def percent_range(low: float, high: float) -> str:
 
 
 def figure_cells(figure: Figure | Estimate) -> tuple[str, str, str]:
-    """A figure, its interval and the number of observations; "n/a" for what is not known."""
+    """A figure, its interval with what qualifies it, and the number of observations; "n/a" for what is not known."""
     if figure.low is None or figure.high is None:
         return percent(figure.value), "n/a", "n/a"
-    return percent(figure.value), percent_range(figure.low, figure.high), f"{figure.n:,}"
+    ends = percent_range(figure.low, figure.high)
+    return percent(figure.value), f"{ends} ({figure.caveat})" if figure.caveat else ends, f"{figure.n:,}"

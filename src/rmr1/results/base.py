@@ -22,15 +22,34 @@ SCHEMA = 2
 """Version of every results file. Files without a version are of 0.1.0 development versions, in other words and other shapes."""
 
 
+FEWEST = 3
+"""An interval from fewer prompts in a cell is given, and is said to be little worth."""
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A share with its 95 % confidence interval, from ``n`` observations in ``clusters`` clusters."""
+    """A share with its 95 % confidence interval, from ``n`` observations in ``clusters`` clusters.
+
+    Args:
+        value: The share.
+        low: Lower end of the interval.
+        high: Upper end.
+        n: Observations.
+        clusters: Clusters that they come from, such as prompts.
+        fewest: Clusters in the cell of it that has the fewest; None where that is not known.
+    """
 
     value: float
     low: float
     high: float
     n: int
     clusters: int
+    fewest: int | None = None
+
+    @property
+    def caveat(self) -> str:
+        """What qualifies the interval, or ""."""
+        return caveat_of(self.fewest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +58,35 @@ class Difference:
 
     Args:
         value: The difference.
-        low: Lower end of its interval; None where too few clusters are in a cell of the figure.
+        low: Lower end of its interval; None where there is none.
         high: Upper end.
         p: Two-sided; None where it is not computed.
-        first: The first value, where the comparison is not paired.
+        p_adjusted: The same, corrected for all that were asked together (Holm 1979).
+        first: The first value.
         second: The second one.
+        fewest: Clusters in the cell of it that has the fewest; None where that is not known.
     """
 
     value: float
     low: float | None = None
     high: float | None = None
     p: float | None = None
+    p_adjusted: float | None = None
     first: float | None = None
     second: float | None = None
+    fewest: int | None = None
+
+    @property
+    def caveat(self) -> str:
+        """What qualifies the interval, or ""."""
+        return caveat_of(self.fewest)
+
+
+def caveat_of(fewest: int | None) -> str:
+    """What qualifies an interval of which a cell has this many prompts, or ""."""
+    if fewest is None or fewest >= FEWEST:
+        return ""
+    return f"from {fewest} prompt{'s' * (fewest != 1)} in a cell"
 
 
 @dataclass(frozen=True, slots=True)

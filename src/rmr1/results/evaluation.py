@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from rmr1.records import Usage
-from rmr1.results.base import Difference, Estimate, InvalidVerdicts, Results
+from rmr1.results.base import Difference, Estimate, InvalidVerdicts, Results, caveat_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Figure:
         n: Observations; None where they are not known.
         clusters: Clusters that they come from.
         missing: Cells that the score is about and that nothing was observed in.
+        fewest: Clusters in the cell of it that has the fewest; None where that is not known.
     """
 
     value: float
@@ -29,18 +30,32 @@ class Figure:
     n: int | None = None
     clusters: int | None = None
     missing: tuple[str, ...] = ()
+    fewest: int | None = None
 
     @classmethod
     def of(cls, estimate: Estimate, missing: Iterable[str] = ()) -> Figure:
         """The figure of an estimate."""
-        return cls(estimate.value, estimate.low, estimate.high, estimate.n, estimate.clusters, tuple(missing))
+        return cls(
+            estimate.value,
+            estimate.low,
+            estimate.high,
+            estimate.n,
+            estimate.clusters,
+            tuple(missing),
+            estimate.fewest,
+        )
 
     @property
     def estimate(self) -> Estimate | None:
         """The figure with its interval, or None where it has none."""
         if self.low is None or self.high is None:
             return None
-        return Estimate(self.value, self.low, self.high, self.n or 0, self.clusters or 0)
+        return Estimate(self.value, self.low, self.high, self.n or 0, self.clusters or 0, self.fewest)
+
+    @property
+    def caveat(self) -> str:
+        """What qualifies the interval, or ""."""
+        return caveat_of(self.fewest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,13 @@ from typing import TypeAlias
 
 import numpy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from rmr1.results import Estimate
 
 Array: TypeAlias = NDArray[numpy.float64]
+_NOTHING = 1e-12
+"""A sum of squares that is rounding alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,31 +117,35 @@ class Observations:
         weights = average.cell_weights(self.sizes)
         return numpy.array([weights.get(cell, 0.0) for cell in self.cells])
 
-    def estimate(self, average: Average, confidence: float = 0.95) -> Estimate | None:
-        """An average and its interval, or None where none of its cells has an observation.
+    def columns(self, average: Average) -> tuple[Array, Array, Array]:
+        """What an average is made of: sums and counts, [clusters, parts], and the weight of each part, [parts].
 
-        A micro average (``by_size``) is one share: that of all observations in its cells, whichever cell each is in. For the
-        interval, see ``estimate_share``; the variance of other averages adds up that of their cells, each cell's part scaled by
-        n / (n - 1) for its n clusters.
+        A part is a cell; a micro average (``by_size``) is one share and has one part: all observations in its cells, whichever
+        cell each is in. There is no part where the average has no observation.
         """
         weights = self.weights(average)
         used = weights > 0
-        if not used.any():
-            return None
         sums, counts, weights = self.sums[:, used], self.counts[:, used], weights[used]
-        if average.by_size:
-            return estimate_share(sums.sum(axis=1), counts.sum(axis=1), confidence)
-        return _estimate(average.value(self.means, self.sizes) or 0.0, sums, counts, weights, confidence)
+        if average.by_size and used.any():
+            return sums.sum(axis=1, keepdims=True), counts.sum(axis=1, keepdims=True), numpy.ones(1)
+        return sums, counts, weights
+
+    def estimate(self, average: Average, confidence: float = 0.95) -> Estimate | None:
+        """An average and its interval as of ``estimate_share``, or None where none of its cells has an observation."""
+        sums, counts, weights = self.columns(average)
+        if not len(weights):
+            return None
+        value = average.value(self.means, self.sizes)
+        return _estimate(0.0 if value is None else value, sums, counts, weights, confidence)
 
 
 def estimate_share(successes: ArrayLike, sizes: ArrayLike, confidence: float = 0.95) -> Estimate | None:
     """The share of successes among observations that come in clusters, with its interval.
 
     Observations of one cluster, such as pairs that share a prompt, are not independent. The variance is the linearised (ratio)
-    estimator over clusters. The interval is Wilson's with the sample size that this variance corresponds to (Korn and Graubard
-    1998); where every cluster holds one observation, that is close to plain Wilson. Where clusters do not vary, the variance is
-    taken as if there were one more right and one more wrong cluster (Agresti and Coull 1998): ten clusters that agree say
-    little, and would otherwise say everything.
+    estimator over clusters, see ``cluster_variance``. The interval is Wilson's with the sample size that this variance
+    corresponds to (Korn and Graubard 1998), and with the quantile of t instead of the normal one, whose degrees of freedom are
+    Satterthwaite's: a few clusters tell little about their own variance.
 
     Args:
         successes: Successes in each cluster, [clusters]; values between 0 and 1 may stand for parts of a success.
@@ -156,33 +162,68 @@ def estimate_share(successes: ArrayLike, sizes: ArrayLike, confidence: float = 0
     return _estimate(float(sums.sum()) / total, sums, counts, numpy.ones(1), confidence)
 
 
-def wilson(share: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval for a share observed in ``n`` trials; ``n`` may be an effective, fractional size."""
-    z = float(ndtri(0.5 + confidence / 2.0))
+def wilson(share: float, n: float, confidence: float = 0.95, freedom: float | None = None) -> tuple[float, float]:
+    """Wilson's score interval for a share.
+
+    Args:
+        share: As observed.
+        n: In this many trials; an effective size may be fractional.
+        confidence: Of the interval.
+        freedom: Degrees of freedom of the variance that ``n`` follows from; infinite where None.
+    """
+    z = quantile(confidence, freedom)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def quantile(confidence: float, freedom: float | None = None) -> float:
+    """How many standard errors an interval extends to each side: of the normal distribution, or of t with degrees of freedom."""
+    upper = 0.5 + confidence / 2.0
+    return float(ndtri(upper) if freedom is None else stdtrit(freedom, upper))
+
+
+def cluster_variance(residuals: Array, counts: Array, doubt: Array) -> tuple[float, float]:
+    """The variance of a sum over clusters, and its degrees of freedom.
+
+    To the squares of what each cluster adds comes the doubt of each cell with the weight of one cluster, so that few clusters
+    which happen to be alike do not seem to leave no doubt. It takes the place of the factor n / (n - 1), and is all that counts
+    of a cell whose clusters do not vary at all. Cells that share clusters are taken to rise and fall together in it.
+
+    Args:
+        residuals: What each cluster adds in each cell beyond the cell's mean, as a part of the sum, [clusters, cells].
+        counts: Observations, [clusters, cells].
+        doubt: The standard deviation that a single cluster is taken to have in the sum, for each cell, [cells].
+
+    Returns:
+        The variance, and Satterthwaite's degrees of freedom (1946) over clusters that touch the same cells.
+    """
+    touched = counts > 0
+    clusters = touched.sum(axis=0)
+    alike = (residuals**2).sum(axis=0) <= _NOTHING * doubt**2
+    share = numpy.where(alike, 1.0, 1.0 / numpy.sqrt(clusters))
+    parts = residuals.sum(axis=1) ** 2 + (touched * (doubt * share / clusters)).sum(axis=1) ** 2
+    _, strata, sizes = numpy.unique(touched, axis=0, return_inverse=True, return_counts=True)
+    of_strata = numpy.bincount(strata.reshape(-1), parts)
+    variance = float(parts.sum())
+    return variance, variance**2 / float((of_strata**2 / sizes).sum())
+
+
 def _estimate(value: float, sums: Array, counts: Array, weights: Array, confidence: float) -> Estimate:
     """An average of cells: ``sums`` and ``counts`` are [clusters, cells], ``weights`` [cells]; they sum to 1."""
     touched = counts.sum(axis=1) > 0
+    sums, counts = sums[touched], counts[touched]
     value = min(max(value, 0.0), 1.0)  # rounding may leave the scale
-    low, high = wilson(value, _effective_size(value, sums[touched], counts[touched], weights), confidence)
-    return Estimate(value, min(low, value), max(high, value), int(counts.sum()), int(touched.sum()))
-
-
-def _effective_size(value: float, sums: Array, counts: Array, weights: Array) -> float:
-    sizes = counts.sum(axis=0)
-    means = sums.sum(axis=0) / sizes
+    total = float(counts.sum())
     clusters = (counts > 0).sum(axis=0)
+    means = sums.sum(axis=0) / counts.sum(axis=0)
     residuals = sums - means * counts
-    varied = (residuals**2).sum(axis=0) > 1e-12
-    scale = numpy.where(varied, numpy.sqrt(clusters / numpy.maximum(clusters - 1, 1)), 0.0)
-    variance = float(((residuals * (weights * scale / sizes)).sum(axis=1) ** 2).sum())
+    # One more right and one more wrong cluster (Agresti and Coull 1998).
     careful = (means * clusters + 1) / (clusters + 2)
-    fixed = numpy.where(varied, 0.0, weights**2 * careful * (1 - careful) / clusters)
-    binomial = value * (1 - value)
-    if not varied.any() and binomial <= 1e-12:
-        return float(1 / (weights**2 / clusters).sum())
-    return min(max(binomial / (variance + float(fixed.sum())), 1.0), float(sizes.sum()))
+    variance, freedom = cluster_variance(
+        residuals * (weights / counts.sum(axis=0)), counts, weights * numpy.sqrt(careful * (1 - careful))
+    )
+    alike = (residuals**2).sum(axis=0) <= _NOTHING
+    doubtful = float((weights * numpy.where(alike, careful, means)).sum())
+    low, high = wilson(value, min(max(doubtful * (1 - doubtful) / variance, 1.0), total), confidence, freedom)
+    return Estimate(value, min(low, value), max(high, value), int(total), len(sums), int(clusters.min()))

@@ -73,7 +73,7 @@ def test_two_released_models_are_compared_by_their_counts(folder):
     rewardbench = found.benchmarks["rewardbench"]
     chat = rewardbench.cells["alpacaeval-easy"]
     value, low, high = unpaired_difference(share(80, 100), share(90, 100))
-    assert chat == Difference(value, low, high, None, 0.8, 0.9)
+    assert chat == Difference(value, low, high, first=0.8, second=0.9)
     assert rewardbench.notes == ()
     assert rewardbench.differing == ()
 

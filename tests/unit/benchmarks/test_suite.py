@@ -417,7 +417,7 @@ def test_two_runs_differ_where_their_completions_do(tmp_path):
     assert set(found.cells) == {f"{domain}/{i}{j}" for domain in ("chat", "math", "code", "safety") for i, j in NINE}
 
 
-def test_of_a_handful_of_prompts_no_interval_of_a_difference_is_given(tmp_path):
+def test_a_difference_from_two_prompts_a_cell_has_a_wide_interval_and_says_so(tmp_path):
     write_rm_bench(tmp_path, DOMAINS, 2)
     for name, right in (("one", 1), ("other", 2)):
         run_eval(
@@ -425,11 +425,13 @@ def test_of_a_handful_of_prompts_no_interval_of_a_difference_is_given(tmp_path):
         )
     comparison = compare_runs(tmp_path / "one", tmp_path / "other", "official")
     total = comparison.benchmarks["rm-bench"].metrics["total"]
-    assert (total.value, total.low, total.high, total.p) == (pytest.approx(0.5), None, None, None)
+    assert total.value == pytest.approx(0.5)
+    assert total.low < 0 and total.high == 1.0
+    assert total.caveat == "from 2 prompts in a cell"
     tables = list(difference_tables(comparison))
-    assert ("total", "+50.0", "n/a", "n/a") in tables[0].rows
-    assert "fewer than 10 prompts" in tables[1].rows[0][0]
-    assert "cell,chat/10,0.5,,,,\n" in differences_csv(comparison)
+    assert ("total", "+50.0", "-12.8 to +100.0", "0.125") in tables[0].rows
+    assert ("total", "from 2 prompts in a cell") in tables[1].rows
+    assert "cell,chat/10,0.5," in differences_csv(comparison)
 
 
 def test_what_cannot_be_read_is_named(tmp_path, nine):
