@@ -222,12 +222,15 @@ class Benchmark:
             data.
         policies: The policy of each protocol that it has.
         layouts: How its files may lie, in order of preference. They are looked for in ``--data`` and at any level below.
+        also: Further files that it consists of, each with its layouts.
         find: Instead of layouts, lists its parts in a folder; nothing where the folder holds something else.
         hub: The same parts on the Hugging Face hub; none where the authors publish elsewhere.
         subset: The subset of a pair as it was read from a part, or None to leave the pair out.
         counted_as: The name under which ``sizes`` counts a subset.
         observe: Turns values of comparisons into values of what is counted.
         whole_items: Whether an item counts only with all its comparisons, as best of N does; without one of them it is not scored.
+        choice: Whether the judge is asked once for the best of four responses, instead of for comparisons. A comparison of the run
+            then stands for a choice, see ``rmr1.judging.choice``.
         not_computed: Protocols of its authors that it has no policy for, each with the reason.
         notes: What a reader has to know to read its figures rightly.
 
@@ -243,12 +246,14 @@ class Benchmark:
     metrics: Callable[[Protocol], Mapping[str, Average]]
     policies: Mapping[Protocol, Policy]
     layouts: tuple[FileLayout, ...] = ()
+    also: tuple[tuple[FileLayout, ...], ...] = ()
     find: Callable[[Path], tuple[Part, ...]] = field(default=lambda folder: ())
     hub: tuple[Part, ...] = ()
     subset: Callable[[PreferencePair, Part], str | None] = field(default=lambda pair, part: pair.category)
     counted_as: Callable[[str], str] = field(default=lambda subset: subset)
     observe: Callable[[Iterable[tuple[Entry, float]]], Iterator[Value]] = observe_pairs
     whole_items: bool = False
+    choice: bool = False
     not_computed: Mapping[Protocol, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -186,7 +186,7 @@ def _read(path: Path, benchmark: Benchmark, identity: Mapping[str, Any]) -> Judg
     entries = [Entry.from_record(record) for record in read_records(path / PAIRS)]
     journal = path / JOURNAL
     samples = (Completion.from_record(record) for record in (read_records(journal) if journal.is_file() else ()))
-    votes, orders = int(identity["votes"]), 2 if identity["orders"] == "both" else 1
+    votes, orders = int(identity["votes"]), 2 if identity["orders"] == "both" and not benchmark.choice else 1
     data = read_plain(BenchmarkData, json.loads((path / DATA).read_text(encoding="utf-8")), str(path / DATA))
     context = ScoringContext(int(identity["seed"]), str(identity["rule"]))
     return JudgedBenchmark(path, benchmark, Completions(entries, samples, votes * orders), context, data, votes, orders)

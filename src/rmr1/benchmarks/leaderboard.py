@@ -6,8 +6,8 @@ file ``eval-set/ORG/MODEL.json`` for each model: a share for each of the 23 subs
 for judges that write) and ``chat_template`` (null unless a FastChat template was named), keys sorted, indented by four.
 
 RewardBench 2 has a repository of its own, ``allenai/reward-bench-2-results``, with the same shape over six subsets
-(``scripts/run_generative_v2.py``). One of them is *Ties*, which needs a score for each response by itself, and the others are
-judged four responses at a time there: such a file cannot be made of comparisons.
+(``scripts/run_generative_v2.py``). One of them is *Ties*, which needs a score for each response by itself: such a file cannot be
+made of choices or comparisons.
 """
 
 from __future__ import annotations
@@ -79,6 +79,4 @@ def _model(results: EvalResults, given: str | None) -> str:
 def _of_the_second(results: EvalResults) -> str:
     if "rewardbench2" not in results.benchmarks:
         return ""
-    return (
-        ", and the file of RewardBench 2 cannot be made of comparisons: its subset Ties needs a score for each response"
-    )
+    return ", and the file of RewardBench 2 cannot be made here: its subset Ties needs a score for each response"

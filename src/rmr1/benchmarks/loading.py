@@ -13,6 +13,7 @@ from rmr1.benchmarks.benchmark import ALL, Benchmark, Part, short_hash, split_id
 from rmr1.benchmarks.suite.files import find_parts
 from rmr1.data import cluster_of, load_pairs
 from rmr1.errors import ConfigError, DataError
+from rmr1.judging import choice_of
 from rmr1.records import PreferencePair
 from rmr1.results import BenchmarkData
 
@@ -96,7 +97,7 @@ def load(benchmark: Benchmark, data: Path | None, columns: Mapping[str, str] | N
         digests.update(f"{part.name}\0{source.fingerprint()}\n".encode())
         named = list(_named(benchmark, part, source))
         _refuse_unknown(benchmark, part, named)
-        pairs += named
+        pairs += _choices(named) if benchmark.choice else named
     if not pairs:
         raise DataError(f"{data or benchmark.source}: no labelled pair of {benchmark.title} in it")
     items = _items(pairs)
@@ -133,6 +134,14 @@ def _named(benchmark: Benchmark, part: Part, source: Iterable[PreferencePair]) -
         seen[item + place] += 1
         again = f"~{seen[item + place]}" if seen[item + place] > 1 else ""
         yield replace(pair, id=item + again + place, category=subset, group=short_hash(_cluster(benchmark, pair)))
+
+
+def _choices(pairs: list[PreferencePair]) -> Iterator[PreferencePair]:
+    """The comparisons of each item as the one choice that they are made of."""
+    items: dict[str, list[PreferencePair]] = {}
+    for pair in pairs:
+        items.setdefault(item_of(pair), []).append(pair)
+    yield from (choice_of(item, members) for item, members in items.items())
 
 
 def _refuse_unknown(benchmark: Benchmark, part: Part, pairs: list[PreferencePair]) -> None:

@@ -8,7 +8,7 @@ from itertools import islice
 
 from rmr1.benchmarks.loading import Loaded, item_of
 from rmr1.config import JudgeConfig, Prices, cost
-from rmr1.judging import DEFAULT_TEMPLATE, JudgingPlan
+from rmr1.judging import DEFAULT_TEMPLATE, JudgingPlan, plan_choice
 from rmr1.models import resolve_model
 from rmr1.prompts import load_template
 from rmr1.records import PreferencePair, Usage
@@ -79,7 +79,8 @@ def _judging_plan(config: JudgeConfig) -> JudgingPlan:
 def _plan(loaded: Loaded, plans: Sequence[JudgingPlan], limit: int | None, rates: Rates) -> BenchmarkPlan:
     pairs = list(islice(loaded.pairs, loaded.limited(limit)))
     characters = prompts = written = completions = 0
-    for plan in plans:
+    for settings in plans:
+        plan = plan_choice(settings) if loaded.benchmark.choice else settings
         of_run = len(pairs) * plan.comparisons_per_pair
         sent = plan.config.votes * sum(_prompt_sizes(pairs, plan))
         completions += of_run

@@ -17,7 +17,7 @@ from rmr1.benchmarks.report import keep_texts, report_of
 from rmr1.benchmarks.suite.registry import find_benchmarks
 from rmr1.config import JudgeConfig, resolve_config
 from rmr1.engines import Engine, LoadedModel, open_model
-from rmr1.judging import JudgeCallbacks, JudgeRun, JudgeRunResult, JudgingPlan, plan_judging, run_blocking
+from rmr1.judging import JudgeCallbacks, JudgeRun, JudgeRunResult, JudgingPlan, plan_choice, plan_judging, run_blocking
 from rmr1.report.evaluation import plan_line, write_eval_report
 from rmr1.results import EvalResults, plain
 from rmr1.runs import NullCallbacks, RunDirectory, default_run_name
@@ -215,7 +215,14 @@ async def _judge(
     loaded: Loaded, limit: int | None, engine: Engine, plan: JudgingPlan, run: RunDirectory, callbacks: JudgeCallbacks
 ) -> JudgeRunResult:
     pairs = loaded.limited(limit)
-    identity = {**run.identity, "benchmark": loaded.benchmark.name, "data_sha256": loaded.fingerprint}
+    if loaded.benchmark.choice:
+        plan = plan_choice(plan)
+    identity = {
+        **run.identity,
+        **plan.identity(),
+        "benchmark": loaded.benchmark.name,
+        "data_sha256": loaded.fingerprint,
+    }
     with RunDirectory(run.path / loaded.benchmark.name, identity) as inner:
         with inner.rewrite(PAIRS) as add:
             for pair in islice(loaded.pairs, pairs):

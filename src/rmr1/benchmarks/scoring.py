@@ -77,15 +77,16 @@ def score(
         notes += [f"{protocol}: nothing of {name} is judged" for name in unobserved]
         protocols[protocol] = scores
     read = completions.read(context.rule)
+    compared = [] if benchmark.choice else read
     return BenchmarkResults(
         data=data,
         protocols=protocols,
         not_computed=missing,
         judged=_counts(completions, read),
-        orders=order_agreement(read, context.seed),
-        bias=bias_audit(read),
-        length=accuracy_by_length(read),
-        calibration=calibration(read),
+        orders=order_agreement(compared, context.seed),
+        bias=bias_audit(compared),
+        length=accuracy_by_length(compared),
+        calibration=calibration(compared),
         notes=(*benchmark.notes, *notes),
     )
 

@@ -1,5 +1,6 @@
 """Judging one or a million comparisons: orders, votes, confidence, runs."""
 
+from rmr1.judging.choice import choice_of, plan_choice
 from rmr1.judging.completions import Completion
 from rmr1.judging.judge import Judge
 from rmr1.judging.loops import run_blocking
@@ -20,8 +21,10 @@ __all__ = [
     "JudgmentTally",
     "PairTask",
     "RequestRunner",
+    "choice_of",
     "combine",
     "judge_pairs",
+    "plan_choice",
     "plan_judging",
     "run_blocking",
 ]

@@ -1,10 +1,12 @@
 """The one renderer of judge prompts, its template files and the grammars of their outputs."""
 
 from rmr1.prompts.fencing import FENCE_SHA256, fence
-from rmr1.prompts.render import Prompt, SystemRole, render_prompt, render_repair
+from rmr1.prompts.render import Prompt, SystemRole, render_choice, render_prompt, render_repair
 from rmr1.prompts.templates import (
+    ChoiceTemplate,
     RepairTemplate,
     Template,
+    load_choice_template,
     load_grammar,
     load_repair_template,
     load_template,
@@ -13,14 +15,17 @@ from rmr1.prompts.templates import (
 
 __all__ = [
     "FENCE_SHA256",
+    "ChoiceTemplate",
     "Prompt",
     "RepairTemplate",
     "SystemRole",
     "Template",
     "fence",
+    "load_choice_template",
     "load_grammar",
     "load_repair_template",
     "load_template",
+    "render_choice",
     "render_prompt",
     "render_repair",
     "template_names",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from rmr1.prompts.fencing import fence
-from rmr1.prompts.templates import RepairTemplate, Template, substitute
+from rmr1.prompts.templates import ChoiceTemplate, RepairTemplate, Template, substitute
 from rmr1.records import Comparison, Message, Side
 
 SystemRole = Literal["system", "merge"]
@@ -55,6 +55,31 @@ def render_prompt(
                 "conversation_b": fencer.conversation((*comparison.prompt, *comparison.shown_b), "B"),
             },
         )
+    return Prompt(_as_messages(template.system, user, system_role), fencer.count)
+
+
+def render_choice(
+    prompt: Sequence[Message],
+    responses: Sequence[str],
+    template: ChoiceTemplate,
+    *,
+    fenced: bool = True,
+    system_role: SystemRole = "system",
+) -> Prompt:
+    """Write the prompt that asks for the best of four responses.
+
+    Args:
+        prompt: The conversation up to the responses; one that has several turns is shown with the names of its speakers.
+        responses: The responses in the order in which they are shown.
+        template: How to show them.
+        fenced: Disarm marks inside the texts.
+        system_role: As in ``render_prompt``.
+    """
+    fencer = _Fencer(fenced)
+    alone = [message.role for message in prompt] == ["user"]
+    question = fencer.text(prompt[0].content) if alone else fencer.conversation(prompt)
+    shown = {f"response_{letter}": fencer.text(text) for letter, text in zip("abcd", responses, strict=True)}
+    user = substitute(template.user, {"question": question, **shown})
     return Prompt(_as_messages(template.system, user, system_role), fencer.count)
 
 
@@ -121,8 +146,8 @@ class _Fencer:
         self.count += marks
         return text
 
-    def conversation(self, turns: Iterable[Message], side: Side) -> str:
-        speakers = {"assistant": f"Chatbot {side}"}
+    def conversation(self, turns: Iterable[Message], side: Side | None = None) -> str:
+        speakers = {"assistant": f"Chatbot {side}" if side else "Chatbot"}
         return "\n".join(
             f"{speakers.get(turn.role, turn.role.capitalize())}: {self.text(turn.content, conversation=True)}"
             for turn in turns

@@ -36,7 +36,8 @@ _PARTS = {"system": (), "user single-turn": _SINGLE, "user multi-turn": _MULTI}
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _STANDARD = "standard_user"
 _REPAIR = "repair"
-_NO_JUDGES = frozenset({_STANDARD, _REPAIR})
+_CHOICE = "best-of-four"
+_NO_JUDGES = frozenset({_STANDARD, _REPAIR, _CHOICE})
 _TAG_TOKENS = 128
 """Tokens of the tags of a whole Chain-of-Rubrics completion, even where a model spells them out in pieces."""
 _SHARES = {"item": 0.08, "justify": 0.16, "solution": 0.4, "note": 0.1, "cited": 0.15, "free": 1.0}
@@ -48,6 +49,15 @@ _LONGEST = 2000
 @dataclass(frozen=True, slots=True)
 class RepairTemplate:
     """The prompt of a repairer, which corrects a completion that failed. ``sha256`` covers its whole text."""
+
+    system: str
+    user: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceTemplate:
+    """The prompt that asks for the best of four responses. ``sha256`` covers its whole text."""
 
     system: str
     user: str
@@ -93,9 +103,12 @@ def load_template(name_or_path: str) -> Template:
 
 def load_repair_template() -> RepairTemplate:
     """Load the one prompt of repairers."""
-    parts = _split(_REPAIR, _shipped(_REPAIR), ("system", "user"))
-    digest = hashlib.sha256("\0".join((parts["system"], parts["user"])).encode()).hexdigest()
-    return RepairTemplate(parts["system"], parts["user"], digest)
+    return RepairTemplate(*_system_and_user(_REPAIR))
+
+
+def load_choice_template() -> ChoiceTemplate:
+    """Load the one prompt that asks for the best of four."""
+    return ChoiceTemplate(*_system_and_user(_CHOICE))
 
 
 def load_grammar(template: Template, *, max_tokens: int, think_open: bool = False) -> str:
@@ -130,6 +143,12 @@ def substitute(text: str, values: dict[str, str]) -> str:
 
 def _shipped(name: str) -> str:
     return (files("rmr1.prompts") / "templates" / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def _system_and_user(name: str) -> tuple[str, str, str]:
+    """The two parts of a shipped prompt, and the hash of both."""
+    parts = _split(name, _shipped(name), ("system", "user"))
+    return parts["system"], parts["user"], hashlib.sha256(f"{parts['system']}\0{parts['user']}".encode()).hexdigest()
 
 
 def _build(name: str, source: str) -> Template:

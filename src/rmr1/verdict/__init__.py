@@ -7,7 +7,7 @@
 """
 
 from rmr1.verdict.elements import compose_chat, compose_reasoning, compose_reference
-from rmr1.verdict.parse import moved, parse_verdict, sections_of, verdict_probability
+from rmr1.verdict.parse import moved, parse_choice, parse_verdict, sections_of, verdict_probability
 from rmr1.verdict.rules import RULES, Rule
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "compose_reasoning",
     "compose_reference",
     "moved",
+    "parse_choice",
     "parse_verdict",
     "sections_of",
     "verdict_probability",

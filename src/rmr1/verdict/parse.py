@@ -57,6 +57,40 @@ def parse_verdict(generation: Generation, rule: str = "default") -> Verdict:
     )
 
 
+def parse_choice(generation: Generation, best: str, letters: str, rule: str = "default") -> Verdict:
+    """Read a completion that chooses one of several responses, as the authors of RewardBench 2 read it.
+
+    The mark of the first letter, in the order of the alphabet, that occurs anywhere in the text is the choice, so a text is never
+    in conflict with itself. Think blocks are no part of it: the authors see the answers of reasoning models without them.
+
+    Args:
+        generation: What the engine wrote.
+        best: The letter of the response that is side A.
+        letters: All letters, in the order of the alphabet.
+        rule: The rule that the run reads comparisons by; it is noted in the verdict, and decides nothing here.
+
+    Returns:
+        A verdict whose side is A where ``best`` is chosen, and B where another letter is. It has no position: the letter in the
+        text is no side.
+    """
+    if generation.finish_reason == "error":
+        return Verdict(None, "engine_error", rule=rule)
+    text = generation.text
+    parts = outline(text, think_open=generation.think_open)
+    spans = (*parts.think, *parts.elements)
+    said = "\n".join(text[start:end] for start, end in parts.outside)
+    chosen = next((letter for letter in letters if f"[[{letter}]]" in said), None)
+    side: Side | None = None if chosen is None else "A" if chosen == best else "B"
+    return Verdict(
+        side=side,
+        invalid=None if side else "truncated" if generation.finish_reason == "length" else "missing",
+        candidates=(side,) if side else (),
+        sections=sections_of(text, spans),
+        rule=rule,
+        spans=spans,
+    )
+
+
 def moved(verdict: Verdict, by: int) -> Verdict:
     """The verdict of a part of a text, with its offsets in the whole text.
 

@@ -173,10 +173,10 @@ def test_rewardbench2_in_pairs_counts_a_response_that_beats_all_three(tmp_path):
         number, cell = place(pair_id)
         return won[str(number)][cell[1]]
 
-    result = run_eval("rewardbench2", tmp_path, by_gold(judge), tmp_path / "run")
-    assert figures(result, "rewardbench2", "pairs")["Math"] == pytest.approx(1 / 4)
-    assert figures(result, "rewardbench2", "strict")["Math"] == pytest.approx(1 / 4)
-    found = result.results.benchmarks["rewardbench2"]
+    result = run_eval("rewardbench2-pairs", tmp_path, by_gold(judge), tmp_path / "run")
+    assert figures(result, "rewardbench2-pairs", "pairs")["Math"] == pytest.approx(1 / 4)
+    assert figures(result, "rewardbench2-pairs", "strict")["Math"] == pytest.approx(1 / 4)
+    found = result.results.benchmarks["rewardbench2-pairs"]
     assert "rm-r1" in found.not_computed
     assert "best of four" in found.not_computed["official"]
     assert found.judged.items == 4
@@ -190,8 +190,81 @@ def test_rewardbench2_in_pairs_gives_a_coin_an_eighth(tmp_path):
     write_json(tmp_path / "test.json", rows)
     coin = random.Random(7)
     judge = by_gold(lambda pair_id, order: coin.random() < 0.5)
-    result = run_eval("rewardbench2", tmp_path, judge, tmp_path / "run", orders="random")
-    assert figures(result, "rewardbench2", "pairs")["Focus"] == pytest.approx(1 / 8, abs=0.04)
+    result = run_eval("rewardbench2-pairs", tmp_path, judge, tmp_path / "run", orders="random")
+    assert figures(result, "rewardbench2-pairs", "pairs")["Focus"] == pytest.approx(1 / 8, abs=0.04)
+
+
+def four_rows(count, subset="Math"):
+    return [
+        {"id": str(number), "subset": subset, "prompt": f"q{number}", "chosen": ["c"], "rejected": ["x", "y", "z"]}
+        for number in range(count)
+    ]
+
+
+def letter_of(request, text):
+    """The letter under which a response is shown in a choice."""
+    prompt = request.messages[-1].content
+    return next(letter for letter in "ABCD" if f"Chatbot {letter}'s Response]\n{text}\n[" in prompt)
+
+
+def test_rewardbench2_asks_once_for_the_best_of_four_and_a_guess_is_a_quarter(tmp_path):
+    write_json(tmp_path / "test.json", [*four_rows(4), {**four_rows(1, "Ties")[0], "id": "t", "chosen": ["c", "d"]}])
+    said = {"q0": lambda request: f"[[{letter_of(request, 'c')}]]", "q1": lambda request: f"[[{letter_of(request, 'y')}]]",
+            "q2": lambda request: "all are fine", "q3": lambda request: f"[[{letter_of(request, 'c')}]]"}  # fmt: skip
+    engine = FunctionEngine(lambda request: said[request.comparison.prompt[0].content](request))
+    result = run_eval("rewardbench2", tmp_path, None, tmp_path / "run", engine=engine)
+    assert len(engine.asked) == 4
+    assert figures(result, "rewardbench2", "official") == {"score": (2 + 1 / 4) / 4, "Math": (2 + 1 / 4) / 4}
+    found = result.results.benchmarks["rewardbench2"]
+    assert "no two orders" in found.not_computed["strict"]
+    assert (found.judged.items, found.judged.pairs, found.judged.completions) == (4, 4, 4)
+    assert found.judged.invalid == InvalidVerdicts(0.25, {"missing": 1})
+    assert (found.orders.position_consistency, found.bias.better_shown_first, found.length) == (None, None, ())
+    assert score_run(result.run) == result.results
+    again = run_eval("rewardbench2", tmp_path, None, tmp_path / "run", engine=FunctionEngine(None))
+    assert again.results == result.results
+    with pytest.raises(RunMismatchError, match="seed was 0, now 1"):
+        run_eval("rewardbench2", tmp_path, None, tmp_path / "run", engine=engine, seed=1)
+
+
+def test_a_judge_that_always_says_one_letter_gets_a_quarter_of_rewardbench2(tmp_path):
+    write_json(tmp_path / "test.json", four_rows(400))
+    result = run_eval("rewardbench2", tmp_path, lambda request: "[[B]]", tmp_path / "run")
+    assert figures(result, "rewardbench2", "official")["Math"] == pytest.approx(1 / 4, abs=0.06)
+    assert result.results.benchmarks["rewardbench2"].data.items == {"Math": 400}
+
+
+def test_prior_sets_weigh_half_as_much_as_a_section(tmp_path):
+    core = [*rewardbench_rows("alpacaeval-easy", 2), *rewardbench_rows("mt-bench-hard", 2),
+            *rewardbench_rows("donotanswer", 2), *rewardbench_rows("hep-cpp", 2)]  # fmt: skip
+    write_json(tmp_path / "reward-bench" / "filtered.json", core)
+    talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+    for name, rows in (
+        ("anthropic_helpful", 3),
+        ("anthropic_hhh", 2),
+        ("shp", 1),
+        ("summarize", 4),
+        ("mtbench_human", 5),
+    ):
+        write_json(tmp_path / "preference-test-sets" / f"{name}.json", [
+            {"prompt": [*talk, {"role": "user", "content": f"{name} {n}"}], "chosen": "yes", "rejected": "no",
+             "subset": "base", "id": n}
+            for n in range(rows)
+        ])  # fmt: skip
+    benchmark = find_benchmark("rewardbench-prior")
+    loaded = load(benchmark, tmp_path)
+    assert {name: loaded.items[name] for name in ("anthropic_helpful", "anthropic_hhh", "shp", "summarize")} == {
+        "anthropic_helpful": 3, "anthropic_hhh": 2, "shp": 1, "summarize": 4
+    }  # fmt: skip
+    judge = by_gold(lambda pair_id, order: "alpacaeval" in pair_id or "anthropic" in pair_id)
+    result = run_eval("rewardbench-prior", tmp_path, judge, tmp_path / "run")
+    found = figures(result, "rewardbench-prior", "official")
+    assert (found["Chat"], found["prior sets"], found["score without prior sets"]) == (1.0, 0.5, 0.25)
+    assert found["score"] == pytest.approx((1 + 0.5 * 0.5) / 4.5, abs=1e-12)
+    with pytest.raises(
+        DataError, match=r"not the whole of RewardBench with prior sets in it; looked for anthropic_helpful"
+    ):
+        load(benchmark, tmp_path / "reward-bench")
 
 
 def test_rmb_counts_a_best_response_only_if_it_beats_every_other(tmp_path):
@@ -367,11 +440,11 @@ def test_best_of_n_without_one_of_its_completions_is_not_scored(tmp_path):
     def faulty(request):
         return Generation(request.id, "", "error", error="boom") if "0#0-2" in request.id else judge(request)
 
-    result = run_eval("rewardbench2", tmp_path, faulty, tmp_path / "run")
-    math = result.results.benchmarks["rewardbench2"].protocols["pairs"].metrics["Math"]
+    result = run_eval("rewardbench2-pairs", tmp_path, faulty, tmp_path / "run")
+    math = result.results.benchmarks["rewardbench2-pairs"].protocols["pairs"].metrics["Math"]
     assert (math.value, math.n) == (1.0, 1)
-    run_eval("rewardbench2", tmp_path, judge, tmp_path / "other")
-    found = compare_runs(tmp_path / "run", tmp_path / "other", "pairs").benchmarks["rewardbench2"]
+    run_eval("rewardbench2-pairs", tmp_path, judge, tmp_path / "other")
+    found = compare_runs(tmp_path / "run", tmp_path / "other", "pairs").benchmarks["rewardbench2-pairs"]
     assert (found.pairs, found.left_out, found.differing) == (3, 3, ())
 
 
@@ -515,4 +588,5 @@ def test_every_benchmark_has_a_score_and_a_strict_protocol():
         assert all(benchmark.metrics(protocol) and benchmark.policies[protocol].note for protocol in benchmark.policies)
     sizes = {name: sum(benchmark.sizes.values()) for name, benchmark in suite.items()}
     assert (sizes["rewardbench"], sizes["rewardbench2"], sizes["rm-bench"]) == (2985, 1865 - 102, 1327)
+    assert sizes["rewardbench-prior"] == 2985 + 6192 + 221 + 1741 + 9000
     assert (sizes["judgebench"], sizes["llmbar"]) == (620, 419)

@@ -2,7 +2,7 @@ import pytest
 
 from rmr1.records import Generation, TokenLogprob
 from rmr1.reward import verdict_reward
-from rmr1.verdict import parse_verdict, verdict_probability
+from rmr1.verdict import parse_choice, parse_verdict, verdict_probability
 
 CHAT = """<type>Chat</type>
 
@@ -194,3 +194,25 @@ def test_no_probability_without_the_alternative():
     generation = generation_with(TokenLogprob("<answer>[[A]]</answer>", 0.0, (("C", -1.0),)))
     assert verdict_probability(generation, parse_verdict(generation)) is None
     assert verdict_probability(Generation("r", CHAT), judge(CHAT)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "finish_reason", "expected"),
+    [
+        ("[[C]]", "stop", ("A", None)),
+        ("[[D]] is best", "stop", ("B", None)),
+        ("not [[D]] but [[C]]", "stop", ("A", None)),
+        ("not [[C]] but [[B]]", "stop", ("B", None)),
+        ("<think>[[A]], no</think> so [[C]]", "stop", ("A", None)),
+        ("<think>[[C]]?</think> so", "stop", (None, "missing")),
+        ("<think>[[C]] it may be, or", "length", (None, "truncated")),
+        ("[[E]] [C] <answer>C</answer> [[c]]", "stop", (None, "missing")),
+        ("", "stop", (None, "missing")),
+        ("I was about to", "length", (None, "truncated")),
+        ("[[C]]", "error", (None, "engine_error")),
+    ],
+)
+def test_a_choice_is_the_first_letter_in_the_alphabet_whose_mark_occurs(text, finish_reason, expected):
+    verdict = parse_choice(Generation("r", text, finish_reason), "C", "ABCD", "default")
+    assert (verdict.side, verdict.invalid) == expected
+    assert (verdict.position, verdict.rule) == (None, "default")

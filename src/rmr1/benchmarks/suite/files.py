@@ -35,24 +35,29 @@ def find_parts(benchmark: Benchmark, data: Path) -> tuple[Part, ...]:
     Raises:
         DataError: Nothing of the benchmark is there, or it is there more than once; the message says what was looked for.
     """
-    if data.is_file():
-        parts = _of_file(benchmark, data)
-    else:
-        folders = list(_folders(data))
-        parts = next((found for layout in benchmark.layouts if (found := _one(benchmark, layout, data, folders))), ())
-    if not parts:
-        raise DataError(
-            f"{data}: nothing of {benchmark.title} in it; looked for {looked_for(benchmark)}, at any level, "
-            f"outside of folders such as outputs and results; fetch {benchmark.source}, and name its folder with --data"
+    folders = [] if data.is_file() else list(_folders(data))
+    parts: list[Part] = []
+    for layouts in (benchmark.layouts, *benchmark.also):
+        found = (
+            _of_file(layouts, data)
+            if data.is_file()
+            else next((found for layout in layouts if (found := _one(benchmark, layout, data, folders))), ())
         )
-    return parts
+        if not found:
+            which = "not the whole" if parts else "nothing"
+            raise DataError(
+                f"{data}: {which} of {benchmark.title} in it; looked for {_in_words(layouts, benchmark.folders)}, at any level, "
+                f"outside of folders such as outputs and results; fetch {benchmark.source}, and name its folder with --data"
+            )
+        parts += found
+    return tuple(parts)
 
 
-def looked_for(benchmark: Benchmark) -> str:
-    """The files that a benchmark may consist of, in words."""
-    folder = f" in the folder itself or one named {' or '.join(benchmark.folders)}"
-    anywhere = [" and ".join(layout.files) for layout in benchmark.layouts if not layout.named]
-    there = [" and ".join(layout.files) for layout in benchmark.layouts if layout.named]
+def _in_words(layouts: tuple[FileLayout, ...], folders: tuple[str, ...]) -> str:
+    """The files that a benchmark may consist of."""
+    folder = f" in the folder itself or one named {' or '.join(folders)}"
+    anywhere = [" and ".join(layout.files) for layout in layouts if not layout.named]
+    there = [" and ".join(layout.files) for layout in layouts if layout.named]
     return "; or ".join([*(anywhere and [", or ".join(anywhere)]), *(there and [", or ".join(there) + folder])])
 
 
@@ -61,8 +66,8 @@ def stem(path: Path) -> str:
     return path.name.partition(".json")[0].partition(".parquet")[0]
 
 
-def _of_file(benchmark: Benchmark, path: Path) -> tuple[Part, ...]:
-    for layout in benchmark.layouts:
+def _of_file(layouts: tuple[FileLayout, ...], path: Path) -> tuple[Part, ...]:
+    for layout in layouts:
         names = [pattern.rpartition("/")[2] for pattern in layout.files if "**" not in pattern]
         if any(fnmatchcase(_plain(path.name), name) for name in names):
             part = layout.part(str(path), stem(path))
