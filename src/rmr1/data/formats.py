@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -199,7 +199,9 @@ class JsonFile(LocalFile):
             return [document]
         lists: list[list[Any]] = [value for value in document.values() if is_object_list(value)]
         # Neither a row of a known shape nor a list of rows: let the shape's message list its columns.
-        return lists[0] if len(lists) == 1 else [document]
+        if len(lists) == 1 or _name_their_lists(document):
+            return [row for rows in lists for row in rows]
+        return [document]
 
     def _load(self) -> Any:
         content = b"".join(line for _, line in self.lines())
@@ -215,6 +217,14 @@ class JsonFile(LocalFile):
         if (b"\\ud" in content or b"\\uD" in content) and has_lone_surrogate(json.dumps(document, ensure_ascii=False)):
             raise DataError(f"{self.name}: half of a surrogate pair (\\ud800 to \\udfff) stands alone")
         return document
+
+
+def _name_their_lists(document: Mapping[str, object]) -> bool:
+    """Whether an object is lists of rows alone, each row with the name of its list in a column, so that none is a split."""
+    return all(
+        isinstance(rows, list) and rows and all(isinstance(row, dict) and name in row.values() for row in rows)
+        for name, rows in document.items()
+    )
 
 
 def is_object_list(value: object) -> bool:

@@ -5,6 +5,8 @@ import json
 import random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rmr1.benchmarks import (
     BENCHMARKS,
@@ -24,6 +26,7 @@ from rmr1.records import Generation, Usage
 from rmr1.report.comparison import difference_tables, differences_csv
 from rmr1.report.progress import EvalProgress
 from rmr1.results import EvalResults, InvalidVerdicts
+from rmr1.sides import pair_side
 from rmr1.verdict import parse_verdict
 from tests.support.benchmarks import by_gold, figures, run_eval, write_json, write_rm_bench
 from tests.support.engines import FunctionEngine, answer
@@ -319,6 +322,34 @@ def test_judgebench_adds_up_both_orders(tmp_path):
     assert "claude: none of 270 items" in result.results.benchmarks["judgebench"].data.problems
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=st.lists(st.tuples(*[st.sampled_from(["A>B", "B>A", None])] * 2, st.booleans()), min_size=1, max_size=30))
+def test_judgebench_counts_as_its_authors_do(tmp_path_factory, said):
+    """The authors' rule, written down apart: a decision is +1, the opposite one -1, none is nothing; right above 0."""
+    folder = tmp_path_factory.mktemp("judgebench")
+    rows = [
+        {"pair_id": str(n), "source": "livebench-math", "question": f"q{n}", "response_A": "a", "response_B": "b",
+         "label": "A>B" if a_is_right else "B>A"}
+        for n, (_, _, a_is_right) in enumerate(said)
+    ]  # fmt: skip
+    write_json(folder / "JudgeBench" / "gpt.json", rows)
+    right = 0
+    for given_order, exchanged, a_is_right in said:
+        label = "A>B" if a_is_right else "B>A"
+        count = sum((said == label) - (said is not None and said != label) for said in (given_order, exchanged))
+        right += count > 0
+
+    def reply(request):
+        first, second, _ = said[int(request.comparison.pair_id.rpartition("/")[2])]
+        decision = first if request.comparison.order == "ab" else second
+        if decision is None:
+            return "A=B"
+        return answer(pair_side("A" if decision == "A>B" else "B", request.comparison.order))
+
+    result = run_eval("judgebench", folder, reply, folder / "run")
+    assert figures(result, "judgebench", "official")["gpt"] == pytest.approx(right / len(said), abs=1e-9)
+
+
 def test_llmbar_is_the_mean_over_orders(tmp_path):
     rows = [{"input": f"q{n}", "output_1": "a", "output_2": "b", "label": n % 2 + 1} for n in range(4)]
     write_json(tmp_path / "Dataset/LLMBar/Natural/dataset.json", rows)
@@ -347,6 +378,21 @@ def test_llmbar_counts_none_and_none_as_agreement_in_its_authors_statistic_alone
     assert figures(result, "llmbar", "official")["agreement"] == 0.5
     assert figures(result, "llmbar", "strict")["agreement"] == 0.25
     assert figures(result, "llmbar", "official")["accuracy"] == 0.5
+
+
+def test_evalbiasbench_is_read_by_kind_of_bias(tmp_path):
+    row = {"instruction": "q", "response1": "good", "response2": "bad", "label": 1}
+    sizes = {"length bias": 2, "concreteness": 1, "nested_instruction": 1}
+    document = {kind: [{"bias": kind, **row} for _ in range(size)] for kind, size in sizes.items()}
+    write_json(tmp_path / "offsetbias/data/evalbiasbench/biasbench.json", document)
+    write_json(tmp_path / "offsetbias/result/gpt-4o/biasbench.json", document)
+    loaded = load(find_benchmark("evalbiasbench"), tmp_path)
+    assert (loaded.items, {pair.label for pair in loaded.pairs}) == (sizes, {"A"})
+    judge = by_gold(lambda pair_id, order: order == "ab" or "length" in pair_id)
+    result = run_eval("evalbiasbench", tmp_path, judge, tmp_path / "run")
+    found = figures(result, "evalbiasbench", "official")
+    assert (found["accuracy"], found["length bias"], found["concreteness"], found["agreement"]) == (0.75, 1.0, 0.5, 0.5)
+    assert figures(result, "evalbiasbench", "strict")["accuracy"] == 0.5
 
 
 def test_ppe_takes_the_sampled_pairs_and_leaves_ties_out(tmp_path):
@@ -589,4 +635,4 @@ def test_every_benchmark_has_a_score_and_a_strict_protocol():
     sizes = {name: sum(benchmark.sizes.values()) for name, benchmark in suite.items()}
     assert (sizes["rewardbench"], sizes["rewardbench2"], sizes["rm-bench"]) == (2985, 1865 - 102, 1327)
     assert sizes["rewardbench-prior"] == 2985 + 6192 + 221 + 1741 + 9000
-    assert (sizes["judgebench"], sizes["llmbar"]) == (620, 419)
+    assert (sizes["judgebench"], sizes["llmbar"], sizes["evalbiasbench"]) == (620, 419, 80)

@@ -304,3 +304,19 @@ def test_parse_columns() -> None:
     for text in ("prompt", "=x", "prompt=", ""):
         with pytest.raises(DataError, match="is not of the form FIELD=COLUMN"):
             parse_columns(text)
+
+
+def test_lists_of_rows_are_one_table_only_if_the_rows_name_their_list(tmp_path):
+    row = {"prompt": "q", "chosen": "a", "rejected": "b"}
+    file = tmp_path / "kinds.json"
+    file.write_text(json.dumps({kind: [{**row, "kind": kind}] * 2 for kind in ("one", "two")}))
+    assert [pair.extra["kind"] for pair in load_pairs(file)] == ["one", "one", "two", "two"]
+    named, unnamed = [{**row, "kind": "one"}], [row]
+    for splits in (
+        {"train": unnamed, "test": unnamed},
+        {"one": named, "two": unnamed},
+        {"one": named, "n": 1, "two": unnamed},
+    ):
+        file.write_text(json.dumps(splits))
+        with pytest.raises(DataError):
+            list(load_pairs(file))

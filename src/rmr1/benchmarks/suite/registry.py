@@ -23,6 +23,7 @@ BENCHMARKS = PluginGroup(
         "rmb": "rmr1.benchmarks.suite.rmb:RMB",
         "judgebench": "rmr1.benchmarks.suite.judgebench:JUDGEBENCH",
         "llmbar": "rmr1.benchmarks.suite.llmbar:LLMBAR",
+        "evalbiasbench": "rmr1.benchmarks.suite.evalbiasbench:EVALBIASBENCH",
         "ppe": "rmr1.benchmarks.suite.ppe:PPE",
         "custom": "rmr1.benchmarks.suite.custom:CUSTOM",
     },
