@@ -52,9 +52,9 @@ def parses(monkeypatch: pytest.MonkeyPatch) -> ParseCount:
     counted = ParseCount()
     outline = parse.outline
 
-    def counting(text: str, *, think_open: bool = False) -> Outline:
+    def counting(text: str, *, think_open: bool = False, cut: bool = False) -> Outline:
         counted.count += 1
-        return outline(text, think_open=think_open)
+        return outline(text, think_open=think_open, cut=cut)
 
     monkeypatch.setattr(parse, "outline", counting)
     return counted

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from rmr1.curriculum.families import FAMILIES, load_family, read_demand
 from rmr1.curriculum.task import Family, Finding, Twin
 from rmr1.errors import ConfigError, DataError
+from rmr1.prompts import fence
 from rmr1.records import Comparison, Message, PreferencePair, Side
 from rmr1.verdict import compose_chat, compose_reasoning, compose_reference
 
@@ -138,9 +139,9 @@ def write_trace(comparison: Comparison) -> str:
 
 def _cite(side: Side, finding: Finding, wanted: str) -> str:
     conclusion = f"yes, so {side}" if finding.meets else "no"
-    return (
-        f"{compose_reference(side, finding.evidence, quoted=finding.quoted)} {finding.found} is {wanted}, {conclusion}."
-    )
+    # Responses may come from anywhere: a tag in one must not become a tag of the trace.
+    evidence, found = fence(finding.evidence)[0], fence(finding.found)[0]
+    return f"{compose_reference(side, evidence, quoted=finding.quoted)} {found} is {wanted}, {conclusion}."
 
 
 def _text(messages: tuple[Message, ...]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 _GIVEN = r"(?:given|provided|supplied|stated|specified|indicated|known|told|instructed|required|expected|established)"
 _KNOWN = (
@@ -53,7 +54,7 @@ _SOURCES: Mapping[str, tuple[str, ...]] = {
     "known_side": (
         r"\b(?:it\s+is|it['\u2019]s|we|i|is|are)\s+(?:already\s+)?(?:known?|told|given)\s+(?:that\s+)?"
         rf"{_SIDE}\s+(?:is|was|to\s+be)\s+(?:the\s+)?(?:better|best|right|correct|preferred|winner)",
-        rf"\bas\s+(?:was\s+|is\s+)?{_GIVEN}\s*,?\s*{_SIDE}\s+(?:is|wins|must|should)\b",
+        rf"\bas\s+(?:was\s+|is\s+)?{_GIVEN}(?:\s*,)?\s*{_SIDE}\s+(?:is|wins|must|should)\b",
         rf"\bas\s+(?:was\s+|is\s+)?{_GIVEN}\s+(?:by|in)\s+the\s+(?:verdict|label|hint|annotat\w+)\b",
     ),
     # "the failed judgement", "my previous attempt", "unlike the earlier analysis"
@@ -78,6 +79,8 @@ PATTERNS: Mapping[str, re.Pattern[str]] = {
     name: re.compile("|".join(texts), re.IGNORECASE) for name, texts in _SOURCES.items()
 }
 """What gives a hint away, by name."""
+_MOST_QUOTES = 256
+"""A trace that marks more is degenerate; a quotation beyond is read as the writer's word."""
 
 
 def leaked_hints(trace: str, quotes: Iterable[str] = (), shown: Iterable[str] = ()) -> tuple[str, ...]:
@@ -90,7 +93,7 @@ def leaked_hints(trace: str, quotes: Iterable[str] = (), shown: Iterable[str] = 
             and is ignored.
     """
     texts = [_flat(text) for text in shown]
-    for quote in quotes:
+    for quote in islice(dict.fromkeys(quotes), _MOST_QUOTES):
         if len(quote) > 3 and any(_flat(quote) in text for text in texts):
             trace = trace.replace(quote, " \u2026 ")
     return tuple(name for name, pattern in PATTERNS.items() if pattern.search(trace))

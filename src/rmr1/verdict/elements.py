@@ -21,6 +21,7 @@ SECTION_TAGS = (
     "summary_B",
     "answer",
 )
+QUOTES = ("quote_A", "quote_B")
 MAX_TAGS = 4096
 """A text with more tags is degenerate (a model caught in a loop): the rest is not read, and ``too_many_tags`` says so."""
 _TAG = re.compile(r"<(/?)(think|" + "|".join(SECTION_TAGS) + r")>")
@@ -30,17 +31,31 @@ _TAG = re.compile(r"<(/?)(think|" + "|".join(SECTION_TAGS) + r")>")
 class Outline:
     """The elements of a text outside its think blocks, in the order in which they close.
 
-    ``think`` holds the content of the think blocks; ``outside`` has the stretches of text that are left.
+    ``think`` holds the content of the think blocks; ``outside`` has the stretches of text that are left. ``cut_thought``
+    says that the text was cut while it was thought, ``cut_quote`` where a quotation begins that was cut.
     """
 
     think: tuple[Span, ...]
     outside: tuple[tuple[int, int], ...]
     elements: tuple[Span, ...]
     problems: tuple[str, ...]
+    cut_thought: bool = False
+    cut_quote: int | None = None
 
     def named(self, *names: str) -> list[Span]:
         """The elements with one of these names."""
         return [element for element in self.elements if element.name in names]
+
+    def answers(self) -> list[Span]:
+        """The answers that the judge gives: not those that it quotes from a response."""
+        given: list[Span] = []
+        for element in self.elements:  # in the order in which they close, so a quotation comes after what it holds
+            if element.name in QUOTES:
+                while given and given[-1].start > element.start:
+                    given.pop()
+            elif element.name == "answer" and (self.cut_quote is None or element.start < self.cut_quote):
+                given.append(element)
+        return given
 
 
 class _ThinkScan:
@@ -76,10 +91,15 @@ class _ThinkScan:
             self.problems.append("unclosed_think")
 
 
-def outline(text: str, *, think_open: bool = False) -> Outline:
+def outline(text: str, *, think_open: bool = False, cut: bool = False) -> Outline:
     """Find the think blocks and, outside them, every closed element of the grammar.
 
     An element runs from the last opening tag before its closing tag; a second opening tag makes the first one ``unclosed_<tag>``.
+
+    Args:
+        text: The completion.
+        think_open: Whether the chat template opened a think block.
+        cut: Whether the completion ended at the token limit.
     """
     scan = _ThinkScan(think_open)
     tags = list(islice(_TAG.finditer(text), MAX_TAGS + 1))
@@ -89,9 +109,16 @@ def outline(text: str, *, think_open: bool = False) -> Outline:
         if tag[2] == "think":
             scan.tag(tag[1] == "/", tag.start(), tag.end())
     scan.finish(len(text))
-    elements, problems = _pair_tags(tag for tag in _within(tags, scan.outside) if tag[2] != "think")
+    elements, opened, problems = _pair_tags(tag for tag in _within(tags, scan.outside) if tag[2] != "think")
     think = tuple(Span("think", start, end) for start, end in scan.think)
-    return Outline(think, tuple(scan.outside), tuple(elements), (*dict.fromkeys(scan.problems + problems),))
+    return Outline(
+        think,
+        tuple(scan.outside),
+        tuple(elements),
+        (*dict.fromkeys(scan.problems + problems),),
+        cut_thought=cut and scan.inside,
+        cut_quote=min((opened[name] for name in QUOTES if name in opened), default=None) if cut else None,
+    )
 
 
 def _within(tags: list[re.Match[str]], spans: list[tuple[int, int]]) -> Iterable[re.Match[str]]:
@@ -103,7 +130,8 @@ def _within(tags: list[re.Match[str]], spans: list[tuple[int, int]]) -> Iterable
             yield tag
 
 
-def _pair_tags(tags: Iterable[re.Match[str]]) -> tuple[list[Span], list[str]]:
+def _pair_tags(tags: Iterable[re.Match[str]]) -> tuple[list[Span], dict[str, int], list[str]]:
+    """The elements; where those begin that never close; the problems."""
     opened: dict[str, int] = {}
     elements: list[Span] = []
     problems: list[str] = []
@@ -118,7 +146,7 @@ def _pair_tags(tags: Iterable[re.Match[str]]) -> tuple[list[Span], list[str]]:
         else:
             problems.append(f"unopened_{name}")
     problems.extend(f"unclosed_{name}" for name in opened)
-    return elements, problems
+    return elements, opened, problems
 
 
 def compose_reasoning(solution: str, evaluation: str, side: Side) -> str:

@@ -30,7 +30,8 @@ def parse_verdict(generation: Generation, rule: str = "default") -> Verdict:
 
     Returns:
         The verdict, in shown sides. ``invalid`` is ``engine_error`` if the engine failed, ``conflicting`` if the rule found two
-        values, ``truncated`` if it found none in a text that was cut, and ``missing`` if it found none in any other text.
+        values, ``truncated`` if it found none in a text that was cut, and ``missing`` if it found none in any other text. A text
+        that was cut while the judge still thought is ``truncated`` by every rule, whatever the thought holds.
 
     Raises:
         KeyError: The rule is unknown. No text raises anything.
@@ -39,10 +40,10 @@ def parse_verdict(generation: Generation, rule: str = "default") -> Verdict:
     if generation.finish_reason == "error":
         return Verdict(None, "engine_error", rule=rule)
     text = generation.text
-    parts = outline(text, think_open=generation.think_open)
+    parts = outline(text, think_open=generation.think_open, cut=generation.finish_reason == "length")
     spans = (*parts.think, *parts.elements)
     sections = sections_of(text, spans)
-    finding = decide(text, parts)
+    finding = RuleFinding({}) if parts.cut_thought else decide(text, parts)
     invalid = _invalid(finding, generation)
     side = next(iter(finding.sides)) if invalid is None else None
     return Verdict(

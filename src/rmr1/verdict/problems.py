@@ -6,7 +6,7 @@ more. A text without any of these sections (a reasoning-native or verdict-only c
 
 Names: ``missing_type``, ``unknown_type``, ``missing_rubric``, ``missing_justify``, ``justify_outside_rubric``,
 ``missing_solution``, ``rubric_in_reasoning``, ``solution_in_chat``, ``missing_eval``, ``empty_eval``, ``no_reference_to_A``,
-``no_reference_to_B``, ``missing_answer``, ``malformed_answer``, ``duplicate_answer``, ``conflicting_answers``,
+``no_reference_to_B``, ``missing_answer``, ``quoted_answer``, ``malformed_answer``, ``duplicate_answer``, ``conflicting_answers``,
 ``answer_inside_<tag>``, ``text_after_answer``, ``verdict_outside_answer``, ``unclosed_<tag>``, ``unopened_<tag>``,
 ``nested_think``, ``stray_think_close``, ``unclosed_think``, ``too_many_tags``.
 """
@@ -76,7 +76,9 @@ def _evaluation_problems(outline: Outline, sections: Sections) -> Iterator[str]:
 
 
 def _answer_problems(text: str, outline: Outline, finding: RuleFinding) -> Iterator[str]:
-    answers = outline.named("answer")
+    answers = outline.answers()
+    if len(answers) < len(outline.named("answer")):
+        yield "quoted_answer"
     if not answers:
         yield "missing_answer"
         if any(_MARK.search(text, start, end) for start, end in outline.outside):

@@ -34,13 +34,14 @@ Rule = Callable[[str, Outline], RuleFinding]
 def default(text: str, outline: Outline) -> RuleFinding:
     """The only ``<answer>`` value outside the think block; equal ones count once, anything else beside them is a conflict.
 
-    A text with too many tags to be a completion has no verdict, because what was not read could contradict what was.
+    An answer inside a quotation is a response's word, not the judge's, and does not count. A text with too many tags to be a
+    completion has no verdict, because what was not read could contradict what was.
     """
     if "too_many_tags" in outline.problems:
         return RuleFinding({})
     sides: dict[Side, int] = {}
     malformed = False
-    for element in outline.named("answer"):
+    for element in outline.answers():
         value = _VALUE.fullmatch(text, element.start, element.end)
         if value is None:
             malformed = True

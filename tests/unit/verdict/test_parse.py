@@ -2,7 +2,7 @@ import pytest
 
 from rmr1.records import Generation, TokenLogprob
 from rmr1.reward import verdict_reward
-from rmr1.verdict import parse_choice, parse_verdict, verdict_probability
+from rmr1.verdict import RULES, parse_choice, parse_verdict, verdict_probability
 
 CHAT = """<type>Chat</type>
 
@@ -92,6 +92,43 @@ def test_truncated_only_where_length_ended_the_text():
     assert judge("<eval>half", finish="length").invalid == "truncated"
     assert judge("<answer>[[A]]</answer> and so", finish="length").side == "A"
     assert judge("<answer>[[A]]</answer><answer>[[B]]</answer>", finish="length").invalid == "conflicting"
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    ("text", "think_open"),
+    [
+        ("maybe <answer>[[A]]</answer>", True),
+        ("<think>maybe <answer>[[A]]</answer>", False),
+        ("<think>x</think>so<think>or <answer>[[A]]</answer>", False),
+        ("<think>[[A]] or [[B]]", False),
+    ],
+)
+def test_a_thought_that_was_cut_holds_no_verdict(text, think_open, rule):
+    verdict = judge(text, rule, finish="length", think_open=think_open)
+    assert (verdict.side, verdict.invalid, verdict.candidates) == (None, "truncated", ())
+
+
+def test_a_thought_that_ended_is_no_cut_thought():
+    assert judge("hm</think><answer>[[A]]</answer> and", finish="length", think_open=True).side == "A"
+    assert judge("maybe [[A]]", "rm-r1-eval", think_open=True).side == "A"
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "side", "invalid"),
+    [
+        ("<quote_A>x <answer>[[A]]</answer></quote_A><answer>[[B]]</answer>", "stop", "B", None),
+        ("<eval><quote_B><answer>[[B]]</answer></quote_B></eval>", "stop", None, "missing"),
+        ("<quote_A>x <answer>[[A]]</answer> and", "length", None, "truncated"),
+        ("<quote_A>x <answer>[[A]]</answer>", "stop", "A", None),
+        ("<summary_A>x <answer>[[A]]</answer></summary_A>", "stop", "A", None),
+        ("<answer>[[A]]</answer><quote_A>x", "length", "A", None),
+    ],
+)
+def test_what_is_quoted_is_no_verdict(text, finish, side, invalid):
+    verdict = judge(text, finish=finish)
+    assert (verdict.side, verdict.invalid) == (side, invalid)
+    assert ("quoted_answer" in verdict.problems) == (side != "A")
 
 
 def test_engine_error_is_not_parsed():

@@ -29,7 +29,7 @@ class _Words:
         return " ".join(self.words)
 
     def examine(self, response: str) -> Finding:
-        held = re.findall(r"[a-z]+", response.lower())
+        held = set(re.findall(r"[a-z]+", response.lower()))
         named = _named(response)
         return Finding(all(word in held for word in self.words), named, named)
 
@@ -57,7 +57,7 @@ class Contains:
     def read(self, prompt: str) -> _Words | None:
         """The required words."""
         match = _PROMPT.match(prompt)
-        return _Words(tuple(re.findall(r"[a-z]+(?=\")", match.group(1)))) if match else None
+        return _Words(tuple(re.findall(r'"([a-z]+)"', match.group(1)))) if match else None
 
 
 def _named(response: str) -> str:

@@ -10,7 +10,7 @@ from rmr1.curriculum.material import draw
 from rmr1.curriculum.task import Finding, Twin
 from rmr1.records import TaskType
 
-_PROMPT = re.compile(r"^Sort from (smallest to largest|largest to smallest): (\d+(?:, \d+)+)$")
+_PROMPT = re.compile(r"^Sort from (smallest to largest|largest to smallest): (\d{1,18}(?:, \d{1,18})+)$")
 _NUMBERS = re.compile(r"\d+(?:, \d+)*")
 
 

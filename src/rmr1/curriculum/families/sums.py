@@ -13,8 +13,9 @@ from rmr1.curriculum.material import draw
 from rmr1.curriculum.task import Finding, Twin
 from rmr1.records import TaskType
 
-_PROMPT = re.compile(r"^What is (-?\d+(?: [+-] \d+)+)\?$")
-_LAST_NUMBER = re.compile(r"-?\d+(?=\D*$)")
+# Python turns texts of at most some thousand digits into numbers; no task of this family needs more than these.
+_PROMPT = re.compile(r"^What is (-?\d{1,18}(?: [+-] \d{1,18})+)\?$")
+_NUMBER = re.compile(r"-?\d+")
 _PHRASES = ("{}", "It is {}.", "The answer is {}.", "That makes {}.")
 _NEAR = 3
 
@@ -32,8 +33,8 @@ class _Sum:
         return str(_value(self.expression))
 
     def examine(self, response: str) -> Finding:
-        number = _LAST_NUMBER.search(response)
-        said = number.group() if number else response
+        numbers = _NUMBER.findall(response)
+        said = numbers[-1] if numbers else response
         return Finding(said == self.wanted, said, said)
 
 
