@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 Side = Literal["A", "B"]
 Order = Literal["ab", "ba"]
+Label = Literal["A", "B", "tie"]
 Winner = Literal["A", "B", "tie"]
 InvalidReason = Literal["missing", "conflicting", "truncated", "engine_error"]
 FinishReason = Literal["stop", "length", "error"]
@@ -38,7 +39,7 @@ class PreferencePair:
         prompt: The conversation up to the responses; at least one message.
         response_a: The turns that continue ``prompt``; usually one assistant message.
         response_b: The same for the other response.
-        label: The better side, or None if it is unknown.
+        label: The better side, "tie" if people call both equally good, or None if it is unknown.
         group: Pairs with the same group share a prompt; intervals treat them as one cluster.
         category: A subset or task name to report by, or "".
         extra: Whatever else the source row contains.
@@ -48,7 +49,7 @@ class PreferencePair:
     prompt: tuple[Message, ...]
     response_a: tuple[Message, ...]
     response_b: tuple[Message, ...]
-    label: Side | None = None
+    label: Label | None = None
     group: str = ""
     category: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -79,7 +80,7 @@ class Comparison:
     prompt: tuple[Message, ...]
     shown_a: tuple[Message, ...]
     shown_b: tuple[Message, ...]
-    gold: Side | None = None
+    gold: Label | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +271,7 @@ class Judgment:
     correct: bool | None
     votes: tuple[Vote, ...]
     usage: Usage
-    label: Side | None = None
+    label: Label | None = None
     group: str = ""
     category: str = ""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Literal, overload
 
-from rmr1.records import Comparison, Order, PreferencePair, Side
+from rmr1.records import Comparison, Label, Order, PreferencePair, Side
 
 OTHER_SIDE: dict[Side, Side] = {"A": "B", "B": "A"}
 """The other side of two."""
@@ -21,16 +21,23 @@ def pair_side(shown: Side, order: Order) -> Side: ...
 def pair_side(shown: None, order: Order) -> None: ...
 @overload
 def pair_side(shown: Side | None, order: Order) -> Side | None: ...
-def pair_side(shown: Side | None, order: Order) -> Side | None:
+@overload
+def pair_side(shown: Label | None, order: Order) -> Label | None: ...
+def pair_side(shown: Label | None, order: Order) -> Label | None:
     """Turn a shown side into the pair's side.
 
-    The function is its own inverse, so it also turns a pair's side into the shown side. No side stays no side.
+    The function is its own inverse, so it also turns a pair's side into the shown side. A tie stays a tie, and no side no side.
 
     Args:
         shown: The side as the judge saw it.
         order: The order in which the pair was shown.
     """
-    return shown if shown is None or order == "ab" else OTHER_SIDE[shown]
+    return shown if shown is None or shown == "tie" or order == "ab" else OTHER_SIDE[shown]
+
+
+def decisive(label: Label | None) -> Side | None:
+    """The better side that a label names; None for a tie and for no label. Training needs a side."""
+    return None if label == "tie" else label
 
 
 def pair_probability(p_shown_a: float | None, order: Order) -> float | None:

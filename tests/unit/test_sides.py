@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from rmr1.records import Comparison, Message, Order, PreferencePair
-from rmr1.sides import OTHER_SIDE, pair_side, random_order, show, shown_orders
+from rmr1.sides import OTHER_SIDE, decisive, pair_side, random_order, show, shown_orders
 
 PAIR = PreferencePair("p", (Message("user", "Hi"),), (Message("assistant", "a"),), (Message("assistant", "b"),), "A")
 
@@ -32,7 +33,14 @@ def test_pair_side_is_its_own_inverse(order: Order) -> None:
     for side in OTHER_SIDE:
         assert pair_side(pair_side(side, order), order) == side
     assert pair_side(None, order) is None
+    assert pair_side("tie", order) == "tie"
     assert pair_side("A", "ba") == OTHER_SIDE["A"] == "B"
+
+
+def test_a_tie_is_shown_as_a_tie_and_names_no_side() -> None:
+    tied = replace(PAIR, label="tie")
+    assert [show(tied, order).gold for order in shown_orders("both", "p", 0)] == ["tie", "tie"]
+    assert [decisive(label) for label in ("A", "B", "tie", None)] == ["A", "B", None, None]
 
 
 def test_orders_of_each_policy() -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from rmr1.data import RowTransform
 from rmr1.errors import ConfigError, JournalError
 from rmr1.records import PreferencePair, Side
+from rmr1.sides import decisive
 from rmr1.stats import Average
 from rmr1.verdict import RULES
 
@@ -94,12 +95,13 @@ def split_id(pair_id: str) -> tuple[str, tuple[int, int]]:
 
 def entry_of(pair: PreferencePair) -> Entry:
     """The entry of a labelled pair."""
-    assert pair.label is not None
+    label = decisive(pair.label)
+    assert label is not None
     return Entry(
         pair.id,
         pair.category,
         pair.group,
-        pair.label,
+        label,
         sum(len(turn.content) for turn in pair.response_a),
         sum(len(turn.content) for turn in pair.response_b),
     )

@@ -16,6 +16,7 @@ from rmr1.errors import ConfigError, DataError
 from rmr1.judging import choice_of
 from rmr1.records import PreferencePair
 from rmr1.results import BenchmarkData
+from rmr1.sides import decisive
 
 HUB = "hf:"
 """How names of data sets on the hub begin; own pairs may be there."""
@@ -127,7 +128,7 @@ def _named(benchmark: Benchmark, part: Part, source: Iterable[PreferencePair]) -
     seen: Counter[str] = Counter()
     for pair in source:
         subset = benchmark.subset(pair, part)
-        if subset is None or pair.label is None:
+        if subset is None or decisive(pair.label) is None:
             continue
         inside = "" if subset in part.name or part.name in subset else f"{subset}/"
         item, place = f"{part.name}/{inside}{item_of(pair)}", pair.id[len(item_of(pair)) :]

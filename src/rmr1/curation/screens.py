@@ -21,6 +21,7 @@ from rmr1.errors import ConfigError, RunError
 from rmr1.judging import Completion
 from rmr1.records import Message, PreferencePair
 from rmr1.runs import read_manifest, read_records
+from rmr1.sides import decisive
 
 Screen = Callable[[PreferencePair], bool]
 """Tells whether a pair is unfit."""
@@ -95,11 +96,13 @@ class PassRates:
         votes: defaultdict[str, int] = defaultdict(int)
         # The journal may still be written to: it is not touched, and a torn last line is passed over.
         for sample in map(Completion.from_record, read_records(filter.run / "completions.jsonl")):
-            if sample.label is not None:
+            if decisive(sample.label) is not None:
                 votes[sample.pair_id] += 1
                 right[sample.pair_id] += sample.as_vote(rule).side == sample.label
         if not votes:
-            raise ConfigError(f"--difficulty {filter.run}: no judged pair has a label; judge labelled pairs")
+            raise ConfigError(
+                f"--difficulty {filter.run}: no judged pair has a better response by its label; judge labelled pairs"
+            )
         self._rates = {name: right[name] / count for name, count in votes.items()}
 
     def rate(self, name: str) -> float | None:

@@ -11,6 +11,7 @@ from typing import get_args
 from rmr1.curation.screens import Reason, text_of, words_of
 from rmr1.records import Message, PreferencePair
 from rmr1.results import LengthSummary, ResponseLengths, SourceCounts, SplitCounts
+from rmr1.sides import decisive
 
 _REASONS: tuple[Reason, ...] = get_args(Reason)
 
@@ -98,10 +99,11 @@ class Lengths:
         }
 
     def add(self, pair: PreferencePair) -> None:
-        """Measure a pair; one without a label has no better response."""
-        if pair.label is None:
+        """Measure a pair; one without a label, or with a tie, has no better response."""
+        better = decisive(pair.label)
+        if better is None:
             return
-        sides = (pair.response_a, pair.response_b) if pair.label == "A" else (pair.response_b, pair.response_a)
+        sides = (pair.response_a, pair.response_b) if better == "A" else (pair.response_b, pair.response_a)
         for side, turns in zip(("chosen", "rejected"), sides, strict=True):
             characters, words = _lengths(turns)
             self._numbers[side, "characters"].append(characters)

@@ -13,7 +13,7 @@ from typing import Literal
 from rmr1.distillation.hint_leak import leaked_hints
 from rmr1.judging import Completion
 from rmr1.records import Generation, PreferencePair, Side, Verdict
-from rmr1.sides import pair_side
+from rmr1.sides import decisive, pair_side
 from rmr1.verdict import moved, parse_verdict
 
 RULE = "default"
@@ -76,7 +76,7 @@ def assess(
     """Check a completion against the label of its pair.
 
     Args:
-        completion: Its pair has a label, and the engine has not failed on it.
+        completion: Its pair has a better response, and the engine has not failed on it.
         require_format: Whether any problem of format rejects it.
         keep_think: Whether its think block becomes part of the trace.
         hinted: The pair, if the writer was given its label: then the trace must not give that away.
@@ -102,9 +102,9 @@ def assess(
 
 
 def _gold(completion: Completion) -> Side:
-    gold = pair_side(completion.label, completion.order)
+    gold = pair_side(decisive(completion.label), completion.order)
     if gold is None:
-        raise ValueError(f"{completion.request}: a pair without a label has no traces")
+        raise ValueError(f"{completion.request}: a pair without a better response has no traces")
     return gold
 
 

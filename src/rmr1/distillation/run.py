@@ -31,6 +31,7 @@ from rmr1.records import PreferencePair
 from rmr1.report.judge import write_judge_report
 from rmr1.results import DistillResults
 from rmr1.runs import NullCallbacks, RunDirectory
+from rmr1.sides import decisive
 
 PAIRS_KEPT = 200
 """This many pairs are kept whole for the report."""
@@ -61,17 +62,18 @@ class DistillRunResult:
 
 
 def labelled(source: PairSource, limit: int | None, *, skip: bool) -> Iterator[tuple[int, PreferencePair]]:
-    """The first pairs of a source with their numbers; only those with a label can be verified.
+    """The first pairs of a source with their numbers; only those with a better response can be verified.
 
     Raises:
-        DataError: A pair has no label, unless ``skip``.
+        DataError: A pair has no label or a tie, unless ``skip``.
     """
     for number, pair in enumerate(islice(source, limit)):
-        if pair.label is not None:
+        if decisive(pair.label) is not None:
             yield number, pair
         elif not skip:
+            what = "is labelled a tie" if pair.label else "has no label"
             raise DataError(
-                f'{source.path}: the pair "{pair.id}" has no label, so no trace of it can be verified; drop it or pass '
+                f'{source.path}: the pair "{pair.id}" {what}, so no trace of it can be verified; drop it or pass '
                 f"--skip-invalid"
             )
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rmr1.errors import JournalError
-from rmr1.records import FinishReason, Generation, Order, Side, Span, Usage, Verdict, Vote
+from rmr1.records import FinishReason, Generation, Label, Order, Span, Usage, Verdict, Vote
 from rmr1.sides import pair_probability, pair_side
 from rmr1.verdict import parse_verdict, sections_of
 
@@ -23,7 +23,7 @@ class Completion:
         pair_id: The pair's id.
         group: The pair's group.
         category: The pair's category.
-        label: The better side of the pair, if it is known.
+        label: The better side of the pair or "tie", if it is known.
         order: The order in which the responses were shown.
         vote: Number of the completion within its order.
         text: What the judge wrote.
@@ -43,7 +43,7 @@ class Completion:
     pair_id: str
     group: str
     category: str
-    label: Side | None
+    label: Label | None
     order: Order
     vote: int
     text: str

@@ -13,7 +13,7 @@ from rmr1.engines import Engine, open_model
 from rmr1.judging.loops import BackgroundLoop, BlockingLoop, CallersLoop, iterate
 from rmr1.judging.plan import JudgingPlan, plan_judging
 from rmr1.judging.run import JudgeRun
-from rmr1.records import Judgment, Message, PreferencePair, Side
+from rmr1.records import Judgment, Label, Message, PreferencePair
 
 Text = str | Sequence[Message]
 
@@ -46,14 +46,14 @@ class Judge:
         self._blocking: BlockingLoop | None = None
         self._making = threading.Lock()
 
-    async def acompare(self, prompt: Text, a: Text, b: Text, *, label: Side | None = None) -> Judgment:
+    async def acompare(self, prompt: Text, a: Text, b: Text, *, label: Label | None = None) -> Judgment:
         """Judge which of two responses to a prompt is better.
 
         Args:
             prompt: A question, or a conversation that ends before the responses.
             a: A response, or the turns that continue the conversation.
             b: The other one.
-            label: The better side if it is known, for ``Judgment.correct``.
+            label: The better side or "tie" if it is known, for ``Judgment.correct``.
         """
         pair = PreferencePair(
             "pair", _messages(prompt, "user"), _messages(a, "assistant"), _messages(b, "assistant"), label
@@ -67,7 +67,7 @@ class Judge:
             async for _, judgment in judgments:
                 yield judgment
 
-    def compare(self, prompt: Text, a: Text, b: Text, *, label: Side | None = None) -> Judgment:
+    def compare(self, prompt: Text, a: Text, b: Text, *, label: Label | None = None) -> Judgment:
         """``acompare`` for callers that are not asynchronous."""
         return self._loop().run(self.acompare(prompt, a, b, label=label))
 

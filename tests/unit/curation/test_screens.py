@@ -108,7 +108,7 @@ def test_a_run_that_tells_no_difficulty(judged: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--difficulty .*none: not a run directory"):
         PassRates(Difficulty(run=tmp_path / "none"))
     (judged / "completions.jsonl").write_text(json.dumps(sample_row("x", "[[A]]", label=None)) + "\n")
-    with pytest.raises(ConfigError, match="no judged pair has a label"):
+    with pytest.raises(ConfigError, match="no judged pair has a better response"):
         PassRates(Difficulty(run=judged))
     (judged / "completions.jsonl").write_text("{\n" + json.dumps(sample_row("x", "[[A]]")) + "\n")
     with pytest.raises(JournalError, match=r"completions.jsonl:1"):

@@ -14,7 +14,7 @@ from rmr1.config import RlConfig
 from rmr1.errors import DataError
 from rmr1.prompts import Template, render_prompt
 from rmr1.records import Message, Order, PreferencePair, Side
-from rmr1.sides import show, shown_orders
+from rmr1.sides import decisive, show, shown_orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +47,17 @@ def judge_prompts(pair: PreferencePair, template: Template, config: RlConfig) ->
     """The comparisons of a pair.
 
     Raises:
-        DataError: The pair has no label.
+        DataError: The pair has no label, or a tie.
     """
     shown = []
     for order in shown_orders(config.orders, pair.id, config.seed):
         comparison = show(pair, order)
-        if comparison.gold is None:
-            raise DataError(f"pair {pair.id} has no label; a correctness reward needs one")
+        gold = decisive(comparison.gold)
+        if gold is None:
+            what = "is labelled a tie" if comparison.gold else "has no label"
+            raise DataError(f"pair {pair.id} {what}; a correctness reward needs a better response")
         prompt = render_prompt(comparison, template, fenced=config.fence, system_role=config.system_role)
-        shown.append(JudgePrompt(pair.id, order, comparison.gold, prompt.messages))
+        shown.append(JudgePrompt(pair.id, order, gold, prompt.messages))
     return tuple(shown)
 
 

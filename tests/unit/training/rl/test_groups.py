@@ -44,7 +44,7 @@ def test_without_shared_groups_each_order_has_its_own_at_the_same_budget():
 
 
 def test_a_pair_without_a_label_is_refused():
-    with pytest.raises(DataError, match="pair p0 has no label; a correctness reward needs one"):
+    with pytest.raises(DataError, match="pair p0 has no label; a correctness reward needs a better response"):
         judge_prompts(pair(label=None), load_template("cor-brief"), config())
 
 
