@@ -85,18 +85,28 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one or more generations. ``cached_tokens`` of the prompt were not computed again."""
+    """Tokens of one or more generations.
+
+    ``cached_tokens`` of the prompt were not computed again. ``unknown`` counts the generations of which the engine does not tell
+    all tokens; what it does not tell is missing from the sums, which are then lower bounds.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    unknown: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.cached_tokens + other.cached_tokens,
+            self.unknown + other.unknown,
         )
+
+
+UNKNOWN_USAGE = Usage(unknown=1)
+"""A generation whose engine does not tell its tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +161,7 @@ class Generation:
     request_id: str
     text: str
     finish_reason: FinishReason = "stop"
-    usage: Usage = Usage()
+    usage: Usage = UNKNOWN_USAGE
     think_open: bool = False
     tokens: tuple[TokenLogprob, ...] | None = None
     error: str | None = None

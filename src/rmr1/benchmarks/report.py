@@ -244,6 +244,8 @@ def _counts(found: BenchmarkResults, judged: JudgedCounts) -> Iterator[tuple[str
         yield "comparisons without a preference", f"{found.calibration.undecided:,}"
     yield "tokens read", f"{judged.tokens.prompt_tokens:,}"
     yield "tokens written", f"{judged.tokens.completion_tokens:,}"
+    if judged.tokens.unknown:
+        yield "completions whose tokens the engine does not tell", f"{judged.tokens.unknown:,}"
 
 
 def _reasons(found: BenchmarkResults) -> Iterator[str]:

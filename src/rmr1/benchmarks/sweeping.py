@@ -234,7 +234,7 @@ def _points(
             written_per_pair={
                 name: one.judged.tokens.completion_tokens / one.judged.pairs
                 for name, one in scored.items()
-                if one.judged and one.judged.pairs
+                if one.judged and one.judged.pairs and not one.judged.tokens.unknown
             },
         )
 

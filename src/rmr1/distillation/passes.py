@@ -17,6 +17,7 @@ from typing import Protocol
 from rmr1.config import DistillConfig, Prices, cost
 from rmr1.distillation.assessment import Assessment, Reason, assess, read_trace
 from rmr1.engines import Engine
+from rmr1.errors import JournalError
 from rmr1.judging import Completion, JudgeRequest, JudgingPlan, RequestRunner
 from rmr1.prompts import Prompt, load_repair_template, render_repair
 from rmr1.records import Comparison, GenerationRequest, PreferencePair, Usage
@@ -70,7 +71,7 @@ class Budget:
         self.max_cost = max_cost
         self.tokens = 0
         self.cost = 0.0
-        self._promised: dict[Place, tuple[int, float]] = {}
+        self._promised: dict[Place, tuple[Usage, float]] = {}
         self._promised_tokens = 0
         self._promised_cost = 0.0
 
@@ -86,17 +87,23 @@ class Budget:
             return False
         if self.max_cost is not None and self.cost + self._promised_cost + money > self.max_cost:
             return False
-        self._promised[place] = (tokens, money)
+        self._promised[place] = (usage, money)
         self._promised_tokens += tokens
         self._promised_cost += money
         return True
 
-    def settle(self, place: Place, usage: Usage, prices: Prices | None) -> None:
-        """A request has ended: count what it used, and free the rest of what was set aside for it."""
-        tokens, money = self._promised.pop(place)
-        self._promised_tokens -= tokens
+    def settle(self, place: Place, usage: Usage, prices: Prices | None) -> Usage:
+        """A request has ended: count what it used, and free the rest of what was set aside for it.
+
+        Returns:
+            The tokens counted: all that was set aside, if the engine does not tell what the request used.
+        """
+        promised, money = self._promised.pop(place)
+        self._promised_tokens -= promised.prompt_tokens + promised.completion_tokens
         self._promised_cost = self._promised_cost - money if self._promised else 0.0
-        self.spend(usage, prices)
+        counted = promised if usage.unknown else usage
+        self.spend(counted, prices)
+        return counted
 
 
 class Gate:
@@ -256,8 +263,8 @@ class DistillPass:
             async with aclosing(self._runner.ask(gate.let_through())) as completions:
                 async for completion in completions:
                     ended += 1
-                    self._keep(completion)
-                    self._budget.settle((completion.pair, completion.index), completion.usage, self.writer.prices)
+                    place = (completion.pair, completion.index)
+                    self._keep(completion, self._budget.settle(place, completion.usage, self.writer.prices))
                     if completion.finish_reason != "error":
                         self.answered += 1
                         callbacks.answered(completion.usage)
@@ -267,18 +274,21 @@ class DistillPass:
     def _restore(self) -> None:
         for place, record in self._journal.places():
             completion = Completion.from_record(record)
-            self._budget.spend(completion.usage, self.writer.prices)
+            self._budget.spend(_counted(record.get("counted"), completion), self.writer.prices)
             self._count(completion, place)
             self.restored += 1
         for record in self._faults:
-            self._budget.spend(Completion.from_record(record).usage, self.writer.prices)
+            self._budget.spend(_counted(record.get("counted"), Completion.from_record(record)), self.writer.prices)
 
-    def _keep(self, completion: Completion) -> None:
+    def _keep(self, completion: Completion, counted: Usage) -> None:
+        record = completion.to_record()
+        if counted != completion.usage:  # what the engine does not tell is known to the budget alone
+            record["counted"] = [counted.prompt_tokens, counted.completion_tokens]
         if completion.finish_reason == "error":
-            self._faults.append(completion.to_record())
+            self._faults.append(record)
             self._faulted.add(completion.pair * self._per_pair + completion.index)
         else:
-            self._count(completion, self._journal.append(completion.to_record()))
+            self._count(completion, self._journal.append(record))
 
     def _count(self, completion: Completion, place: int) -> None:
         number = completion.pair * self._per_pair + completion.index
@@ -291,6 +301,14 @@ class DistillPass:
     def _place(self, pair: int, index: int) -> int:
         number = pair * self._per_pair + index
         return self._places[number] if number < len(self._places) else _ABSENT
+
+
+def _counted(counted: object, completion: Completion) -> Usage:
+    if counted is None:
+        return completion.usage
+    if isinstance(counted, list) and len(counted) == 2 and all(type(number) is int for number in counted):
+        return Usage(*counted)
+    raise JournalError(f"{completion.request}: its tokens {counted!r} are not two numbers; choose another --run")
 
 
 def first_requests(

@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from rmr1.engines.replies import dispatch
 from rmr1.errors import EngineError, MissingExtraError, ModelNotFoundError
 from rmr1.models import cached_file, find_model
 from rmr1.models.files import file_fingerprint
-from rmr1.records import FinishReason, Generation, GenerationRequest, TokenLogprob, Usage
+from rmr1.records import UNKNOWN_USAGE, FinishReason, Generation, GenerationRequest, TokenLogprob, Usage
 
 try:
     import xllamacpp
@@ -137,7 +137,7 @@ class _Completion:
         self._pieces: list[str] = []
         self._tokens: list[TokenLogprob] = []
         self._finish: FinishReason | None = None
-        self._usage = Usage()
+        self._usage = UNKNOWN_USAGE
         self._error: str | None = None
 
     def run(self, server: LlamaCppServer) -> Generation:
@@ -145,11 +145,8 @@ class _Completion:
             arguments = _arguments(self._request)
             prepared = server.prepare(arguments["messages"])
             server.complete(arguments | prepared.arguments, self._receive)
-            self._usage = Usage(
-                self._usage.prompt_tokens,
-                self._usage.completion_tokens,
-                self._usage.cached_tokens - prepared.computed_tokens,
-            )
+            cached = self._usage.cached_tokens - prepared.computed_tokens
+            self._usage = replace(self._usage, cached_tokens=cached)
         error = self._error or (None if self._finish else "llama.cpp ended without a reason")
         return Generation(
             request_id=self._request.id,

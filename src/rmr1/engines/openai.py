@@ -19,7 +19,7 @@ from rmr1.engines.batches import BatchLedger
 from rmr1.engines.protocol import Engine
 from rmr1.engines.replies import dispatch
 from rmr1.errors import ConfigError, EngineError, MissingExtraError
-from rmr1.records import FinishReason, Generation, GenerationRequest, TokenLogprob, Usage
+from rmr1.records import UNKNOWN_USAGE, FinishReason, Generation, GenerationRequest, TokenLogprob, Usage
 
 try:
     import openai
@@ -159,7 +159,7 @@ def _reasoning(message: Any) -> str:
 
 def _usage(usage: Any) -> Usage:
     if usage is None:
-        return Usage()
+        return UNKNOWN_USAGE
     cached = getattr(usage.prompt_tokens_details, "cached_tokens", None) if usage.prompt_tokens_details else None
     return Usage(usage.prompt_tokens, usage.completion_tokens, cached or 0)
 

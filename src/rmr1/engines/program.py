@@ -8,7 +8,7 @@ from importlib.metadata import version
 from rmr1.config import EngineConfig
 from rmr1.curriculum import write_trace
 from rmr1.errors import ConfigError, DataError
-from rmr1.records import Comparison, Generation, GenerationRequest
+from rmr1.records import Comparison, Generation, GenerationRequest, Usage
 
 PROGRAMS: dict[str, Callable[[Comparison], str]] = {"curriculum": write_trace}
 
@@ -56,6 +56,6 @@ class ProgramEngine:
         if request.comparison is None:
             return Generation(request.id, "", "error", error=f"{self.name} answers comparisons only")
         try:
-            return Generation(request.id, self._write(request.comparison))
+            return Generation(request.id, self._write(request.comparison), usage=Usage())
         except DataError as error:
             return Generation(request.id, "", "error", error=str(error))

@@ -14,7 +14,7 @@ from typing import Any
 
 from rmr1.config import EngineConfig
 from rmr1.errors import EngineError, ModelNotFoundError
-from rmr1.records import Generation, GenerationRequest, Message, Usage
+from rmr1.records import UNKNOWN_USAGE, Generation, GenerationRequest, Message, Usage
 
 
 def prompt_sha256(messages: Iterable[Message]) -> str:
@@ -93,6 +93,6 @@ class ReplayEngine:
             request_id=request.id,
             text=record["text"],
             finish_reason=record.get("finish_reason", "stop"),
-            usage=Usage(**record.get("usage", {})),
+            usage=Usage(**record["usage"]) if "usage" in record else UNKNOWN_USAGE,
             think_open=record.get("think_open", False),
         )

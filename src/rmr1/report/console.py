@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TextIO
 
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from rmr1.records import Judgment, Message, PreferencePair, Vote
+from rmr1.records import Judgment, Message, PreferencePair, Usage, Vote
 from rmr1.results import DataResults, DistillResults, Estimate, JudgeResults, ResponseLengths, SplitCounts
 
 _WIDTH = 160
@@ -44,6 +45,7 @@ def judgment_as_json(judgment: Judgment) -> dict[str, object]:
             "prompt_tokens": judgment.usage.prompt_tokens,
             "completion_tokens": judgment.usage.completion_tokens,
             "cached_tokens": judgment.usage.cached_tokens,
+            "unknown": judgment.usage.unknown,
         },
     }
 
@@ -82,12 +84,18 @@ def summary_rows(
     yield "verdicts for the response shown first", share(results.first_shown)
     reasons = ", ".join(f"{reason} {count}" for reason, count in results.invalid.by_reason.items())
     yield "invalid verdicts", share(results.invalid.share) + (f" ({reasons})" if reasons else "")
-    tokens = results.tokens
-    cached = f", {tokens.cached_tokens} of the prompt from the cache" if tokens.cached_tokens else ""
-    yield "tokens", f"{tokens.prompt_tokens} prompt, {tokens.completion_tokens} written{cached}"
+    yield "tokens", token_counts(results.tokens)
     if answered:
-        speed = f"{seconds:.1f} s, {answered / seconds:.2f} completions/s, {completion_tokens / seconds:.0f} tokens written/s"
-        yield "this process", speed
+        speed = f"{seconds:.1f} s, {answered / seconds:.2f} completions/s"
+        written = "" if results.tokens.unknown else f", {completion_tokens / seconds:.0f} tokens written/s"
+        yield "this process", speed + written
+
+
+def token_counts(tokens: Usage) -> str:
+    """Tokens in words; those that an engine does not tell are said to be missing, for they are not zero."""
+    cached = f", {tokens.cached_tokens} of the prompt from the cache" if tokens.cached_tokens else ""
+    unknown = f", and unknown for {tokens.unknown} completions: the engine does not tell" if tokens.unknown else ""
+    return f"{tokens.prompt_tokens} prompt, {tokens.completion_tokens} written{cached}{unknown}"
 
 
 def print_summary(
@@ -207,8 +215,8 @@ def distill_rows(results: DistillResults) -> Iterator[tuple[str, str]]:
     by_label = ", ".join(f"{side} {count}" for side, count in results.traces_by_label.items())
     yield "traces (by their verdict)", f"{results.traces}" + (f" ({by_label})" if by_label else "")
     for role, one in results.passes.items():
-        tokens = f"{one.tokens.prompt_tokens} prompt, {one.tokens.completion_tokens} written"
-        cost = "" if one.cost is None else f", cost {one.cost:g}"
+        tokens = token_counts(replace(one.tokens, cached_tokens=0))
+        cost = "" if one.cost is None else f", cost {'at least ' if one.tokens.unknown else ''}{one.cost:g}"
         right = share(one.right / one.answered if one.answered else None)
         yield role, f"{one.answered} answers, {right} right{_counts(one.rejected)}; tokens: {tokens}{cost}"
     if results.problems:

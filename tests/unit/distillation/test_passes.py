@@ -16,6 +16,17 @@ def test_what_was_spent_on_faults_counts():
     assert budget.promise((0, 1), Usage(45, 45), None)
 
 
+def test_what_an_engine_does_not_tell_is_counted_as_all_that_was_set_aside():
+    budget = Budget(max_tokens=100)
+    assert budget.promise((0, 0), Usage(40, 40), None)
+    assert budget.settle((0, 0), Usage(unknown=1), None) == Usage(40, 40)
+    assert budget.tokens == 80
+
+
+def test_unknown_tokens_stay_unknown_in_sums():
+    assert Usage(10, 5) + Usage(unknown=1) + Usage(1, 2, 1, 1) == Usage(11, 7, 1, 2)
+
+
 def test_cached_tokens_have_their_own_price():
     prices = Prices(prompt=2, completion=10, cached=0.5)
     assert cost(Usage(1_000_000, 100_000, 400_000), prices) == pytest.approx(0.6 * 2 + 0.4 * 0.5 + 0.1 * 10)
