@@ -104,6 +104,15 @@ def test_only_folders_of_what_judges_wrote_hide_a_benchmark(tmp_path_factory, na
     assert load(find_benchmark(name), top.joinpath(*above, inside)).pairs
 
 
+def test_what_judges_wrote_beside_the_files_of_a_set_is_not_read(tmp_path):
+    write_suite("rmb", tmp_path)
+    write_rmb(tmp_path / "elsewhere", 5)
+    inside = tmp_path / "Pairwise_set" / "Harmlessness" / "outputs"
+    inside.mkdir()
+    (tmp_path / "elsewhere" / "Pairwise_set/Harmlessness/S1.json").rename(inside / "S1.json")
+    assert sum(load(find_benchmark("rmb"), tmp_path).items.values()) == 2
+
+
 def test_judgebench_does_not_read_what_other_judges_made_of_it(tmp_path):
     models = ("gpt-4o-2024-05-13", "claude-3-5-sonnet-20240620")
     for size, model in zip((3, 2), models, strict=True):
