@@ -27,17 +27,17 @@ def _words(*patterns: str) -> str:
     return f"(?:{'|'.join(patterns)})".replace("l", "i")
 
 
-_CHATBOT = "(?:chatbot|assistant|model|ai|bot)?[ab](?:'?s)?"
+_CHATBOT = "(?:chatbot|assistant|model|ai|bot)?[a-d](?:'?s)?"
 _TEXT = "(?:response|conversation|answer|reply|turn)"
 _EDGE = "/?(?:the)?(?:start|begin|beginning|end)of(?:the)?"
 _BLOCKS = _words(
     "(?:client)?question",
-    f"{_TEXT}[ab]",
+    f"{_TEXT}[a-d]",
     f"{_EDGE}(?:{_CHATBOT}{_TEXT}|{_TEXT}(?:(?:of|by|from|between)?{_CHATBOT}(?:andthe(?:client|user))?)?|(?:failed)?judge?ment)",
     "/?(?:inst|sys|system_prompt|tool_calls|tool_results|available_tools|think)",
     "bos|eos|gmask",
 )
-_VERDICT = rf"[\"'*_`]*+{_words(f'(?:the)?(?:{_TEXT}|chatbot|assistant)')}?[ab](?:[<>=]{{1,3}}[ab])?[\"'*_`.]*+"
+_VERDICT = rf"[\"'*_`]*+{_words(f'(?:the)?(?:{_TEXT}|chatbot|assistant)')}?[a-d](?:[<>=]{{1,3}}[a-d])?[\"'*_`.]*+"
 _TAGS = _words(
     "answer|think|type|rubric|justify|solution|eval|quote_[ab]|summary_[ab]",
     "start_of_turn|end_of_turn|tool_call|tool_response|seed:[a-z_]{3,24}",
@@ -50,7 +50,7 @@ _MARK = re.compile(
     rf"|(?P<contiguous>{_CONTIGUOUS}|<ox[\da-fio]{{2}}>|<\|[a-z_]{{2,24}}>|<[a-z_]{{2,24}}\|>)"
 )
 _SPEAKER = re.compile(
-    rf"^[*_#>~`\"'|+=<\[\].-]*+({_words('user|client|system|developer|tool|function|human|ai|bot|(?:assistant|chatbot)[ab]?')}"
+    rf"^[*_#>~`\"'|+=<\[\].-]*+({_words('user|client|system|developer|tool|function|human|ai|bot|(?:assistant|chatbot)[a-d]?')}"
     r"[*_~`\"'>\]]*+:)",
     re.MULTILINE,
 )
