@@ -9,14 +9,13 @@ import typer
 
 from rmr1.cli.judge import Columns, RunDirectoryOption, Source
 from rmr1.cli.options import DATA, OUTPUT, Layers, takes_config
-from rmr1.cli.streams import spooled, tell
+from rmr1.cli.streams import spooled, tell, write_json
 from rmr1.config import DistillConfig
 from rmr1.data import parse_columns
 from rmr1.distillation import DistillRunResult, distill
 from rmr1.judging import PairTask
 from rmr1.report.console import distill_rows, print_summary
 from rmr1.report.progress import JudgingProgress
-from rmr1.runs import encode_line
 
 
 @takes_config(DistillConfig)
@@ -45,7 +44,7 @@ def distill_traces(
         task = PairTask(path, source if path != source else None, mapping, skip_invalid, limit, run)
         result = distill(task, config, callbacks=progress)
     if as_json:
-        sys.stdout.buffer.write(encode_line(result.results.to_json()))
+        write_json(result.results.to_json(), indent=None)
     else:
         print_summary(sys.stdout, distill_rows(result.results))
     _conclude(result)

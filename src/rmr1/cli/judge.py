@@ -10,14 +10,13 @@ from typing import Annotated
 import typer
 
 from rmr1.cli.options import DATA, OUTPUT, RUN, Layers, takes_config
-from rmr1.cli.streams import Bounds, RunOutcome, end_with, spooled, tell
+from rmr1.cli.streams import Bounds, RunOutcome, end_with, spooled, tell, write_json
 from rmr1.config import JudgeConfig
 from rmr1.data import parse_columns
 from rmr1.judging import PairTask, judge_pairs
 from rmr1.records import Judgment
 from rmr1.report.console import judgment_as_json, print_judgment, print_summary, summary_rows
 from rmr1.report.progress import JudgingProgress
-from rmr1.runs import encode_line
 
 Source = Annotated[
     str,
@@ -91,8 +90,7 @@ class PrintingProgress(JudgingProgress):
     def judged(self, judgment: Judgment) -> None:
         """One more pair is judged."""
         if self._as_json:
-            sys.stdout.buffer.write(encode_line(judgment_as_json(judgment)))
-            sys.stdout.buffer.flush()
+            write_json(judgment_as_json(judgment), indent=None)
 
 
 def judge_and_print(task: PairTask, config: JudgeConfig, output: JudgeOutput) -> None:

@@ -26,6 +26,7 @@ from rmr1.cli.rl import reinforce
 from rmr1.cli.sft import fine_tune
 from rmr1.cli.train import train_by_recipe
 from rmr1.errors import InputError, RMR1Error
+from rmr1.report.terminal import printable
 
 app = typer.Typer(
     name="rmr1",
@@ -104,7 +105,7 @@ def _usage(error: typer.TyperException) -> str:
 
 
 def _end(message: str, code: int) -> None:
-    sys.stderr.write(f"rmr1: {message}\n")
+    sys.stderr.write(f"rmr1: {printable(message)}\n")
     sys.exit(code)
 
 

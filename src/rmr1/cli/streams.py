@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import typer
 
+from rmr1.report.terminal import printable, printable_json
+
 
 @contextmanager
 def spooled(source: str) -> Iterator[str]:
@@ -27,12 +29,15 @@ def spooled(source: str) -> Iterator[str]:
 
 def tell(message: str) -> None:
     """Print a sentence for the user on stderr."""
-    typer.echo(message, err=True)
+    typer.echo(printable(message), err=True)
 
 
 def write_json(content: object, *, indent: int | None = 2) -> None:
-    """Print a JSON value on stdout."""
-    sys.stdout.write(json.dumps(content, indent=indent, ensure_ascii=False) + "\n")
+    """Print a JSON value on stdout, without ``indent`` on one line and without spaces."""
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(content, indent=indent, separators=separators, ensure_ascii=False)
+    sys.stdout.write(printable_json(text) + "\n")
+    sys.stdout.flush()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 
-from rmr1.report.tables import Table
+from rmr1.report.tables import Table, csv_text
 from rmr1.results import BenchmarkDifference, ComparisonResults, Difference
 
 
@@ -33,16 +31,17 @@ def difference_tables(comparison: ComparisonResults, *, cells: bool = False, lis
 
 def differences_csv(comparison: ComparisonResults) -> str:
     """Every difference, one a line."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("benchmark", "kind", "name", "difference", "low", "high", "p", "interval"))
+    columns = ("benchmark", "kind", "name", "difference", "low", "high", "p", "interval")
+    return csv_text(columns, _csv_rows(comparison))
+
+
+def _csv_rows(comparison: ComparisonResults) -> Iterator[tuple[object, ...]]:
     interval = "paired" if comparison.paired else "unpaired"
     for benchmark, found in comparison.benchmarks.items():
         for kind, figures in (("metric", found.metrics), ("cell", found.cells)):
             for name, one in figures.items():
                 values = (one.value, one.low, one.high, one.p)
-                writer.writerow((benchmark, kind, name, *values, "" if one.low is None else interval))
-    return text.getvalue()
+                yield (benchmark, kind, name, *values, "" if one.low is None else interval)
 
 
 def _paired(name: str, protocol: str, found: BenchmarkDifference, cells: bool, listed: int) -> Iterator[Table]:

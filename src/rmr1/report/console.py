@@ -6,15 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TextIO
 
-from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
 from rmr1.records import Judgment, Message, PreferencePair, Usage, Vote
+from rmr1.report.terminal import literal, terminal_console
 from rmr1.results import DataResults, DistillResults, Estimate, JudgeResults, ResponseLengths, SplitCounts
-
-_WIDTH = 160
 
 
 def judgment_as_json(judgment: Judgment) -> dict[str, object]:
@@ -102,7 +100,7 @@ def print_summary(
     stream: TextIO, rows: Iterable[tuple[str, str]], by_category: Mapping[str, Estimate | None] | None = None
 ) -> None:
     """Print a summary as a table."""
-    console = _console(stream)
+    console = terminal_console(stream)
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in rows:
         table.add_row(escape(name), escape(value))
@@ -114,7 +112,7 @@ def print_summary(
 
 def print_judgment(stream: TextIO, pair: PreferencePair, judgment: Judgment) -> None:
     """Print a pair and everything that the judge wrote about it."""
-    console = _console(stream)
+    console = terminal_console(stream)
     console.rule(f"[bold]{escape(pair.id)}[/bold]")
     console.print(Panel(_text(pair.prompt), title="prompt", title_align="left"))
     for side, response in (("A", pair.response_a), ("B", pair.response_b)):
@@ -122,7 +120,7 @@ def print_judgment(stream: TextIO, pair: PreferencePair, judgment: Judgment) -> 
         console.print(Panel(_text(response), title=f"response {side}{better}", title_align="left"))
     for vote in judgment.votes:
         console.print(
-            Panel(escape(vote.text.strip() or "(nothing)"), title=escape(_vote_title(vote)), title_align="left")
+            Panel(escape(vote.text.strip() or "(nothing)"), title=literal(_vote_title(vote)), title_align="left")
         )
     outcome = {True: "right", False: "wrong", None: "no label"}[judgment.correct]
     console.print(
@@ -141,17 +139,12 @@ def _vote_title(vote: Vote) -> str:
 def _text(messages: tuple[Message, ...]) -> str:
     if len(messages) == 1:
         return escape(messages[0].content)
-    return "\n".join(f"[bold]{message.role}:[/bold] {escape(message.content)}" for message in messages)
-
-
-def _console(stream: TextIO) -> Console:
-    # Piped output keeps whole lines: a narrow default width would break what people grep for.
-    return Console(file=stream, highlight=False, width=None if stream.isatty() else _WIDTH)
+    return "\n".join(f"[bold]{escape(message.role)}:[/bold] {escape(message.content)}" for message in messages)
 
 
 def print_data_summary(stream: TextIO, results: DataResults) -> None:
     """Print the counts of sources and splits, and the lengths."""
-    console = _console(stream)
+    console = terminal_console(stream)
     console.print(_sources(results))
     console.print(_splits(results.splits))
     for line in _lengths(results.lengths):
@@ -173,7 +166,7 @@ def _sources(results: DataResults) -> Table:
 def _splits(splits: Mapping[str, SplitCounts]) -> Table:
     table = Table("split", "pairs", "rows", "better response is A", box=None)
     for name, split in splits.items():
-        table.add_row(name, str(split.pairs), str(split.rows), share(split.label_a_share))
+        table.add_row(escape(name), str(split.pairs), str(split.rows), share(split.label_a_share))
     return _numbers_right(table)
 
 

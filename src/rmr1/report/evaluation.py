@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,7 +11,7 @@ from rmr1.report.figures import Metric
 from rmr1.report.page import macro, render_page, write_page
 from rmr1.report.progress import duration
 from rmr1.report.samples import BLOCK, Sample, categories, outcome_choices, pack_samples
-from rmr1.report.tables import Table, fact_rows, figure_cells, percent
+from rmr1.report.tables import Table, csv_text, fact_rows, figure_cells, percent
 from rmr1.results import (
     BenchmarkPlan,
     BenchmarkResults,
@@ -145,26 +143,25 @@ def result_tables(results: EvalResults, protocol: str, *, cells: bool = False) -
 
 def results_csv(results: EvalResults) -> str:
     """Every figure and cell of every protocol and every published row, one a line, values as shares of 1."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        (
-            *("benchmark", "protocol", "kind", "name", "value", "low", "high", "n", "clusters"),
-            *("fewest", "missing", "source"),
-        )
+    columns = (
+        *("benchmark", "protocol", "kind", "name", "value", "low", "high", "n", "clusters"),
+        *("fewest", "missing", "source"),
     )
+    return csv_text(columns, _csv_rows(results))
+
+
+def _csv_rows(results: EvalResults) -> Iterator[tuple[object, ...]]:
     for benchmark, found in results.benchmarks.items():
         for protocol, scores in found.protocols.items():
             for kind, figures in (("metric", scores.metrics), ("cell", scores.cells)):
                 for name, one in figures.items():
                     values = (one.value, one.low, one.high, one.n, one.clusters, one.fewest)
-                    writer.writerow((benchmark, protocol, kind, name, *values, " ".join(one.missing), ""))
+                    yield (benchmark, protocol, kind, name, *values, " ".join(one.missing), "")
     for row in results.published.rows if results.published else ():
         for benchmark, value in {**row.scores, "mean": row.mean}.items():
             if value is not None:
                 about = (benchmark, row.protocol or "", "published", row.model, value, "", "", "", "", "", "")
-                writer.writerow((*about, row.source))
-    return text.getvalue()
+                yield (*about, row.source)
 
 
 def published_table(published: PublishedTable) -> Table:

@@ -7,10 +7,10 @@ import time
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from rmr1.records import Judgment, Usage
+from rmr1.report.terminal import printable, terminal_console
 from rmr1.results import RlEvalMetrics, RlStepMetrics, SftEvalMetrics, SftStepMetrics
 
 _LINE_EVERY_S = 10.0
@@ -31,11 +31,11 @@ class TerminalProgress:
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
         self._bar = Progress(
-            TextColumn(doing),
+            TextColumn(printable(doing), markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[state]}"),
-            console=Console(file=self._stream),
+            console=terminal_console(self._stream),
             disable=not self._terminal,
             transient=True,
         )
@@ -55,7 +55,7 @@ class TerminalProgress:
         if self._terminal:
             self._bar.console.print(message, highlight=False, markup=False)
         else:
-            print(message, file=self._stream, flush=True)
+            print(printable(message), file=self._stream, flush=True)
 
     def _begin(self, total: int | None, done: int) -> None:
         self._bar.reset(self._task, total=total, completed=done, state="")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,7 @@ from pathlib import Path
 from rmr1.report.charts import Curve, Series
 from rmr1.report.evaluation import setting_facts
 from rmr1.report.page import render_page, write_page
-from rmr1.report.tables import Table, figure_cells, percent
+from rmr1.report.tables import Table, csv_text, figure_cells, percent
 from rmr1.results import Figure, SweepPoint, SweepResults
 
 AXES = {"template": "template", "max_tokens": "max tokens", "votes": "votes"}
@@ -126,9 +124,11 @@ def sweep_tables(results: SweepResults, protocol: str) -> Iterator[Table]:
 
 def sweep_csv(results: SweepResults) -> str:
     """Every figure of every protocol at every point, one a line, values as shares of 1."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*AXES, "benchmark", "protocol", "name", *_CSV, "invalid", "written_per_pair"))
+    columns = (*AXES, "benchmark", "protocol", "name", *_CSV, "invalid", "written_per_pair")
+    return csv_text(columns, _csv_rows(results))
+
+
+def _csv_rows(results: SweepResults) -> Iterator[tuple[object, ...]]:
     for point in results.points:
         place = (point.template, point.max_tokens, point.votes)
         for benchmark, found in point.benchmarks.items():
@@ -137,8 +137,7 @@ def sweep_csv(results: SweepResults) -> str:
             for protocol, block in found.protocols.items():
                 for name, one in block.metrics.items():
                     values = (one.value, one.low, one.high, one.n, one.clusters)
-                    writer.writerow((*place, benchmark, protocol, name, *values, *counts))
-    return text.getvalue()
+                    yield (*place, benchmark, protocol, name, *values, *counts)
 
 
 def _axes(results: SweepResults) -> Sequence[str]:

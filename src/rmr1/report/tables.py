@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from rmr1.report.terminal import printable, terminal_console
 from rmr1.results import Estimate, Figure
 
 NUMBERS = frozenset(
@@ -17,6 +20,8 @@ NUMBERS = frozenset(
     | {"rewardbench", "rm-bench", "rmb", "mean", "votes", "max tokens", "invalid", "tokens written"}
 )
 """Columns whose cells are set to the right."""
+_FORMULAS = tuple("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
+_NUMBER = re.compile(r"[+-]?\d[\d.,]*([eE][+-]?\d+)?( ?%)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Table:
 
 def print_tables(stream: TextIO, tables: Iterator[Table]) -> None:
     """Print tables for people."""
-    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 160)
+    console = terminal_console(stream)
     for table in tables:
         console.print(f"[bold]{escape(table.title)}[/bold]", soft_wrap=True)
         shown = RichTable(box=None, pad_edge=False)
@@ -57,13 +62,38 @@ def markdown(tables: Iterator[Table]) -> str:
     """Tables as Markdown."""
     lines = []
     for table in tables:
-        lines += [f"### {table.title}", "", _cells(table.columns), "|" + "---|" * len(table.columns)]
+        lines += [f"### {_as_markdown(table.title)}", "", _cells(table.columns), "|" + "---|" * len(table.columns)]
         lines += [_cells(row) for row in table.rows] + [""]
     return "\n".join(lines)
 
 
 def _cells(row: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
+    return "| " + " | ".join(_as_markdown(cell).replace("|", "\\|") for cell in row) + " |"
+
+
+def _as_markdown(text: str) -> str:
+    """A text on one line that makes neither a tag nor a link."""
+    return printable(" ".join(text.splitlines())).replace("<", "&lt;").replace("[", "\\[")
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV that a spreadsheet takes for texts and numbers, never for formulas.
+
+    A text that a spreadsheet would work out gets an apostrophe before it, as OWASP advises ("CSV Injection"); numbers stay as
+    they are, and None is an empty cell.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_csv_cell(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _csv_cell(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    is_formula = cell.lstrip(" \n\u3000")[:1] in _FORMULAS and not _NUMBER.fullmatch(cell)
+    return f"'{printable(cell)}" if is_formula else printable(cell)
 
 
 def fact_rows(facts: Mapping[str, object]) -> tuple[tuple[str, str], ...]:

@@ -62,7 +62,8 @@ def parse_choice(generation: Generation, best: str, letters: str, rule: str = "d
     """Read a completion that chooses one of several responses, as the authors of RewardBench 2 read it.
 
     The mark of the first letter, in the order of the alphabet, that occurs anywhere in the text is the choice, so a text is never
-    in conflict with itself. Think blocks are no part of it: the authors see the answers of reasoning models without them.
+    in conflict with itself. Think blocks are no part of it: the authors see the answers of reasoning models without them. A text
+    that was cut while the judge still thought has no verdict, as by every rule.
 
     Args:
         generation: What the engine wrote.
@@ -77,9 +78,10 @@ def parse_choice(generation: Generation, best: str, letters: str, rule: str = "d
     if generation.finish_reason == "error":
         return Verdict(None, "engine_error", rule=rule)
     text = generation.text
-    parts = outline(text, think_open=generation.think_open)
+    parts = outline(text, think_open=generation.think_open, cut=generation.finish_reason == "length")
     spans = (*parts.think, *parts.elements)
     said = "\n".join(text[start:end] for start, end in parts.outside)
+    letters = "" if parts.cut_thought else letters
     chosen = next((letter for letter in letters if f"[[{letter}]]" in said), None)
     side: Side | None = None if chosen is None else "A" if chosen == best else "B"
     return Verdict(

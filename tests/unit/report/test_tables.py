@@ -1,8 +1,11 @@
 """Settings as reports show them: in words, never as Python writes them."""
 
+import csv
+import io
+
 import pytest
 
-from rmr1.report.tables import fact_rows, fact_text
+from rmr1.report.tables import Table, csv_text, fact_rows, fact_text, markdown
 
 
 @pytest.mark.parametrize(
@@ -25,3 +28,33 @@ def test_settings_without_a_value_are_left_out():
         ("max tokens", "12"),
         ("fence", "no"),
     )
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+cmd|'/C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "  =1", "\n=1", "＝1", "=HYPERLINK(1)"]
+)
+def test_no_cell_is_a_formula(text):
+    (row,) = list(csv.reader(io.StringIO(csv_text(("name",), [(text,)]))))[1:]
+    assert row == [f"'{text}"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        (-0.5, "-0.5"),
+        ("-0.5", "-0.5"),
+        ("+3 %", "+3 %"),
+        ("-1e-3", "-1e-3"),
+        (None, ""),
+        ("a-b", "a-b"),
+        ("x\x1b", "x\\x1b"),
+    ],
+)
+def test_numbers_and_names_stay_as_they_are(cell, written):
+    assert csv_text(("name", "more"), [(cell, 1)]) == f"name,more\n{written},1\n"
+
+
+def test_a_text_makes_no_markup_in_markdown():
+    (title, *_, row) = markdown(iter([Table("a\n# b", ("x",), (("<b>|[y](z)\u2028# w",),))])).split("\n")[:-1]
+    assert title == "### a # b"
+    assert row == "| &lt;b>\\|\\[y](z) # w |"
