@@ -43,6 +43,8 @@ class PreferencePair:
         group: Pairs with the same group share a prompt; intervals treat them as one cluster.
         category: A subset or task name to report by, or "".
         extra: Whatever else the source row contains.
+        reference: The right answer, for templates that show one, or "".
+        rubric: By what to judge, for templates that show it, or "".
     """
 
     id: str
@@ -53,6 +55,8 @@ class PreferencePair:
     group: str = ""
     category: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    reference: str = ""
+    rubric: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,8 @@ class Comparison:
     shown_a: tuple[Message, ...]
     shown_b: tuple[Message, ...]
     gold: Label | None = None
+    reference: str = ""
+    rubric: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def show(pair: PreferencePair, order: Order, vote: int = 0) -> Comparison:
     """
     gold = pair_side(pair.label, order)
     first, second = (pair.response_a, pair.response_b) if order == "ab" else (pair.response_b, pair.response_a)
-    return Comparison(pair.id, order, vote, pair.prompt, first, second, gold)
+    return Comparison(pair.id, order, vote, pair.prompt, first, second, gold, pair.reference, pair.rubric)
 
 
 def shown_orders(policy: Literal["both", "given", "swapped", "random"], pair_id: str, seed: int) -> tuple[Order, ...]:

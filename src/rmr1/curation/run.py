@@ -20,7 +20,7 @@ from rmr1.curation.screens import BenchmarkIndex, PassRates, Reason, judge_rule,
 from rmr1.curation.selection import draw, without_duplicates, without_near_duplicates
 from rmr1.curation.tally import Lengths, SourceTally, SplitTally
 from rmr1.data import PairSource, load_pairs, write_pairs
-from rmr1.data.rows import file_digest
+from rmr1.data.compressed import file_digest
 from rmr1.errors import ConfigError, DataError, ResultsError
 from rmr1.records import Order, PreferencePair
 from rmr1.results import DataResults, SplitCounts

@@ -7,22 +7,15 @@ from __future__ import annotations
 
 import csv
 import json
-import zlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from rmr1.data.rows import (
-    UTF8_BOM,
-    LocalFile,
-    RawRow,
-    RowReader,
-    RowTest,
-    has_lone_surrogate,
-    open_content,
-    utf8_problem,
-)
+from rmr1.data.compressed import COMPRESSED_SUFFIXES, LONGEST_ROW, UTF8_BOM, open_content, read_whole
+from rmr1.data.rows import LocalFile, RawRow, RowReader, RowTest, has_lone_surrogate, utf8_problem
 from rmr1.errors import DataError, MissingExtraError
 
 Format = Literal["jsonl", "json", "csv", "tsv", "parquet"]
@@ -35,10 +28,13 @@ BY_EXTENSION: dict[str, Format] = {
     ".tsv": "tsv",
 }
 PARQUET_MAGIC = b"PAR1"
-UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 SNIFF_BYTES = 1 << 16
-FORMATS_KNOWN = "JSON Lines, JSON, CSV, TSV (each also gzipped) and Parquet"
-LONGEST_CELL = 2**31 - 1
+FORMATS_KNOWN = "JSON Lines, JSON, CSV, TSV (each also compressed with gzip, bzip2, xz or zstandard) and Parquet"
+TAB = "\t"
+DELIMITERS = ",;\t|"
+QUOTED = re.compile(r'"[^"]*"')
+DELIMITER_LINE = re.compile(r"sep=(.)\r?\n?")
+"""What Excel writes above the header."""
 BATCH_ROWS = 256
 
 
@@ -63,7 +59,7 @@ def format_of(path: Path, name: str) -> Format:
         DataError: If the file is missing, empty, or of no known format.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
+    if suffixes and suffixes[-1] in COMPRESSED_SUFFIXES:
         suffixes.pop()
     sniffed = sniff_format(path, name=name)  # also finds missing and empty files, so it runs for every file
     return BY_EXTENSION.get(suffixes[-1], sniffed) if suffixes else sniffed
@@ -72,7 +68,7 @@ def format_of(path: Path, name: str) -> Format:
 def sniff_format(path: str | Path, *, name: str | None = None) -> Format:
     """Tell the format of a file from its content; its name plays no part.
 
-    Gzip is looked through. ``PAR1`` is Parquet, ``[`` a JSON array, ``{`` JSON Lines or one JSON object; any other
+    Compression is looked through. ``PAR1`` is Parquet, ``[`` a JSON array, ``{`` JSON Lines or one JSON object; any other
     text is taken for TSV where its first line has more tabs than commas, else for CSV.
 
     Args:
@@ -86,15 +82,13 @@ def sniff_format(path: str | Path, *, name: str | None = None) -> Format:
     try:
         with open_content(Path(path), name) as content:
             head = _first_line(content)
-            alone = head.startswith(b"{") and not any(line.strip() for line in content)
-    except (EOFError, zlib.error, OSError) as error:
+            alone = head.startswith(b"{") and _is_blank(content)
+    except OSError as error:
         raise DataError(f"{name}: cannot be read ({error}); fetch it again") from error
     if not head:
         raise DataError(f"{name}: no rows; the file is empty")
     if head.startswith(PARQUET_MAGIC):
         return "parquet"
-    if head.startswith(UTF16_MARKS):
-        raise DataError(f"{name}: UTF-16 text; save it as UTF-8")
     if b"\0" in head:
         raise DataError(f"{name}: not one of the formats known: {FORMATS_KNOWN}")
     if head.startswith(b"["):
@@ -110,8 +104,15 @@ def _first_line(content: IO[bytes]) -> bytes:
     while line and not line.strip():
         line = content.readline(SNIFF_BYTES)
     if line.lstrip().startswith(b"{") and not line.endswith(b"\n"):
-        line += content.readline()  # a long row: only the whole of it can be parsed
+        line += content.readline(LONGEST_ROW)  # a long row: only the whole of it can be parsed
     return line.strip(b" \t\r\n") if line[:1] in b"{[ \t" else line
+
+
+def _is_blank(content: IO[bytes]) -> bool:
+    while line := content.readline(SNIFF_BYTES):
+        if line.strip():
+            return False
+    return True
 
 
 def _sniff_object(head: bytes, alone: bool) -> Format:
@@ -127,7 +128,7 @@ def _sniff_object(head: bytes, alone: bool) -> Format:
 class JsonLinesFile(LocalFile):
     """One JSON object a line; blank lines are passed over."""
 
-    def place(self, number: int) -> str:
+    def place(self, number: int, shard: int = 0) -> str:
         """Name a line."""
         return f"{self.name}:{number}"
 
@@ -204,12 +205,17 @@ class JsonFile(LocalFile):
         return [document]
 
     def _load(self) -> Any:
-        content = b"".join(line for _, line in self.lines())
+        try:
+            with self.open() as opened:
+                content = read_whole(opened, self.name).removeprefix(UTF8_BOM)
+        except OSError as error:
+            raise DataError(f"{self.name}: cannot be read ({error}); fetch it again") from error
         try:
             document = json.loads(content.decode())
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
-            raise DataError(f"{self.name}:{line}: not UTF-8 (byte 0x{content[error.start]:02x})") from error
+            byte = f"byte 0x{content[error.start]:02x}"
+            raise DataError(f"{self.name}:{line}: not UTF-8 ({byte}); save the file as UTF-8") from error
         except json.JSONDecodeError as error:
             raise DataError(f"{self.name}:{error.lineno}: not JSON: {error.msg} at column {error.colno}") from error
         except (ValueError, RecursionError) as error:
@@ -234,11 +240,19 @@ def is_object_list(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class DelimitedFile(LocalFile):
-    """CSV or TSV with a header; quoted cells may hold line breaks. A row is named by the line on which it starts."""
+    """CSV or TSV with a header; quoted cells may hold line breaks. A row is named by the line on which it starts.
 
-    delimiter: str
+    The header tells what stands between cells: Excel writes semicolons where the comma is the decimal sign.
+    """
 
-    def place(self, number: int) -> str:
+    usual: str
+
+    @property
+    def cells_are_text(self) -> bool:
+        """Always."""
+        return True
+
+    def place(self, number: int, shard: int = 0) -> str:
         """Name a line."""
         return f"{self.name}:{number}"
 
@@ -248,10 +262,12 @@ class DelimitedFile(LocalFile):
         Raises:
             DataError: If the header has a name twice.
         """
-        csv.field_size_limit(LONGEST_CELL)  # the default, 128 KiB, is shorter than a long response
+        csv.field_size_limit(LONGEST_ROW)  # the default, 128 KiB, is shorter than a long response
         undecodable: dict[int, str] = {}
+        text = self._text(undecodable)
+        delimiter, first = self._delimiter(text)
         # strict: a quote that is never closed is an error, not one cell with the rest of the file.
-        reader = csv.reader(self._text(undecodable), delimiter=self.delimiter, strict=True)
+        reader = csv.reader(chain(first, text), delimiter=delimiter, strict=True)
         header: list[str] | None = None
         index = 0
         while True:
@@ -263,7 +279,7 @@ class DelimitedFile(LocalFile):
             except StopIteration:
                 return
             except csv.Error as error:
-                problem = f"not {'CSV' if self.delimiter == ',' else 'TSV'}: {error}"
+                problem = f"not {'TSV' if delimiter == TAB else 'CSV'}: {error}"
             problem = next((undecodable.pop(line) for line in list(undecodable)), problem)
             if not cells and not problem:
                 continue
@@ -274,6 +290,18 @@ class DelimitedFile(LocalFile):
                 problem = f"{len(cells)} cells under a header of {len(header)}"
             yield RawRow(index, start, None if problem else dict(zip(header, cells, strict=True)), problem)
             index += 1
+
+    def _delimiter(self, text: Iterator[str]) -> tuple[str, list[str]]:
+        """Tell what stands between the cells, with the lines that were read for it."""
+        lines: list[str] = []
+        for line in text:
+            lines.append(line)
+            if said := DELIMITER_LINE.fullmatch(line):
+                return said[1], ["\n"]  # a blank line keeps the numbers of the lines
+            if line.strip():
+                bare = QUOTED.sub("", line)
+                return max(self.usual + DELIMITERS, key=bare.count), lines
+        return self.usual, lines
 
     def _text(self, undecodable: dict[int, str]) -> Iterator[str]:
         for number, line in self.lines():

@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rmr1.data.rows import RawRow, file_digest
+from rmr1.data.compressed import file_digest
+from rmr1.data.rows import RawRow
 from rmr1.errors import DataError, DownloadError, MissingExtraError
 
 HUB_PREFIX = "hf:"
@@ -52,7 +53,12 @@ class HubDataset:
         self.name = name
         self._address = parse_address(name)
 
-    def place(self, number: int) -> str:
+    @property
+    def cells_are_text(self) -> bool:
+        """Never."""
+        return False
+
+    def place(self, number: int, shard: int = 0) -> str:
         """Name a row."""
         return f"{self.name}: row {number}"
 
@@ -132,10 +138,13 @@ class SavedDataset:
             self._folder = splits[choose_split(name, split, splits)]
         elif split is not None:
             raise DataError(f"{name}: the folder holds one data set without splits; leave out #{split}")
-        elif not (folder / SAVED_DATASET).is_file():
-            raise DataError(f"{name}: a folder, and not a data set that save_to_disk wrote; name a file in it")
 
-    def place(self, number: int) -> str:
+    @property
+    def cells_are_text(self) -> bool:
+        """Never."""
+        return False
+
+    def place(self, number: int, shard: int = 0) -> str:
         """Name a row."""
         return f"{self.name}: row {number}"
 

@@ -1,14 +1,17 @@
-r"""Texts, message lists and Human/Assistant dialogues, read into tuples of ``Message``.
+"""Texts and message lists, read into tuples of ``Message``.
 
 Values as they occur in public data sets: ``"text"``; ``[{"role": "user", "content": "text"}]``; ``[{"from": "human",
-"value": "text"}]``; ``{"llm_name": "m", "answer": "text"}``; ``"\n\nHuman: Hi\n\nAssistant: Hello"``.
+"value": "text"}]``; ``{"llm_name": "m", "answer": "text"}``; ``{"role": "assistant", "tool_calls": [...]}``.
+
+What a model thought (``thinking`` parts, ``reasoning_content``) is not part of its response.
 """
 
 from __future__ import annotations
 
-import re
+import json
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 from rmr1.data.rows import RowError
 from rmr1.records import Message
@@ -23,23 +26,29 @@ ROLES = {
     "gpt": "assistant",
     "chatgpt": "assistant",
     "bot": "assistant",
+    "chatbot": "assistant",
+    "ai": "assistant",
     "model": "assistant",
+    "function_call": "assistant",
     "system": "system",
     "developer": "system",
     "tool": "tool",
     "function": "tool",
+    "ipython": "tool",
+    "observation": "tool",
 }
-MESSAGE_KEYS = (("role", "content"), ("from", "value"))
-TEXT_KEYS = ("answer", "response", "text", "content", "completion", "output")
-DIALOGUE_START = "\n\nHuman:"
-DIALOGUE_TURN = re.compile(r"\n\n(Human|Assistant):")
+MESSAGE_KEYS = (("role", "content"), ("from", "value"), ("role", "text"))
+TEXT_KEYS = ("answer", "response", "text", "content", "completion", "output", "generation", "summary")
+CALL_KEYS = ("tool_calls", "function_call")
+TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
+THOUGHT_PARTS = frozenset({"thinking", "redacted_thinking", "reasoning"})
 
 
 def message_keys(value: object) -> tuple[str, str] | None:
     """Return the names under which a message holds its role and its content, or None if the value is no message."""
     if isinstance(value, Mapping):
         for role, content in MESSAGE_KEYS:
-            if role in value and content in value:
+            if role in value and (content in value or (role == "role" and any(value.get(key) for key in CALL_KEYS))):
                 return role, content
     return None
 
@@ -67,48 +76,106 @@ def read_conversation(value: Any, name: str) -> Turns:
 
 
 def read_message(value: Mapping[str, object], where: str) -> Message:
-    """Read one message.
+    """Read one message. Tool calls become lines of its text, so that responses that differ only in them differ.
 
     Raises:
-        RowError: If its role is unknown or it has no text.
+        RowError: If its role is unknown, or it has neither text nor tool calls.
     """
     role_key, content_key = message_keys(value) or MESSAGE_KEYS[0]
-    role = ROLES.get(str(value[role_key]).lower())
+    given = str(value[role_key]).lower()
+    role = ROLES.get(given)
     if role is None:
         raise RowError(f'{where} has the unknown role "{value[role_key]}"')
-    content = value[content_key]
-    if isinstance(content, list):
-        content = joined_parts(content, where)
-    if not isinstance(content, str):
+    content = value.get(content_key)
+    text = joined_parts(content, where) if isinstance(content, list) else scalar_text(content)
+    if given == "function_call" and text is not None:
+        text = tool_call(text)
+    calls = [tool_call(call) for key in CALL_KEYS for call in _listed(value.get(key))]
+    if text is None and not calls:
         raise RowError(f"{where} has no text")
-    return Message(role, content)
+    return Message(role, "\n".join([*([text] if text else []), *calls]))
+
+
+def _listed(value: object) -> Sequence[object]:
+    if value is None or value == "":
+        return ()
+    return value if isinstance(value, list) else (value,)
+
+
+def tool_call(call: object) -> str:
+    """A call of a tool as a line of text: ``Tool call: weather({"city": "Bern"})``."""
+    if isinstance(call, str):
+        try:
+            parsed = json.loads(call)
+        except (ValueError, RecursionError):
+            return f"Tool call: {call}"
+        return tool_call(parsed) if isinstance(parsed, Mapping) else f"Tool call: {call}"
+    function = call.get("function", call) if isinstance(call, Mapping) else call
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        return f"Tool call: {json.dumps(call, ensure_ascii=False, default=str)}"
+    arguments = function.get("arguments", function.get("input", ""))
+    if not isinstance(arguments, str):
+        arguments = json.dumps(arguments, ensure_ascii=False, default=str)
+    return f"Tool call: {function['name']}({arguments})"
 
 
 def joined_parts(parts: list[Any], where: str) -> str:
-    """Join the text parts of a message's content.
+    """Join the parts of a message's content that are text, tool calls or their results.
 
     Raises:
-        RowError: If a part is not text.
+        RowError: If a part is something else, such as an image.
     """
-    texts = [part.get("text") if isinstance(part, Mapping) else None for part in parts]
-    if not all(isinstance(text, str) for text in texts):
+    return "".join(_part_text(part, where) for part in parts)
+
+
+def _part_text(part: Any, where: str) -> str:
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, Mapping):
         raise RowError(f"{where} holds something else than text")
-    return "".join(text for text in texts if isinstance(text, str))
+    kind = part.get("type", "text")
+    if kind in THOUGHT_PARTS:
+        return ""
+    if kind == "tool_use":
+        return tool_call(part)
+    if kind == "tool_result":
+        content = part.get("content")
+        return joined_parts(content, where) if isinstance(content, list) else scalar_text(content) or ""
+    text = part.get("refusal" if kind == "refusal" else "text")
+    if kind not in TEXT_PARTS and kind != "refusal":
+        raise RowError(f'{where} holds a part of the type "{kind}", and a judge reads only text')
+    if text is None and kind == "text" and "type" not in part:
+        raise RowError(f"{where} holds something else than text")
+    if text is not None and not isinstance(text, str):
+        raise RowError(f"{where} holds something else than text")
+    return text or ""
+
+
+def scalar_text(value: object) -> str | None:
+    """A text, number or truth value as text; None for a missing one and for anything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) or (isinstance(value, float) and not math.isnan(value)):
+        return str(value)
+    return None
 
 
 def read_prompt(value: Any, name: str) -> Turns:
-    """Read a prompt: a text or a list of messages.
+    """Read a prompt: a text, a number or a list of messages.
 
     Raises:
-        RowError: If it is missing, empty, or neither.
+        RowError: If it is missing, empty, or none of these.
     """
-    if isinstance(value, str):
-        turns: Turns = (Message("user", value),)
+    text = scalar_text(value)
+    if text is not None:
+        turns: Turns = (Message("user", text),)
     elif is_conversation(value):
         turns = read_conversation(value, name)
     elif message_keys(value):
         turns = (read_message(value, f'"{name}"'),)
-    elif value is None:
+    elif is_missing(value):
         raise RowError(f'"{name}" is missing')
     elif value:
         raise RowError(f'"{name}" is {kind_of(value)}, not a text or a list of messages')
@@ -120,14 +187,15 @@ def read_prompt(value: Any, name: str) -> Turns:
 
 
 def read_response(value: Any, name: str) -> Turns:
-    """Read one response: a text, which may be empty, a list of messages, or an object with the text in it.
+    """Read one response: a text, which may be empty, a number, a list of messages, or an object with one of them in it.
 
     Raises:
         RowError: If it is missing or none of these.
     """
-    if isinstance(value, str):
-        return (Message("assistant", value),)
-    if value is None:
+    text = scalar_text(value)
+    if text is not None:
+        return (Message("assistant", text),)
+    if is_missing(value):
         raise RowError(f'"{name}" is missing')
     if is_conversation(value):
         return read_conversation(value, name)
@@ -135,8 +203,11 @@ def read_response(value: Any, name: str) -> Turns:
         if message_keys(value):
             return (read_message(value, f'"{name}"'),)
         for key in TEXT_KEYS:
-            if isinstance(value.get(key), str):
-                return (Message("assistant", value[key]),)
+            inner = value.get(key)
+            if is_conversation(inner):
+                return read_conversation(inner, name)
+            if (text := scalar_text(inner)) is not None:
+                return (Message("assistant", text),)
     if isinstance(value, list) and not value:
         raise RowError(f'"{name}" is empty')
     raise RowError(f'"{name}" is {kind_of(value)}, not a text or a list of messages')
@@ -153,36 +224,16 @@ def read_responses(value: Any, name: str) -> tuple[Turns, ...]:
     return tuple(read_response(item, f"{name}[{number}]") for number, item in enumerate(value))
 
 
+def is_missing(value: object) -> bool:
+    """Tell whether there is no value: null, or the NaN that stands for it in tables."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
 def kind_of(value: object) -> str:
     """Name the kind of a value that is no text."""
-    if isinstance(value, bool):
-        return "a boolean"
-    if isinstance(value, (int, float)):
-        return "a number"
     if isinstance(value, Mapping):
         return "an object without a text in it"
     return "a list" if isinstance(value, list) else f"a {type(value).__name__}"
-
-
-def is_dialogue(value: object) -> TypeGuard[str]:
-    """Tell whether a text is a dialogue of the Anthropic HH form."""
-    return isinstance(value, str) and value.startswith(DIALOGUE_START)
-
-
-def holds_conversations(value: object) -> bool:
-    """Tell whether a value is a whole conversation, a list of them, or a dialogue text."""
-    several = isinstance(value, list) and bool(value) and all(is_conversation(item) for item in value)
-    return several or is_conversation(value) or is_dialogue(value)
-
-
-def read_dialogue(text: str) -> Turns:
-    r"""Split ``\n\nHuman: ...\n\nAssistant: ...`` into turns; the white space around a turn is not part of it."""
-    pieces = DIALOGUE_TURN.split(text)
-    speakers, contents = pieces[1::2], pieces[2::2]
-    return tuple(
-        Message("user" if speaker == "Human" else "assistant", content.strip())
-        for speaker, content in zip(speakers, contents, strict=True)
-    )
 
 
 def split_shared(conversations: Sequence[Turns]) -> tuple[Turns, tuple[Turns, ...]] | None:

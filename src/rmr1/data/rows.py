@@ -6,19 +6,13 @@ with a ``problem``, so that one pass can skip it, count it and go on.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, Any, Protocol
 
+from rmr1.data.compressed import UTF8_BOM, bounded_lines, file_digest, open_content
 from rmr1.errors import DataError
-
-UTF8_BOM = b"\xef\xbb\xbf"
-GZIP_MAGIC = b"\x1f\x8b"
-CHUNK_BYTES = 1 << 20
 
 RowTest = Callable[[Mapping[str, object]], bool]
 """Tells whether a JSON object is itself a row."""
@@ -29,7 +23,15 @@ RowTransform = Callable[[Mapping[str, object]], Mapping[str, object] | None]
 
 
 class RowError(DataError):
-    """What is wrong with one row, without its place; ``PairSource`` adds the place or counts the row as skipped."""
+    """What is wrong with one row, without its place; ``PairSource`` adds the place or counts the row as skipped.
+
+    Attributes:
+        fix: What to do about it, where dropping the row is not the cure.
+    """
+
+    def __init__(self, problem: str, fix: str = "") -> None:
+        super().__init__(problem)
+        self.fix = fix
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,14 @@ class RawRow:
         number: What a message calls it: the 1-based line for text formats, the 1-based record for others.
         columns: The record, or None where ``problem`` is set.
         problem: Why the record could not be read, or "".
+        shard: 0-based number of its file, where a source has several.
     """
 
     index: int
     number: int
     columns: Mapping[str, object] | None
     problem: str = ""
+    shard: int = 0
 
 
 class RowReader(Protocol):
@@ -65,7 +69,12 @@ class RowReader(Protocol):
         """
         ...
 
-    def place(self, number: int) -> str:
+    @property
+    def cells_are_text(self) -> bool:
+        """Whether the format has nothing but texts, so that a list can only be written as one."""
+        ...
+
+    def place(self, number: int, shard: int = 0) -> str:
         """Name a row by its ``number`` for a message."""
         ...
 
@@ -76,12 +85,17 @@ class RowReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file on disk, compressed with gzip or not: decided by its first bytes, never by its name."""
+    """A file on disk, compressed or not: decided by its first bytes, never by its name."""
 
     path: Path
     name: str
 
-    def place(self, number: int) -> str:
+    @property
+    def cells_are_text(self) -> bool:
+        """Not in most formats."""
+        return False
+
+    def place(self, number: int, shard: int = 0) -> str:
         """Name a record; text formats number lines instead and override this."""
         return f"{self.name}: row {number}"
 
@@ -102,17 +116,17 @@ class LocalFile:
         return open_content(self.path, self.name)
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
-        r"""Yield numbered lines, cut at ``\n`` only: U+2028 and its kin are legal inside JSON strings.
+        """Yield numbered lines.
 
         Raises:
-            DataError: If the compressed data are damaged.
+            DataError: If the compressed data are damaged, or a line is too long.
         """
         number = 0
         try:
             with self.open() as content:
-                for number, line in enumerate(content, start=1):
+                for number, line in enumerate(bounded_lines(content, self.name), start=1):
                     yield number, line.removeprefix(UTF8_BOM) if number == 1 else line
-        except (EOFError, zlib.error, OSError) as error:
+        except OSError as error:
             raise DataError(
                 f"{self.name}:{number + 1}: cannot be read on from here ({error}); fetch it again"
             ) from error
@@ -135,6 +149,11 @@ class TransformedReader:
         """The source as the user named it."""
         return self._reader.name
 
+    @property
+    def cells_are_text(self) -> bool:
+        """As in the source."""
+        return self._reader.cells_are_text
+
     def rows(self) -> Iterator[RawRow]:
         """Yield the rows that remain.
 
@@ -149,55 +168,20 @@ class TransformedReader:
             try:
                 columns = self._transform(row.columns)
             except RowError as problem:
-                yield RawRow(row.index, row.number, None, str(problem))
+                yield replace(row, columns=None, problem=str(problem))
                 continue
             if columns is None:
                 self.left_out += 1
             else:
-                yield RawRow(row.index, row.number, columns)
+                yield replace(row, columns=columns)
 
-    def place(self, number: int) -> str:
+    def place(self, number: int, shard: int = 0) -> str:
         """Name a row."""
-        return self._reader.place(number)
+        return self._reader.place(number, shard)
 
     def fingerprint(self) -> str:
         """Identify the content of the source; the function is not part of it."""
         return self._reader.fingerprint()
-
-
-def open_content(path: Path, name: str) -> IO[bytes]:
-    """Open a file for reading, through gzip where it begins with the gzip magic.
-
-    Raises:
-        DataError: If there is no such file or it may not be read.
-    """
-    try:
-        raw = path.open("rb")
-    except OSError as error:
-        raise DataError(f"{name}: {error.strerror or error}") from error
-    magic = raw.read(len(GZIP_MAGIC))
-    raw.seek(0)
-    if magic != GZIP_MAGIC:
-        return raw
-    raw.close()
-    return cast("IO[bytes]", gzip.open(path, "rb"))
-
-
-def file_digest(paths: list[Path], name: str) -> str:
-    """Return the SHA-256 over the bytes of the files in the order given, read in chunks.
-
-    Raises:
-        DataError: If one of them cannot be read.
-    """
-    digest = hashlib.sha256()
-    for path in paths:
-        try:
-            with path.open("rb") as content:
-                while chunk := content.read(CHUNK_BYTES):
-                    digest.update(chunk)
-        except OSError as error:
-            raise DataError(f"{name}: {error.strerror or error}") from error
-    return digest.hexdigest()
 
 
 def has_lone_surrogate(text: str) -> bool:
@@ -211,4 +195,26 @@ def has_lone_surrogate(text: str) -> bool:
 
 def utf8_problem(error: UnicodeDecodeError) -> str:
     """Say which byte is not UTF-8."""
-    return f"not UTF-8 (byte 0x{error.object[error.start]:02x} at byte {error.start + 1} of the line)"
+    where = f"byte 0x{error.object[error.start]:02x} at byte {error.start + 1} of the line"
+    return f"not UTF-8 ({where}); save the file as UTF-8"
+
+
+def value_at(row: Mapping[str, object], column: str) -> object:
+    """The value of a column; ``a.b`` is the ``b`` inside ``a`` where no column has the whole name. None if there is none."""
+    return _lookup(row, column)[1]
+
+
+def has_column(row: Mapping[str, object], column: str) -> bool:
+    """Tell whether a row has a column, which may be nested."""
+    return _lookup(row, column)[0]
+
+
+def _lookup(row: Mapping[str, object], column: str) -> tuple[bool, object]:
+    if column in row:
+        return True, row[column]
+    value: Any = row
+    for part in column.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return False, None
+        value = value[part]
+    return True, value

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-from rmr1.data.contents import RowContent, read_content
+from rmr1.data.contents import Match, RowContent, read_content, read_notes
 from rmr1.data.formats import open_file
-from rmr1.data.hub import HUB_PREFIX, HubDataset, SavedDataset
-from rmr1.data.rows import RawRow, RowError, RowReader, RowTransform, TransformedReader
+from rmr1.data.hub import HUB_PREFIX, SAVED_DATASET, SAVED_SPLITS, HubDataset, SavedDataset
+from rmr1.data.messages import Turns
+from rmr1.data.rows import RawRow, RowError, RowReader, RowTransform, TransformedReader, value_at
 from rmr1.data.shapes import RowLayout, Shape, recognise, shape_of
+from rmr1.data.shards import ShardedReader, find_shards
 from rmr1.errors import DataError
 from rmr1.records import PreferencePair, ResponseSet
 
 LONGEST_EXTRA = 1000
 ROWS_TO_RECOGNISE = 100
 PROBLEMS_KEPT = 5
+DROP_OR_SKIP = "drop the row or pass skip_invalid=True"
+"""What a caller of ``load_pairs`` can do about a row that cannot be read."""
 
 
 @dataclass(slots=True)
@@ -27,38 +32,62 @@ class Skipped:
     count: int = 0
     messages: list[str] = field(default_factory=list)
 
+    def add(self, message: str) -> None:
+        """Count one more; messages beyond the first few are not kept."""
+        self.count += 1
+        if len(self.messages) < PROBLEMS_KEPT:
+            self.messages.append(message)
+
 
 class PairSource:
     """The pairs of one file or data set. Iterate it as often as needed: every pass reads from the beginning.
+
+    Rows that repeat an id get ids of their own, in the order in which they come: ``q1``, ``q1#2``, ``q1#3``.
 
     Attributes:
         path: The source as it was given.
         shape: How its rows are read.
         skip_invalid: Whether rows that cannot be read are left out.
         skipped: The rows that the latest pass left out; rows are left out only with ``skip_invalid``.
+        repeated: The rows of the latest pass whose id an earlier row has too: how many, and the first such ids.
     """
 
-    def __init__(self, path: str, reader: RowReader, layout: RowLayout, shape: Shape, *, skip_invalid: bool) -> None:
+    def __init__(
+        self,
+        path: str,
+        reader: RowReader,
+        layout: RowLayout,
+        shape: Shape,
+        *,
+        skip_invalid: bool,
+        unique_ids: bool = True,
+        advice: str = DROP_OR_SKIP,
+    ) -> None:
         self.path = path
         self.shape = shape
         self.skipped = Skipped()
+        self.repeated = Skipped()
         self._reader = reader
         self._layout = layout
         self.skip_invalid = skip_invalid
+        self._unique_ids = unique_ids and "id" in layout.columns
+        self._advice = advice
         self._used = frozenset(layout.columns.values())
 
     def __iter__(self) -> Iterator[PreferencePair]:
         """Yield the pairs of every row.
 
         Raises:
-            DataError: At the first row that cannot be read, unless ``skip_invalid``; always if the file is damaged.
+            DataError: At the first row that cannot be read, unless ``skip_invalid``; always if the file is damaged, or if no
+                row is left.
         """
-        skipped = self.skipped = Skipped()
+        reading = self._begin()
         for row in self._reader.rows():
             try:
-                yield from self._pairs(row)
+                yield from self._pairs(row, reading.name(row))
             except RowError as problem:
-                self._skip(row, problem, skipped)
+                self._skip(row, problem, reading)
+        self._check_any_left(reading)
 
     def sets(self) -> Iterator[ResponseSet]:
         """Yield every row with all its responses.
@@ -69,17 +98,29 @@ class PairSource:
         Raises:
             DataError: As iteration does.
         """
-        skipped = self.skipped = Skipped()
+        reading = self._begin()
         for row in self._reader.rows():
             try:
-                yield self._set(row)
+                yield self._set(row, reading.name(row))
             except RowError as problem:
-                self._skip(row, problem, skipped)
+                self._skip(row, problem, reading)
+        self._check_any_left(reading)
 
     @property
     def left_out(self) -> int:
         """How many rows the transformation has left out in the latest pass."""
         return self._reader.left_out if isinstance(self._reader, TransformedReader) else 0
+
+    def notices(self) -> list[str]:
+        """What a user should know of the latest pass, in sentences."""
+        said = []
+        if self.skipped.count:
+            said.append(f"{self.skipped.count} rows skipped: {'; '.join(self.skipped.messages)}")
+        if self.repeated.count:
+            ids = ", ".join(f'"{one}"' for one in self.repeated.messages)
+            rows = "1 row repeats" if self.repeated.count == 1 else f"{self.repeated.count} rows repeat"
+            said.append(f"{rows} an id ({ids}); the ids of the later ones go on with #2, #3 and so on")
+        return said
 
     def fingerprint(self) -> str:
         """Identify the content: SHA-256 of a file's bytes, or of a hub data set's name, configuration, revision, split.
@@ -89,18 +130,31 @@ class PairSource:
         """
         return self._reader.fingerprint()
 
+    def _begin(self) -> _Pass:
+        reading = _Pass(self._layout.columns.get("id", ""), unique_ids=self._unique_ids)
+        self.skipped, self.repeated = reading.skipped, reading.repeated
+        return reading
+
+    def _check_any_left(self, reading: _Pass) -> None:
+        skipped = reading.skipped
+        if skipped.count and skipped.count == reading.rows:
+            raise DataError(
+                f"{self._reader.name}: none of its {reading.rows} rows can be read: {'; '.join(skipped.messages)}"
+            )
+
     def _content(self, row: RawRow) -> tuple[Mapping[str, object], RowContent]:
         if row.columns is None:
             raise RowError(row.problem)
         return row.columns, read_content(row.columns, self._layout)
 
-    def _pairs(self, row: RawRow) -> Iterator[PreferencePair]:
+    def _pairs(self, row: RawRow, row_id: str) -> Iterator[PreferencePair]:
         columns, content = self._content(row)
-        row_id = self._row_id(row)
-        group = _scalar_text(columns.get(self._layout.columns.get("group", ""))) or row_id
+        group = _scalar_text(value_at(columns, self._layout.columns.get("group", ""))) or row_id
         category = self._category(columns)
-        extra = self._extra(columns, content)
+        reference, rubric = (read_notes(columns, self._layout.columns.get(name)) for name in ("reference", "rubric"))
+        extra = self._extra(columns)
         for match in content.matches:
+            _check_text(content.responses, match)
             yield PreferencePair(
                 id=row_id + match.suffix,
                 prompt=content.prompt,
@@ -109,38 +163,75 @@ class PairSource:
                 label=match.label,
                 group=group,
                 category=category,
+                reference=reference,
+                rubric=rubric,
                 extra=extra,
             )
 
-    def _set(self, row: RawRow) -> ResponseSet:
+    def _set(self, row: RawRow, row_id: str) -> ResponseSet:
         columns, content = self._content(row)
-        extra = self._extra(columns, content)
         return ResponseSet(
-            self._row_id(row), content.prompt, content.responses, content.scores, self._category(columns), extra
+            row_id, content.prompt, content.responses, content.scores, self._category(columns), self._extra(columns)
         )
 
-    def _skip(self, row: RawRow, problem: RowError, skipped: Skipped) -> None:
-        message = f"{self._reader.place(row.number)}: {problem}"
+    def _skip(self, row: RawRow, problem: RowError, reading: _Pass) -> None:
+        message = f"{self._reader.place(row.number, row.shard)}: {problem}"
         if not self.skip_invalid:
-            raise DataError(f"{message}; drop the row or pass --skip-invalid") from problem
-        skipped.count += 1
-        if len(skipped.messages) < PROBLEMS_KEPT:
-            skipped.messages.append(message)
-
-    def _row_id(self, row: RawRow) -> str:
-        column = self._layout.columns.get("id", "")
-        value = row.columns.get(column) if row.columns else None
-        return _scalar_text(value) or f"row-{row.index}"
+            raise DataError(f"{message}; {problem.fix or self._advice}") from problem
+        reading.skipped.add(message)
 
     def _category(self, columns: Mapping[str, object]) -> str:
-        return _scalar_text(columns.get(self._layout.columns.get("category", "")))
+        return _scalar_text(value_at(columns, self._layout.columns.get("category", "")))
 
-    def _extra(self, columns: Mapping[str, object], content: RowContent) -> dict[str, object]:
+    def _extra(self, columns: Mapping[str, object]) -> dict[str, object]:
         """Keep the short scalars of the columns that have no meaning here; whole structures would fill the memory."""
         nested = columns.get("extra")
         extra = _short_scalars(nested, frozenset()) if isinstance(nested, Mapping) else {}
-        extra |= _short_scalars(columns, self._used)
-        return extra | {"tie": True} if content.tie else extra
+        return extra | _short_scalars(columns, self._used)
+
+
+class _Pass:
+    """One reading of a source: names its rows, and counts what is wrong with them.
+
+    Ids are made unique in the order in which they come; memory holds eight bytes of each.
+    """
+
+    def __init__(self, id_column: str, *, unique_ids: bool) -> None:
+        self.skipped = Skipped()
+        self.repeated = Skipped()
+        self.rows = 0
+        self._id_column = id_column
+        self._seen: set[bytes] | None = set() if unique_ids else None
+        self._times: dict[str, int] = {}
+
+    def name(self, row: RawRow) -> str:
+        """The id of a row: its own, with ``#2`` and so on where an earlier row has it, or its number."""
+        self.rows += 1
+        value = value_at(row.columns, self._id_column) if row.columns else None
+        row_id = _scalar_text(value) or f"row-{row.index}"
+        if row.columns is None or self._seen is None or self._take(row_id):
+            return row_id
+        if row_id in self._times:
+            self.repeated.count += 1
+        else:
+            self.repeated.add(row_id)
+        number = self._times.get(row_id, 1) + 1
+        while not self._take(f"{row_id}#{number}"):
+            number += 1
+        self._times[row_id] = number
+        return f"{row_id}#{number}"
+
+    def _take(self, row_id: str) -> bool:
+        digest = hashlib.blake2b(row_id.encode(errors="surrogatepass"), digest_size=8).digest()
+        if self._seen is None or digest in self._seen:
+            return False
+        self._seen.add(digest)
+        return True
+
+
+def _check_text(responses: tuple[Turns, ...], match: Match) -> None:
+    if not any(turn.content.strip() for number in (match.a, match.b) for turn in responses[number]):
+        raise RowError("both responses are empty; there is nothing to compare")
 
 
 def _short_scalars(columns: Mapping[str, object], used: frozenset[str]) -> dict[str, object]:
@@ -164,18 +255,23 @@ def load_pairs(
     skip_invalid: bool = False,
     name: str | None = None,
     transform: RowTransform | None = None,
+    unique_ids: bool = True,
+    advice: str = DROP_OR_SKIP,
 ) -> PairSource:
     """Open a file or data set of preference pairs and recognise the shape of its rows.
 
     Args:
-        path: A ``.jsonl``, ``.json``, ``.csv``, ``.tsv`` (each also gzipped) or ``.parquet`` file, or one of these
-            under any other name; a folder that ``datasets`` saved, ``FOLDER#SPLIT`` if it has splits; or
+        path: A ``.jsonl``, ``.json``, ``.csv``, ``.tsv`` (each also compressed) or ``.parquet`` file, or one of these
+            under any other name; a folder of such files, ``FOLDER#SPLIT`` for those whose names begin with the split, or a
+            pattern such as ``data/*.jsonl``; a folder that ``datasets`` saved; or
             ``hf:OWNER/NAME[:CONFIG][@REVISION][#SPLIT]``.
         columns: Our field names with the columns that hold them, where recognition needs help; it wins over
-            recognition.
+            recognition. ``label_a``, ``label_b`` and ``label_tie`` give values of the label column.
         skip_invalid: Leave out rows that cannot be read and count them, instead of stopping at the first.
         name: How messages name the source if not by its path: ``-`` for a spooled standard input.
         transform: Changes a row before anything else is read from it, or leaves it out.
+        unique_ids: Give rows that repeat an id one of their own.
+        advice: What messages tell the user to do about a row that cannot be read.
 
     Raises:
         DataError: If the source is missing, empty, of no known format, or of no known shape.
@@ -187,19 +283,19 @@ def load_pairs(
     reader = _open_reader(source, name or source, overrides)
     if transform is not None:
         reader = TransformedReader(reader, transform)
-    first, layout = _recognise_first(reader, overrides, skip_invalid=skip_invalid)
-    shape = shape_of(layout, first, reader.name)
-    return PairSource(source, reader, layout, shape, skip_invalid=skip_invalid)
+    first, layout = _recognise_first(reader, overrides, advice, skip_invalid=skip_invalid)
+    layout = replace(layout, cells_are_text=reader.cells_are_text)
+    shape = shape_of(layout, first, reader.name, overrides)
+    return PairSource(source, reader, layout, shape, skip_invalid=skip_invalid, unique_ids=unique_ids, advice=advice)
 
 
 def _open_reader(source: str, name: str, overrides: Mapping[str, str]) -> RowReader:
     if source.startswith(HUB_PREFIX):
         return HubDataset(source)
     folder, hash_mark, split = source.rpartition("#")
-    if Path(source).is_dir():
-        return SavedDataset(Path(source), None, name)
-    if hash_mark and Path(folder).is_dir() and not Path(source).exists():
-        return SavedDataset(Path(folder), split, name)
+    for path, part in ((source, None), (folder, split)) if hash_mark else ((source, None),):
+        if any((Path(path) / mark).is_file() for mark in (SAVED_DATASET, SAVED_SPLITS)):
+            return SavedDataset(Path(path), part, name)
 
     def is_row(columns: Mapping[str, object]) -> bool:
         try:
@@ -208,21 +304,50 @@ def _open_reader(source: str, name: str, overrides: Mapping[str, str]) -> RowRea
             return False
         return True
 
-    return open_file(Path(source), name, is_row)
+    shards = find_shards(source)
+    return open_file(Path(source), name, is_row) if shards is None else ShardedReader(shards, name, is_row)
 
 
 def _recognise_first(
-    reader: RowReader, overrides: Mapping[str, str], *, skip_invalid: bool
+    reader: RowReader, overrides: Mapping[str, str], advice: str, *, skip_invalid: bool
 ) -> tuple[Mapping[str, object], RowLayout]:
-    """Recognise the shape by the first row, or with ``skip_invalid`` by the first of the beginning that has a shape."""
+    """Recognise the shape by the first row, or with ``skip_invalid`` by the first of the beginning that has a shape.
+
+    Columns that only later rows of the beginning have are known too: the first row may lack a label.
+    """
     failure: DataError | None = None
-    for row in islice(reader.rows(), ROWS_TO_RECOGNISE if skip_invalid else 1):
+    rows = islice(reader.rows(), ROWS_TO_RECOGNISE)
+    for row in rows:
         if row.columns is None:
-            hint = "drop the row or pass --skip-invalid"
-            failure = failure or DataError(f"{reader.place(row.number)}: {row.problem}; {hint}")
-            continue
-        try:
-            return row.columns, recognise(row.columns, overrides, reader.name)
-        except DataError as error:
-            failure = failure or error
+            hint = "drop it" if skip_invalid else advice
+            failure = failure or DataError(f"{reader.place(row.number, row.shard)}: {row.problem}; {hint}")
+        else:
+            try:
+                layout = recognise(row.columns, overrides, reader.name)
+            except DataError as error:
+                failure = failure or error
+            else:
+                return _with_later_columns(row.columns, rows, layout, overrides, reader.name)
+        if not skip_invalid:
+            break
     raise failure or DataError(f"{reader.name}: no rows in it")
+
+
+def _with_later_columns(
+    first: Mapping[str, object],
+    rows: Iterator[RawRow],
+    layout: RowLayout,
+    overrides: Mapping[str, str],
+    name: str,
+) -> tuple[Mapping[str, object], RowLayout]:
+    later: dict[str, object] = {}
+    for row in rows:
+        later = {**(row.columns or {}), **later}
+    if later.keys() <= first.keys():
+        return first, layout
+    merged = {**later, **first}
+    try:
+        wider = recognise(merged, overrides, name)
+    except DataError:
+        return first, layout
+    return (merged, wider) if wider.family == layout.family else (first, layout)
