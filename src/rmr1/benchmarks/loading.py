@@ -94,7 +94,14 @@ def load(benchmark: Benchmark, data: Path | None, columns: Mapping[str, str] | N
     if repeated:
         raise DataError(f"{benchmark.title}: several of its parts are named {repeated[0]}; each counts once")
     for part in parts:
-        source = load_pairs(part.path, columns=part.columns or own, transform=part.transform)
+        # Ids of benchmarks are unique in a subset at best, and are made unique below.
+        source = load_pairs(
+            part.path,
+            columns=part.columns or own,
+            transform=part.transform,
+            unique_ids=False,
+            advice="correct or drop the row",
+        )
         digests.update(f"{part.name}\0{source.fingerprint()}\n".encode())
         named = list(_named(benchmark, part, source))
         _refuse_unknown(benchmark, part, named)

@@ -9,7 +9,7 @@ import typer
 
 from rmr1.cli.judge import Columns, RunDirectoryOption, Source
 from rmr1.cli.options import DATA, OUTPUT, Layers, takes_config
-from rmr1.cli.streams import spooled, tell, write_json
+from rmr1.cli.streams import DROP_OR_PASS, spooled, tell, write_json
 from rmr1.config import DistillConfig
 from rmr1.data import parse_columns
 from rmr1.distillation import DistillRunResult, distill
@@ -41,7 +41,9 @@ def distill_traces(
     config = layers.load()
     mapping = parse_columns(columns) if columns else None
     with spooled(source) as path, JudgingProgress(doing="distilling") as progress:
-        task = PairTask(path, source if path != source else None, mapping, skip_invalid, limit, run)
+        task = PairTask(
+            path, source if path != source else None, mapping, skip_invalid, limit, run, advice=DROP_OR_PASS
+        )
         result = distill(task, config, callbacks=progress)
     if as_json:
         write_json(result.results.to_json(), indent=None)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from rmr1.cli.options import DATA, OUTPUT, RUN, Layers, takes_config
-from rmr1.cli.streams import Bounds, RunOutcome, end_with, spooled, tell, write_json
+from rmr1.cli.streams import DROP_OR_PASS, Bounds, RunOutcome, end_with, spooled, tell, write_json
 from rmr1.config import JudgeConfig
 from rmr1.data import parse_columns
 from rmr1.judging import PairTask, judge_pairs
@@ -20,7 +20,9 @@ from rmr1.report.progress import JudgingProgress
 
 Source = Annotated[
     str,
-    typer.Argument(help="A JSONL, JSON, CSV or Parquet file (also .gz), hf:OWNER/NAME, or - for stdin."),
+    typer.Argument(
+        help="A JSONL, JSON, CSV or Parquet file, a folder or pattern of them, hf:OWNER/NAME, or - for stdin."
+    ),
 ]
 Columns = Annotated[
     str | None,
@@ -67,7 +69,9 @@ def judge_file(
     config = layers.load()
     mapping = parse_columns(columns) if columns else None
     with spooled(source) as path:
-        task = PairTask(path, source if path != source else None, mapping, skip_invalid, limit, run)
+        task = PairTask(
+            path, source if path != source else None, mapping, skip_invalid, limit, run, advice=DROP_OR_PASS
+        )
         judge_and_print(task, config, JudgeOutput(as_json, show, Bounds(fail_under, max_invalid)))
 
 

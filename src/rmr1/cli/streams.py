@@ -14,6 +14,9 @@ import typer
 
 from rmr1.report.terminal import printable, printable_json
 
+DROP_OR_PASS = "drop the row or pass --skip-invalid"
+"""What a user of a command with this option can do about a row that cannot be read."""
+
 
 @contextmanager
 def spooled(source: str) -> Iterator[str]:

@@ -132,4 +132,4 @@ def _piped() -> PreferencePair | None:
     with spooled("-") as path:
         if not Path(path).read_bytes().strip():
             return None
-        return next(iter(load_pairs(path, name="standard input")), None)
+        return next(iter(load_pairs(path, name="standard input", advice="correct the row")), None)

@@ -44,12 +44,12 @@ class OpenSource(Protocol):
         ...
 
     def lost(self) -> tuple[int, int, list[str]]:
-        """Rows that the latest pass left out by a condition, and as invalid, with some messages about the latter."""
+        """Rows that the latest pass left out by a condition, and as invalid, with what a user should know of that pass."""
         ...
 
 
 class _File:
-    def __init__(self, name: str, recipe: SourceRecipe) -> None:
+    def __init__(self, name: str, recipe: SourceRecipe, *, unique_ids: bool) -> None:
         self.name = name
         self._category = recipe.category
         self._pairs: PairSource = load_pairs(
@@ -57,6 +57,9 @@ class _File:
             columns=recipe.columns,
             skip_invalid=recipe.skip_invalid,
             transform=row_transform(recipe.reader, recipe.where),
+            unique_ids=unique_ids,
+            allow_empty=True,
+            advice="drop the row or set skip_invalid: true for this source",
         )
 
     def __iter__(self) -> Iterator[PreferencePair]:
@@ -70,7 +73,7 @@ class _File:
         return {"sha256": self._pairs.fingerprint()}
 
     def lost(self) -> tuple[int, int, list[str]]:
-        return self._pairs.left_out, self._pairs.skipped.count, self._pairs.skipped.messages
+        return self._pairs.left_out, self._pairs.skipped.count, self._pairs.notices()
 
 
 class _Curriculum:
@@ -95,8 +98,13 @@ class _Curriculum:
         return 0, 0, []
 
 
-def open_recipe_source(name: str, recipe: SourceRecipe) -> OpenSource:
+def open_recipe_source(name: str, recipe: SourceRecipe, *, unique_ids: bool = False) -> OpenSource:
     """Open a source under the name that it has in the recipe.
+
+    Args:
+        name: Its name.
+        recipe: Where its pairs come from.
+        unique_ids: Name rows that repeat an id by their order, as a judge run does. Else a pair's fate does not depend on its place.
 
     Raises:
         DataError: It cannot be read, or its rows have no known shape.
@@ -104,7 +112,7 @@ def open_recipe_source(name: str, recipe: SourceRecipe) -> OpenSource:
     """
     if recipe.curriculum is not None:
         return _Curriculum(name, recipe.curriculum, recipe.category)
-    return _File(name, recipe)
+    return _File(name, recipe, unique_ids=unique_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +156,8 @@ class Intake:
             filtered, invalid, messages = source.lost()
             self.tally.lose(number, "filtered", filtered)
             self.tally.lose(number, "invalid", invalid)
-            if messages:
-                self.callbacks.say(f"{source.name}: {invalid} rows skipped: {'; '.join(messages)}")
+            for message in messages:
+                self.callbacks.say(f"{source.name}: {message}")
         return candidates
 
     def _reason(self, pair: PreferencePair) -> Reason | None:

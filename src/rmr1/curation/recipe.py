@@ -142,6 +142,7 @@ class Screens(BaseModel):
     model_config = _STRICT
 
     unlabelled: Annotated[bool, Field(description="Drop pairs without a label")] = True
+    ties: Annotated[bool, Field(description="Drop pairs that are labelled a tie")] = True
     empty: Annotated[bool, Field(description="Drop pairs with an empty prompt or response")] = True
     identical: Annotated[bool, Field(description="Drop pairs whose responses are the same")] = True
     over_long: OverLong | None = OverLong()

@@ -64,9 +64,11 @@ def curate(
     """
     callbacks = callbacks or NullCallbacks()
     recipe = recipe_of(recipe, **settings)
-    sources = [open_recipe_source(*named) for named in zip(recipe.source_names(), recipe.sources, strict=True)]
+    judged = recipe.difficulty is not None
+    named = zip(recipe.source_names(), recipe.sources, strict=True)
+    sources = [open_recipe_source(name, source, unique_ids=judged) for name, source in named]
     benchmarks = recipe.screens.benchmarks
-    files = [load_pairs(path, skip_invalid=True) for path in benchmarks.files] if benchmarks else []
+    files = [load_pairs(path, skip_invalid=True, allow_empty=True) for path in benchmarks.files] if benchmarks else []
     identity = _identity(recipe, sources, files)
     subject = sources[0].name if len(sources) == 1 else "mix"
     folder = Path("runs") / default_run_name("data", subject, identity) if out is None else Path(out)

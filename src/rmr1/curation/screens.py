@@ -30,6 +30,7 @@ Reason = Literal[
     "filtered",
     "invalid",
     "unlabelled",
+    "tie",
     "empty",
     "identical",
     "over_long",
@@ -139,6 +140,8 @@ def pair_screens(screens: Screens, benchmarks: BenchmarkIndex | None) -> list[tu
     chosen: list[tuple[Reason, Screen]] = []
     if screens.unlabelled:
         chosen.append(("unlabelled", lambda pair: pair.label is None))
+    if screens.ties:
+        chosen.append(("tie", lambda pair: pair.label == "tie"))
     if screens.empty:
         chosen.append(("empty", _is_empty))
     if screens.identical:

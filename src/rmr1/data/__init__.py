@@ -9,11 +9,12 @@ from __future__ import annotations
 from rmr1.data.formats import Format, sniff_format
 from rmr1.data.rows import RowTransform
 from rmr1.data.shapes import Shape, parse_columns
-from rmr1.data.source import PairSource, Skipped, load_pairs
+from rmr1.data.source import DROP_OR_SKIP, PairSource, Skipped, load_pairs
 from rmr1.data.split import check_shares, cluster_of, prompt_key, split_of
 from rmr1.data.write import pair_row, write_pairs
 
 __all__ = [
+    "DROP_OR_SKIP",
     "Format",
     "PairSource",
     "RowTransform",

@@ -131,7 +131,7 @@ def _decompressed(path: Path, opener: Callable[[Path], Any]) -> Iterator[bytes]:
     """Give every library's complaint about damaged data as an ``OSError``."""
     try:
         with opener(path) as content:
-            while chunk := content.read(CHUNK_BYTES):
+            while chunk := content.read1(CHUNK_BYTES):  # what stands before the damage comes first
                 yield chunk
     except (EOFError, zlib.error, lzma.LZMAError) as error:
         raise OSError(str(error)) from error
@@ -158,15 +158,22 @@ class _Chunks(io.RawIOBase):
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._rest = b""
+        self._damage: OSError | None = None
 
     def readable(self) -> bool:
         """Always."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer with what comes next; 0 at the end."""
+        """Fill the buffer with what comes next; 0 at the end. Damage is damage at every further try."""
         while not self._rest:
-            chunk = next(self._chunks, None)
+            if self._damage is not None:
+                raise self._damage
+            try:
+                chunk = next(self._chunks, None)
+            except OSError as error:
+                self._damage = error
+                raise
             if chunk is None:
                 return 0
             self._rest = chunk

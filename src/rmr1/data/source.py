@@ -50,6 +50,7 @@ class PairSource:
         skip_invalid: Whether rows that cannot be read are left out.
         skipped: The rows that the latest pass left out; rows are left out only with ``skip_invalid``.
         repeated: The rows of the latest pass whose id an earlier row has too: how many, and the first such ids.
+        advice: What messages tell the user to do about a row that cannot be read.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class PairSource:
         *,
         skip_invalid: bool,
         unique_ids: bool = True,
+        allow_empty: bool = False,
         advice: str = DROP_OR_SKIP,
     ) -> None:
         self.path = path
@@ -71,7 +73,8 @@ class PairSource:
         self._layout = layout
         self.skip_invalid = skip_invalid
         self._unique_ids = unique_ids and "id" in layout.columns
-        self._advice = advice
+        self.advice = advice
+        self._allow_empty = allow_empty
         self._used = frozenset(layout.columns.values())
 
     def __iter__(self) -> Iterator[PreferencePair]:
@@ -154,7 +157,8 @@ class PairSource:
         reference, rubric = (read_notes(columns, self._layout.columns.get(name)) for name in ("reference", "rubric"))
         extra = self._extra(columns)
         for match in content.matches:
-            _check_text(content.responses, match)
+            if not self._allow_empty:
+                _check_text(content.responses, match)
             yield PreferencePair(
                 id=row_id + match.suffix,
                 prompt=content.prompt,
@@ -177,7 +181,7 @@ class PairSource:
     def _skip(self, row: RawRow, problem: RowError, reading: _Pass) -> None:
         message = f"{self._reader.place(row.number, row.shard)}: {problem}"
         if not self.skip_invalid:
-            raise DataError(f"{message}; {problem.fix or self._advice}") from problem
+            raise DataError(f"{message}; {problem.fix or self.advice}") from problem
         reading.skipped.add(message)
 
     def _category(self, columns: Mapping[str, object]) -> str:
@@ -256,6 +260,7 @@ def load_pairs(
     name: str | None = None,
     transform: RowTransform | None = None,
     unique_ids: bool = True,
+    allow_empty: bool = False,
     advice: str = DROP_OR_SKIP,
 ) -> PairSource:
     """Open a file or data set of preference pairs and recognise the shape of its rows.
@@ -271,6 +276,7 @@ def load_pairs(
         name: How messages name the source if not by its path: ``-`` for a spooled standard input.
         transform: Changes a row before anything else is read from it, or leaves it out.
         unique_ids: Give rows that repeat an id one of their own.
+        allow_empty: Give pairs of two empty responses too, which cannot be judged.
         advice: What messages tell the user to do about a row that cannot be read.
 
     Raises:
@@ -286,7 +292,16 @@ def load_pairs(
     first, layout = _recognise_first(reader, overrides, advice, skip_invalid=skip_invalid)
     layout = replace(layout, cells_are_text=reader.cells_are_text)
     shape = shape_of(layout, first, reader.name, overrides)
-    return PairSource(source, reader, layout, shape, skip_invalid=skip_invalid, unique_ids=unique_ids, advice=advice)
+    return PairSource(
+        source,
+        reader,
+        layout,
+        shape,
+        skip_invalid=skip_invalid,
+        unique_ids=unique_ids,
+        allow_empty=allow_empty,
+        advice=advice,
+    )
 
 
 def _open_reader(source: str, name: str, overrides: Mapping[str, str]) -> RowReader:

@@ -19,6 +19,8 @@ from rmr1.records import Message, PreferencePair
 def pair_row(pair: PreferencePair) -> dict[str, object]:
     """A pair as one row of the shape A and B with a label; a pair without a label has ``"label": None``.
 
+    A reference answer and a rubric are columns only where the pair has them.
+
     The reader keeps of ``extra`` what is a number, a truth value or a short text, as of every source.
     """
     return {
@@ -29,6 +31,7 @@ def pair_row(pair: PreferencePair) -> dict[str, object]:
         "response_a": _turns(pair.response_a),
         "response_b": _turns(pair.response_b),
         "label": pair.label,
+        **{name: text for name, text in (("reference", pair.reference), ("rubric", pair.rubric)) if text},
         "extra": dict(pair.extra),
     }
 

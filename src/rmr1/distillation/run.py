@@ -73,8 +73,7 @@ def labelled(source: PairSource, limit: int | None, *, skip: bool) -> Iterator[t
         elif not skip:
             what = "is labelled a tie" if pair.label else "has no label"
             raise DataError(
-                f'{source.path}: the pair "{pair.id}" {what}, so no trace of it can be verified; drop it or pass '
-                f"--skip-invalid"
+                f'{source.path}: the pair "{pair.id}" {what}, so no trace of it can be verified; {source.advice}'
             )
 
 
@@ -257,8 +256,10 @@ def _check(source: PairSource, task: PairTask, callbacks: DistillCallbacks) -> N
         return
     count = sum(1 for _ in labelled(source, task.limit, skip=task.skip_invalid))
     callbacks.say(f"{count} pairs")
-    if source.skipped.count:
-        callbacks.say(f"{source.skipped.count} rows skipped: {'; '.join(source.skipped.messages)}")
+    for notice in source.notices():
+        callbacks.say(notice)
+    if not count:
+        raise DataError(f"{task.called}: no pair with a side as its label, so no trace of any could be verified")
 
 
 def _writers(
@@ -311,7 +312,7 @@ def _identity(
         "job": "distill",
         "data_sha256": source.fingerprint(),
         "shape": source.shape.name,
-        "columns": dict(source.shape.columns),
+        "columns": {**source.shape.columns, **source.shape.said},
         "skip_invalid": task.skip_invalid,
         "teacher": {"engine": teacher.engine.name, **teacher.engine.identity()},
         **{name: value for name, value in teacher.plan.identity().items() if name not in ("model", "votes")},

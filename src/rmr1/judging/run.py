@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rmr1.config import JudgeConfig, resolve_config
-from rmr1.data import PairSource, cluster_of, load_pairs
+from rmr1.data import DROP_OR_SKIP, PairSource, cluster_of, load_pairs
 from rmr1.engines import Engine, LoadedModel, open_model
-from rmr1.errors import RunError
+from rmr1.errors import DataError, RunError
 from rmr1.judging.completions import Completion
 from rmr1.judging.loops import run_blocking
 from rmr1.judging.plan import JudgingPlan, plan_judging
@@ -56,6 +56,7 @@ class PairTask:
         limit: Take the first N pairs.
         run: Directory of the run. By default it is named after the task, so that the same task always finds its own.
         source: The pairs, if they are open already.
+        advice: What messages tell the user to do about a row that cannot be read.
     """
 
     path: str
@@ -65,6 +66,7 @@ class PairTask:
     limit: int | None = None
     run: Path | None = None
     source: PairSource | None = None
+    advice: str = DROP_OR_SKIP
 
     @classmethod
     def of(
@@ -92,7 +94,9 @@ class PairTask:
         """
         if self.source is not None:
             return self.source
-        return load_pairs(self.path, columns=self.columns, skip_invalid=self.skip_invalid, name=self.name)
+        return load_pairs(
+            self.path, columns=self.columns, skip_invalid=self.skip_invalid, name=self.name, advice=self.advice
+        )
 
     @property
     def called(self) -> str:
@@ -339,6 +343,7 @@ async def _judge_task(
     try:
         plan = plan_judging(config, model.engine, model_template=model.template)
         _say_exact_template(model, config, callbacks)
+        _check_slots(source, task, plan)
         identity = _identity(source, task, model.engine, plan)
         with RunDirectory(task.run_path("judge", identity), identity) as directory:
             run = JudgeRun(model.engine, plan, directory, callbacks, limit=task.limit, total_pairs=total)
@@ -354,9 +359,18 @@ def _count_pairs(source: PairSource, task: PairTask, callbacks: JudgeCallbacks) 
     if task.read_once:
         return task.limit
     total = sum(1 for _ in islice(source, task.limit))
-    if source.skipped.count:
-        callbacks.say(f"{source.skipped.count} rows skipped: {'; '.join(source.skipped.messages)}")
+    for notice in source.notices():
+        callbacks.say(notice)
+    if not total:
+        raise DataError(f"{task.called}: no pairs in it; rows of responses with equal scores make none")
     return total
+
+
+def _check_slots(source: PairSource, task: PairTask, plan: JudgingPlan) -> None:
+    """Find a pair without what the template shows before any time is spent."""
+    if plan.template.slots and not task.read_once:
+        for pair in islice(source, task.limit):
+            plan.request(next(plan.comparisons(pair)))
 
 
 def _say_exact_template(model: LoadedModel, config: JudgeConfig, callbacks: JudgeCallbacks) -> None:
@@ -374,7 +388,7 @@ def _identity(source: PairSource, task: PairTask, engine: Engine, plan: JudgingP
         "job": "judge",
         "data_sha256": source.fingerprint(),
         "shape": source.shape.name,
-        "columns": dict(source.shape.columns),
+        "columns": {**source.shape.columns, **source.shape.said},
         "engine": engine.name,
         **engine.identity(),
         **plan.identity(),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rmr1.errors import DataError
 from rmr1.prompts.fencing import fence
 from rmr1.prompts.templates import ChoiceTemplate, RepairTemplate, Template, substitute
 from rmr1.records import Comparison, Message, Side
@@ -36,8 +37,12 @@ def render_prompt(
         template: How to show it.
         fenced: Disarm marks inside the texts, see ``rmr1.prompts.fencing``.
         system_role: "merge" puts the system part at the start of the user turn, for models without a system role.
+
+    Raises:
+        DataError: The template shows a reference answer or a rubric, and the pair has none.
     """
     fencer = _Fencer(fenced)
+    notes = _notes(comparison, template, fencer)
     if _is_single_turn(comparison):
         user = substitute(
             template.single_turn,
@@ -45,6 +50,7 @@ def render_prompt(
                 "question": fencer.text(comparison.prompt[0].content),
                 "response_a": fencer.text(comparison.shown_a[0].content),
                 "response_b": fencer.text(comparison.shown_b[0].content),
+                **notes,
             },
         )
     else:
@@ -53,6 +59,7 @@ def render_prompt(
             {
                 "conversation_a": fencer.conversation((*comparison.prompt, *comparison.shown_a), "A"),
                 "conversation_b": fencer.conversation((*comparison.prompt, *comparison.shown_b), "B"),
+                **notes,
             },
         )
     return Prompt(_as_messages(template.system, user, system_role), fencer.count)
@@ -115,6 +122,18 @@ def render_repair(
         repair.user, {"item": judge.messages[-1].content, "failed": shown, "fault": fault, "verdict": verdict}
     )
     return Prompt(_as_messages(system, user, system_role), judge.fenced + marks)
+
+
+def _notes(comparison: Comparison, template: Template, fencer: _Fencer) -> dict[str, str]:
+    """What the template shows of a pair besides its texts."""
+    given = {"reference": comparison.reference, "rubric": comparison.rubric}
+    for slot in template.slots:
+        if not given[slot].strip():
+            raise DataError(
+                f"pair {comparison.pair_id}: the template {template.name} shows {{{{{slot}}}}}, and the pair has none; "
+                f"name its column with --columns {slot}=COLUMN, or take another template"
+            )
+    return {slot: fencer.text(given[slot]) for slot in template.slots}
 
 
 def _is_single_turn(comparison: Comparison) -> bool:

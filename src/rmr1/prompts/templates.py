@@ -10,6 +10,7 @@ A file is divided by lines that begin with ``@@``::
     @@ user multi-turn
     ... {{conversation_a}} ... {{conversation_b}} ...
 
+Both user parts may also hold ``{{reference}}``, the right answer, and ``{{rubric}}``, by what to judge, where every pair has one.
 Parts that are absent come from the standard user turn; a file without any ``@@`` line is a system prompt (so the text of a model
 card can be used as it is). ``@@ grammar`` names the grammar that ``--constrain`` uses with the template.
 
@@ -33,6 +34,8 @@ from rmr1.errors import TemplateError
 _SINGLE = ("question", "response_a", "response_b")
 _MULTI = ("conversation_a", "conversation_b")
 _PARTS = {"system": (), "user single-turn": _SINGLE, "user multi-turn": _MULTI}
+SLOTS = ("reference", "rubric")
+"""What a template may show of a pair besides its texts."""
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _STANDARD = "standard_user"
 _REPAIR = "repair"
@@ -66,7 +69,11 @@ class ChoiceTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A judge prompt. ``sha256`` covers the whole text as the model gets it, with the standard parts filled in."""
+    """A judge prompt.
+
+    ``sha256`` covers the whole text as the model gets it, with the standard parts filled in; ``slots`` are those of ``SLOTS`` that
+    it shows, and that every pair must have.
+    """
 
     name: str
     system: str | None
@@ -74,6 +81,7 @@ class Template:
     multi_turn: str
     grammar: str
     sha256: str
+    slots: tuple[str, ...] = ()
 
 
 def template_names() -> tuple[str, ...]:
@@ -160,7 +168,8 @@ def _build(name: str, source: str) -> Template:
     system = parts.get("system") or None
     single, multi = parts["user single-turn"], parts["user multi-turn"]
     digest = hashlib.sha256("\0".join((system or "", single, multi)).encode()).hexdigest()
-    return Template(name, system, single, multi, grammar, digest)
+    slots = tuple(slot for slot in SLOTS if slot in _PLACEHOLDER.findall(single + multi))
+    return Template(name, system, single, multi, grammar, digest, slots)
 
 
 def _split(name: str, source: str, known: Collection[str] = tuple(_PARTS)) -> dict[str, str]:
@@ -188,9 +197,10 @@ def _split(name: str, source: str, known: Collection[str] = tuple(_PARTS)) -> di
 
 def _check_placeholders(name: str, part: str, text: str, allowed: tuple[str, ...]) -> None:
     found = _PLACEHOLDER.findall(text)
-    unknown = sorted(set(found) - set(allowed))
+    unknown = sorted(set(found) - {*allowed, *(SLOTS if allowed else ())})
     if unknown:
-        raise TemplateError(f'{name}: "@@ {part}" has the unknown placeholder {{{{{unknown[0]}}}}}')
+        hint = "; put it into the user parts" if unknown[0] in SLOTS else ""
+        raise TemplateError(f'{name}: "@@ {part}" has the unknown placeholder {{{{{unknown[0]}}}}}{hint}')
     for placeholder in allowed:
         if found.count(placeholder) != 1:
             raise TemplateError(

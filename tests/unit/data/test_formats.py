@@ -23,7 +23,7 @@ from rmr1.errors import DataError, MissingExtraError
 
 ROWS = [
     {"prompt": "Hi {x}", "chosen": 'a "quoted", cell\nwith lines', "rejected": "r\u2028\r\n b"},
-    {"prompt": "日本", "chosen": "", "rejected": "\t"},
+    {"prompt": "日本", "chosen": "x", "rejected": "\t"},
 ]
 BOM = b"\xef\xbb\xbf"
 
@@ -181,7 +181,7 @@ def test_bad_rows_are_named_and_can_be_skipped(tmp_path: Path, name: str, conten
     with pytest.raises(DataError) as caught:
         list(load_pairs(path))
     assert str(caught.value).startswith(f"{path}{message}")
-    assert str(caught.value).endswith("; drop the row or pass --skip-invalid")
+    assert str(caught.value).endswith("; drop the row or pass skip_invalid=True")
     source = load_pairs(path, skip_invalid=True)
     assert len(list(source)) == 1
     assert source.skipped.count == 1
@@ -202,9 +202,13 @@ def test_bad_rows_are_named_and_can_be_skipped(tmp_path: Path, name: str, conten
         ("p.json", b"[" * 200_000, ": not JSON that can be read"),
         ("p.json", b'{"a": 1}', ": no known shape; columns found: a\n"),
         ("p.csv", b"prompt,prompt\nx,y\n", ':1: the header has "prompt" twice; correct the header'),
-        ("p.csv", b"prompt,\xff\nx,y\n", ":1: not UTF-8 (byte 0xff at byte 8 of the line); correct the header"),
+        (
+            "p.csv",
+            b"prompt,\xff\nx,y\n",
+            ":1: not UTF-8 (byte 0xff at byte 8 of the line); save the file as UTF-8; correct the header",
+        ),
         ("p", b"PK\0\0", ": not one of the formats known: JSON Lines, JSON, CSV, TSV"),
-        ("p", "prompt".encode("utf-16"), ": UTF-16 text; save it as UTF-8"),
+        ("p", b"\xff\xfep\0\0\xd8x\0", ": cannot be read (not UTF-16: "),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: bytes, message: str) -> None:

@@ -51,7 +51,7 @@ def test_saved_splits(saved: Path) -> None:
 
 
 def test_other_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="a folder, and not a data set that save_to_disk wrote"):
+    with pytest.raises(DataError, match="a folder without data files"):
         load_pairs(tmp_path)
 
 

@@ -79,7 +79,7 @@ def test_rows_that_cannot_be_read_back_are_named(tmp_path: Path, user_turn: str,
     path = write(tmp_path, user_turn)
     with pytest.raises(DataError) as caught:
         list(load_pairs(path))
-    assert str(caught.value) == f"{path}:1: {problem}; drop the row or pass --skip-invalid"
+    assert str(caught.value) == f"{path}:1: {problem}; drop the row or pass skip_invalid=True"
 
 
 def test_markers_in_another_order(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ while it is under way, and at the end ``model/`` (the last weights), ``best/`` (
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from rmr1.prompts import Template, load_template
 from rmr1.records import PreferencePair
 from rmr1.results import RlEvalMetrics, RlResults, RlStepMetrics
 from rmr1.runs import NullCallbacks
+from rmr1.sides import decisive
 from rmr1.training.adapters import merge_adapters
 from rmr1.training.callbacks import RlCallbacks
 from rmr1.training.chat_tokens import prompt_tokens, settle_think
@@ -79,7 +80,7 @@ def train_rl(
     config = resolve_config(RlConfig, config, settings)
     task = TrainingTask(Path(data), Path(held_out) if held_out is not None else None, Path(run) if run else None)
     callbacks = callbacks or NullCallbacks()
-    training, held = _read(task, config)
+    training, held = _read(task, config, callbacks.say)
     folder = hf_folder(config.model.removeprefix("hf/"), callbacks.say)
     hardware = detect_hardware(
         precision=config.precision, gradient_checkpointing=config.gradient_checkpointing, threads=config.threads
@@ -230,10 +231,12 @@ class _RlRun:
         return held
 
 
-def _read(task: TrainingTask, config: RlConfig) -> tuple[list[PreferencePair], list[PreferencePair]]:
-    pairs = _pairs(task.data)
+def _read(
+    task: TrainingTask, config: RlConfig, say: Callable[[str], None]
+) -> tuple[list[PreferencePair], list[PreferencePair]]:
+    pairs = _pairs(task.data, say)
     if task.held_out is not None:
-        return pairs, _pairs(task.held_out)[: config.held_out_most]
+        return pairs, _pairs(task.held_out, say)[: config.held_out_most]
     if config.held_out_share == 0:
         return pairs, []
     shares = {"train": 1 - config.held_out_share, "held_out": config.held_out_share}
@@ -245,11 +248,22 @@ def _read(task: TrainingTask, config: RlConfig) -> tuple[list[PreferencePair], l
     return training, held[: config.held_out_most]
 
 
-def _pairs(path: Path) -> list[PreferencePair]:
-    pairs = list(load_pairs(str(path)))
-    if not pairs:
-        raise DataError(f"{path}: holds no pairs")
-    return pairs
+def _pairs(path: Path, say: Callable[[str], None]) -> list[PreferencePair]:
+    """The pairs with a side as label: a reward for the right verdict needs one."""
+    source = load_pairs(str(path), advice="correct or drop the row")
+    pairs = list(source)
+    for notice in source.notices():
+        say(notice)
+    usable = [pair for pair in pairs if decisive(pair.label) is not None]
+    ties = sum(pair.label == "tie" for pair in pairs)
+    unlabelled = len(pairs) - len(usable) - ties
+    if not usable:
+        raise DataError(
+            f"{path}: no pair with a side as label ({len(pairs)} pairs: {ties} ties, {unlabelled} without a label)"
+        )
+    if len(usable) < len(pairs):
+        say(f"{path}: {ties} ties and {unlabelled} pairs without a label are left out")
+    return usable
 
 
 def _check_groups(config: RlConfig, hardware: Hardware) -> None:
