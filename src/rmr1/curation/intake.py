@@ -104,7 +104,7 @@ def open_recipe_source(name: str, recipe: SourceRecipe, *, unique_ids: bool = Fa
     Args:
         name: Its name.
         recipe: Where its pairs come from.
-        unique_ids: Name rows that repeat an id by their order, as a judge run does. Else a pair's fate does not depend on its place.
+        unique_ids: Name rows that repeat an id by their order, as a judge run does; else no row's place matters.
 
     Raises:
         DataError: It cannot be read, or its rows have no known shape.
