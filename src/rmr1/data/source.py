@@ -133,12 +133,12 @@ class PairSource:
         """
         return self._reader.fingerprint()
 
-    def _begin(self) -> _Pass:
-        reading = _Pass(self._layout.columns.get("id", ""), unique_ids=self._unique_ids)
+    def _begin(self) -> _Reading:
+        reading = _Reading(self._layout.columns.get("id", ""), unique_ids=self._unique_ids)
         self.skipped, self.repeated = reading.skipped, reading.repeated
         return reading
 
-    def _check_any_left(self, reading: _Pass) -> None:
+    def _check_any_left(self, reading: _Reading) -> None:
         skipped = reading.skipped
         if skipped.count and skipped.count == reading.rows:
             raise DataError(
@@ -178,7 +178,7 @@ class PairSource:
             row_id, content.prompt, content.responses, content.scores, self._category(columns), self._extra(columns)
         )
 
-    def _skip(self, row: RawRow, problem: RowError, reading: _Pass) -> None:
+    def _skip(self, row: RawRow, problem: RowError, reading: _Reading) -> None:
         message = f"{self._reader.place(row.number, row.shard)}: {problem}"
         if not self.skip_invalid:
             raise DataError(f"{message}; {problem.fix or self.advice}") from problem
@@ -194,7 +194,7 @@ class PairSource:
         return extra | _short_scalars(columns, self._used)
 
 
-class _Pass:
+class _Reading:
     """One reading of a source: names its rows, and counts what is wrong with them.
 
     Ids are made unique in the order in which they come; memory holds eight bytes of each.
