@@ -85,11 +85,12 @@ def look(unit: str) -> str:
     return html.unescape(unit).translate(_LOOKS)
 
 
-class _Looks(dict[int, str]):
+class _Looks(dict[int, str | None]):
     """Skeletons by code point, worked out when they are first needed."""
 
-    def __missing__(self, code: int) -> str:
-        self[code] = found = _look(chr(code))
+    def __missing__(self, code: int) -> str | None:
+        # None, not "", lets Python translate ASCII texts without a look at the table for each character.
+        self[code] = found = _look(chr(code)) or None
         return found
 
 
