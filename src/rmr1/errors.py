@@ -7,6 +7,7 @@
     │   └── ConfigError                    a flag, an environment variable, a YAML key
     ├── MissingExtraError (ImportError)    an optional dependency is not installed
     ├── ModelNotFoundError (LookupError)   no such model in the catalogue or on disk
+    ├── StorageError (OSError)             a file or directory cannot be read or written
     ├── DownloadError (OSError)            a file could not be fetched
     │   └── ChecksumError                  the fetched file is not the pinned one
     ├── EngineError (RuntimeError)         an engine cannot continue at all
@@ -15,7 +16,7 @@
     └── RunError (RuntimeError)            a run directory
         ├── RunMismatchError               it belongs to another configuration or other data
         ├── RunLockedError                 another process is writing to it
-        ├── JournalError                   its journal is damaged
+        ├── JournalError                   its journal is damaged, or was changed
         └── ResultsError                   its results are of another kind or version
 
 A failure of a single request is not an error: it is a ``Generation`` whose ``finish_reason`` is ``"error"``.
@@ -61,6 +62,10 @@ class ModelNotFoundError(RMR1Error, LookupError):
     """No such model in the catalogue or on disk."""
 
 
+class StorageError(RMR1Error, OSError):
+    """A file or directory cannot be read or written: no permission, a full disk, a path that is something else."""
+
+
 class DownloadError(RMR1Error, OSError):
     """A file could not be fetched."""
 
@@ -94,7 +99,7 @@ class RunLockedError(RunError):
 
 
 class JournalError(RunError):
-    """A journal holds a damaged line that is not the last one."""
+    """A journal holds a line that this run did not write there, or that was changed afterwards."""
 
 
 class ResultsError(RunError):

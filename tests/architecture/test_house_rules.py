@@ -126,6 +126,7 @@ ENTRY_POINTS = frozenset({"__init__.py", "cli/main.py"})
 DICT_SIGNATURES = 60
 EDGES = (
     # files of other formats and versions
+    "files.py",
     "results/",
     "runs/",
     "benchmarks/benchmark.py",

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from rmr1.runs import read_document
 from tests.support.processes import kill_when
 
 RMR1 = (sys.executable, "-m", "rmr1.cli.main")
@@ -59,7 +60,7 @@ def test_files_in_splits_out(folder):
         cwd=folder,
     )
     assert "done before" in again.stderr
-    assert json.loads(again.stdout) == json.loads((folder / "out" / "results.json").read_text())
+    assert json.loads(again.stdout) == read_document(folder / "out", "results.json")
 
 
 def test_a_recipe_with_flags_and_stdin(folder):

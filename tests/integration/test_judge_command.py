@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from rmr1.runs import read_document
 from tests.support.engines import answer
 from tests.support.processes import kill_when, lines_of
 
@@ -113,7 +114,7 @@ def test_a_replay_of_a_run_is_that_run(folder):
     first = judge(folder, "--json", "--run", "a")
     done = rmr1("judge", "pairs.jsonl", "--model", "replay/a", "--json", "--run", "b", cwd=folder)
     assert done.stdout == first.stdout
-    assert (folder / "a/results.json").read_bytes() == (folder / "b/results.json").read_bytes()
+    assert read_document(folder / "a", "results.json") == read_document(folder / "b", "results.json")
     assert (folder / "a/completions.jsonl").read_bytes() == (folder / "b/completions.jsonl").read_bytes()
 
 

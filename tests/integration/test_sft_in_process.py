@@ -1,7 +1,6 @@
 """``train_sft`` as the pipeline calls it, with a tiny random model."""
 
 import gc
-import json
 
 import pytest
 
@@ -11,6 +10,7 @@ from rmr1.models.card import read_card
 from rmr1.models.loading import hf_folder, load_causal_lm, published_type
 from rmr1.prompts import load_template
 from rmr1.training import train_sft
+from tests.support.runs import write_run
 from tests.support.tiny_model import tiny_tokenizer, write_tiny_model, write_traces
 from tests.support.training import Memory
 
@@ -40,9 +40,7 @@ def changed(folder, model):
 
 def test_a_template_that_is_not_that_of_the_traces_is_refused(folder):
     written = load_template("cor")
-    (folder / "run.json").write_text(
-        json.dumps({"identity": {"template": written.name, "template_sha256": written.sha256}})
-    )
+    write_run(folder, {"template": written.name, "template_sha256": written.sha256})
     with pytest.raises(ConfigError, match='answer the prompt "cor", and template is "cor-brief"; train with --set'):
         train(folder, template="cor-brief")
 
@@ -114,7 +112,7 @@ def test_a_chat_template_that_opens_a_think_block_is_looked_at(folder):
 
 @pytest.mark.slow
 def test_template_and_base_go_into_the_card(folder):
-    (folder / "run.json").write_text(json.dumps({"identity": {"template": "cor-compact"}}))
+    write_run(folder, {"template": "cor-compact"})
     result = train(folder, max_steps=1)
     card = read_card(result.model)
     assert (card.template, card.base, card.think) == ("cor-compact", str(folder / "tiny"), "closed")

@@ -40,5 +40,6 @@ def completion(
         p_shown_a=p_shown_a,
         fenced=0,
         prompt_sha256="",
+        pair_hash=f"{pair:016x}",
         verdict=parse_verdict(Generation(request, text, finish_reason), rule),
     )

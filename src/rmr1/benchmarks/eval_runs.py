@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from rmr1.benchmarks.published import published_beside
 from rmr1.benchmarks.scoring import score
 from rmr1.benchmarks.suite.registry import BENCHMARKS, find_benchmark
 from rmr1.errors import ConfigError, RunError
-from rmr1.judging import Completion
+from rmr1.judging import ComparisonLayout, Completion, CompletionReader
 from rmr1.results import BenchmarkData, BenchmarkResults, EvalResults, JudgeSettings, read_plain
-from rmr1.runs import read_manifest, read_records
+from rmr1.runs import JournalLine, read_document, read_journal, read_manifest
 
 RESULTS = "results.json"
 DATA = "benchmark.json"
@@ -160,7 +159,7 @@ def read_identity(path: Path) -> Mapping[str, Any]:
     Raises:
         RunError: The directory is no run, or of another version of rmr1.
     """
-    identity: Mapping[str, Any] = read_manifest(path)["identity"]
+    identity: Mapping[str, Any] = read_manifest(path).identity
     return identity
 
 
@@ -182,11 +181,26 @@ def _installed(path: Path, name: str) -> Benchmark:
         ) from error
 
 
+def _entry(line: JournalLine) -> Entry:
+    try:
+        return Entry.from_record(line.record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise line.refuse(f"not a comparison of a benchmark ({error})", "run rmr1 eval again") from error
+
+
+def _samples(path: Path, entries: Sequence[Entry], layout: ComparisonLayout) -> Iterator[Completion]:
+    for line, completion in CompletionReader(layout).read(read_journal(path, JOURNAL)):
+        if completion.pair < len(entries) and entries[completion.pair].id != completion.pair_id:
+            raise line.refuse(f'pair_id: pair {completion.pair} is "{entries[completion.pair].id}"')
+        yield completion
+
+
 def _read(path: Path, benchmark: Benchmark, identity: Mapping[str, Any]) -> JudgedBenchmark:
-    entries = [Entry.from_record(record) for record in read_records(path / PAIRS)]
-    journal = path / JOURNAL
-    samples = (Completion.from_record(record) for record in (read_records(journal) if journal.is_file() else ()))
-    votes, orders = int(identity["votes"]), 2 if identity["orders"] == "both" and not benchmark.choice else 1
-    data = read_plain(BenchmarkData, json.loads((path / DATA).read_text(encoding="utf-8")), str(path / DATA))
+    layout = ComparisonLayout.of_identity(identity)
+    layout = replace(layout, orders="given") if benchmark.choice else layout
+    entries = [_entry(line) for line in read_journal(path, PAIRS)]
+    samples = _samples(path, entries, layout)
+    votes, orders = layout.votes, 2 if layout.orders == "both" else 1
+    data = read_plain(BenchmarkData, read_document(path, DATA), str(path / DATA))
     context = ScoringContext(int(identity["seed"]), str(identity["rule"]))
     return JudgedBenchmark(path, benchmark, Completions(entries, samples, votes * orders), context, data, votes, orders)

@@ -202,7 +202,7 @@ def write_inspect_logs(run: Path, out: Path, protocol: Protocol, benchmarks: Ite
 
 def _sources(run: Path, protocol: Protocol, benchmarks: Iterable[Benchmark]) -> Iterator[_LogSource]:
     found = read_run(run, benchmarks=benchmarks)
-    created = read_manifest(run)["created"]
+    created = read_manifest(run).created
     for judged in found.benchmarks:
         protocols = judged.score().protocols
         shown = next((name for name in (protocol, *PROTOCOLS) if name in protocols), None)

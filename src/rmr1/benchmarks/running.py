@@ -224,7 +224,7 @@ async def _judge(
         "data_sha256": loaded.fingerprint,
     }
     with RunDirectory(run.path / loaded.benchmark.name, identity) as inner:
-        with inner.rewrite(PAIRS) as add:
+        with inner.rewrite(PAIRS, sealed=True) as add:
             for pair in islice(loaded.pairs, pairs):
                 add(entry_of(pair).to_record())
         inner.write_json(DATA, plain(loaded.data))

@@ -21,7 +21,7 @@ from rmr1.curation.selection import draw, without_duplicates, without_near_dupli
 from rmr1.curation.tally import Lengths, SourceTally, SplitTally
 from rmr1.data import PairSource, load_pairs, write_pairs
 from rmr1.data.compressed import file_digest
-from rmr1.errors import ConfigError, DataError, ResultsError
+from rmr1.errors import ConfigError, DataError, RunError
 from rmr1.records import Order, PreferencePair
 from rmr1.results import DataResults, SplitCounts
 from rmr1.runs import Callbacks, NullCallbacks, RunDirectory, default_run_name
@@ -73,7 +73,7 @@ def curate(
     subject = sources[0].name if len(sources) == 1 else "mix"
     folder = Path("runs") / default_run_name("data", subject, identity) if out is None else Path(out)
     with RunDirectory(folder, identity) as run:
-        results = _finished(run.path)
+        results = _finished(run)
         if results is not None:
             callbacks.say(f"{run.path}: done before, nothing to do")
             return CurationResult(run.path, results, fresh=False)
@@ -193,14 +193,14 @@ def _identity(recipe: DataRecipe, sources: Sequence[OpenSource], files: Sequence
     return {"job": "data", **settings}
 
 
-def _finished(folder: Path) -> DataResults | None:
+def _finished(run: RunDirectory) -> DataResults | None:
     """Read the results of a run whose files are all as they were written; of any other there is nothing that is worth keeping."""
     try:
-        results = DataResults.from_json(json.loads((folder / "results.json").read_text(encoding="utf-8")))
+        results = DataResults.from_json(run.read_json("results.json"))
         for name, split in results.splits.items():
-            path = folder / f"{name}.jsonl"
+            path = run.path / f"{name}.jsonl"
             if file_digest([path], str(path)) != split.sha256:
                 return None
-    except (OSError, ValueError, AttributeError, DataError, ResultsError):
+    except (OSError, RunError, DataError):
         return None
     return results

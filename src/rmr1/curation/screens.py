@@ -18,9 +18,9 @@ from typing import Literal
 from rmr1.curation.recipe import Difficulty, OverLong, Screens
 from rmr1.data import PairSource
 from rmr1.errors import ConfigError, RunError
-from rmr1.judging import Completion
+from rmr1.judging import ComparisonLayout, CompletionReader
 from rmr1.records import Message, PreferencePair
-from rmr1.runs import read_manifest, read_records
+from rmr1.runs import read_journal, read_manifest
 from rmr1.sides import decisive
 
 Screen = Callable[[PreferencePair], bool]
@@ -96,7 +96,8 @@ class PassRates:
         right: defaultdict[str, int] = defaultdict(int)
         votes: defaultdict[str, int] = defaultdict(int)
         # The journal may still be written to: it is not touched, and a torn last line is passed over.
-        for sample in map(Completion.from_record, read_records(filter.run / "completions.jsonl")):
+        layout = ComparisonLayout.of_identity(read_manifest(filter.run).identity)
+        for _, sample in CompletionReader(layout).read(read_journal(filter.run, "completions.jsonl")):
             if decisive(sample.label) is not None:
                 votes[sample.pair_id] += 1
                 right[sample.pair_id] += sample.as_vote(rule).side == sample.label
@@ -127,7 +128,7 @@ def judge_rule(run: Path) -> str:
         ConfigError: The directory is no run of ``rmr1 judge``, or another version of rmr1 made it.
     """
     try:
-        identity = read_manifest(run)["identity"]
+        identity = read_manifest(run).identity
     except RunError as error:
         raise ConfigError(f"--difficulty {error}") from error
     if identity.get("job") == "judge":

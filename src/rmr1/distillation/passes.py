@@ -18,10 +18,18 @@ from rmr1.config import DistillConfig, Prices, cost
 from rmr1.distillation.assessment import Assessment, Reason, assess, read_trace
 from rmr1.engines import Engine
 from rmr1.errors import JournalError
-from rmr1.judging import Completion, JudgeRequest, JudgingPlan, RequestRunner
+from rmr1.judging import (
+    Completion,
+    CompletionReader,
+    JudgeRequest,
+    JudgingPlan,
+    RequestRunner,
+    read_faults,
+    refuse_pair,
+)
 from rmr1.prompts import Prompt, load_repair_template, render_repair
 from rmr1.records import Comparison, GenerationRequest, PreferencePair, Usage
-from rmr1.runs import Callbacks, RunDirectory
+from rmr1.runs import Callbacks, JournalLine, RunDirectory
 
 Numbered = Iterable[tuple[int, PreferencePair]]
 Place = tuple[int, int]
@@ -219,17 +227,45 @@ class DistillPass:
         self._per_pair = per_pair
         self._budget = budget
         self._right = right
+        self._run = run
         self._journal = run.journal(f"{name}.jsonl")
         self._faults = run.journal(f"{name}-faults.jsonl")
         self._places = array("q")
         self._faulted: set[int] = set()
         self._runner = RequestRunner(writer.engine, partial(read_trace, keep_think=keep_think))
+        self._reader = CompletionReader(writer.plan.layout)
         self._restore()
 
     def close(self) -> None:
         """Bring the journals to the disk."""
         self._journal.close()
         self._faults.close()
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether an interruption had cut the last line of the journal."""
+        return self._journal.was_cut
+
+    def check_pair(self, number: int, pair: PreferencePair) -> None:
+        """Refuse completions of earlier processes that are about another pair than the one that has their number.
+
+        Raises:
+            JournalError: There are such; the message names the first line.
+        """
+        if not self._reader.fits(number, pair):
+            raise self._refusal(number, f'it is about another pair than "{pair.id}", which has its number')
+
+    def check_count(self, pairs: int) -> None:
+        """Refuse completions of pairs that are not there.
+
+        Raises:
+            JournalError: There are such; the message names the first line.
+        """
+        if self._reader.pairs > pairs:
+            raise self._refusal(self._reader.pairs - 1, f"there are only {pairs} pairs")
+
+    def _refusal(self, number: int, problem: str) -> JournalError:
+        return refuse_pair(self._journal.path, self._run.key, number, problem)
 
     def has(self, pair: int, index: int) -> bool:
         """Whether the request at this place is answered."""
@@ -272,13 +308,12 @@ class DistillPass:
                 return not gate.refused
 
     def _restore(self) -> None:
-        for place, record in self._journal.places():
-            completion = Completion.from_record(record)
-            self._budget.spend(_counted(record.get("counted"), completion), self.writer.prices)
-            self._count(completion, place)
+        for line, completion in self._reader.read(self._journal.lines()):
+            self._budget.spend(_counted(line, completion), self.writer.prices)
+            self._count(completion, line.place)
             self.restored += 1
-        for record in self._faults:
-            self._budget.spend(_counted(record.get("counted"), Completion.from_record(record)), self.writer.prices)
+        for line, completion in read_faults(self._faults.lines()):
+            self._budget.spend(_counted(line, completion), self.writer.prices)
 
     def _keep(self, completion: Completion, counted: Usage) -> None:
         record = completion.to_record()
@@ -303,12 +338,9 @@ class DistillPass:
         return self._places[number] if number < len(self._places) else _ABSENT
 
 
-def _counted(counted: object, completion: Completion) -> Usage:
-    if counted is None:
-        return completion.usage
-    if isinstance(counted, list) and len(counted) == 2 and all(type(number) is int for number in counted):
-        return Usage(*counted)
-    raise JournalError(f"{completion.request}: its tokens {counted!r} are not two numbers; choose another --run")
+def _counted(line: JournalLine, completion: Completion) -> Usage:
+    counted = line.record.get("counted")
+    return completion.usage if counted is None else Usage(*counted)
 
 
 def first_requests(
@@ -317,9 +349,14 @@ def first_requests(
     """Round ``vote`` of the first pass: the comparisons that all earlier rounds have left without enough traces."""
     plan = distilling.writer.plan
     for number, pair in pairs:
+        distilling.check_pair(number, pair)
         for index, comparison in enumerate(plan.comparisons(pair)):
             order, own_vote = divmod(index, config.samples)
-            if own_vote != vote or right.is_full(number, order) or distilling.has(number, index):
+            if own_vote != vote or distilling.has(number, index):
+                continue
+            last = (order + 1) * config.samples
+            is_gap = any(distilling.has(number, later) for later in range(index + 1, last))  # a line was deleted
+            if right.is_full(number, order) and not is_gap:
                 continue
             # A vote is requested only after the ones before it, so that which votes there are never depends on chance.
             if vote and not distilling.has(number, index - 1):
@@ -333,6 +370,7 @@ def repair_requests(
 ) -> Iterator[JudgeRequest]:
     """The second pass: the comparisons whose only trace has failed, with that trace."""
     for number, pair in pairs:
+        distilling.check_pair(number, pair)
         for index, comparison in enumerate(distilling.writer.plan.comparisons(pair)):
             if right.is_full(number, index) or distilling.has(number, index) or distilling.faulted(number, index):
                 continue

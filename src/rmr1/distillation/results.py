@@ -89,6 +89,9 @@ class TraceWriter:
         config: How to distil.
         traces: Takes the rows of ``traces.jsonl``.
         rejected: Takes those of ``rejected.jsonl``.
+
+    Attributes:
+        pairs: Pairs that were added.
     """
 
     def __init__(
@@ -106,12 +109,12 @@ class TraceWriter:
         self._labels: Counter[str] = Counter()
         self._problems: Counter[str] = Counter()
         self._hints: Counter[str] = Counter()
-        self._pairs = self._traces = 0
+        self.pairs = self._traces = 0
         self._whole = True
 
     def add(self, number: int, pair: PreferencePair) -> list[ComparisonOutcome]:
         """Count and write one pair; pairs come in the order of the source."""
-        self._pairs += 1
+        self.pairs += 1
         concluded = list(conclude(number, pair, self._first, self._second, self._config))
         for one in concluded:
             self._count(pair, one)
@@ -129,7 +132,7 @@ class TraceWriter:
             passes["repairer"] = self._pass(2, self._second)
         known = [one.cost for one in passes.values() if one.cost is not None]
         return DistillResults(
-            pairs=self._pairs,
+            pairs=self.pairs,
             comparisons=sum(self._outcomes.values()),
             kept=self._outcomes["kept"],
             repaired=self._outcomes["repaired"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -25,7 +25,7 @@ from rmr1.distillation.passes import (
 from rmr1.distillation.results import ComparisonOutcome, TraceWriter, distill_report
 from rmr1.engines import BatchLedger, Engine, batched, has_batches, open_model
 from rmr1.errors import ConfigError, DataError
-from rmr1.judging import PairTask, plan_judging, run_blocking
+from rmr1.judging import PairTask, SourceGuard, plan_judging, run_blocking
 from rmr1.prompts import load_repair_template
 from rmr1.records import PreferencePair
 from rmr1.report.judge import write_judge_report
@@ -89,6 +89,7 @@ class DistillRun:
         callbacks: Receive progress.
         limit: Take the first N pairs; None for all.
         skip_unlabelled: Leave out pairs without a label instead of refusing them.
+        unchanged: Called with the number of pairs that were read at the end; raises where the source has changed.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class DistillRun:
         *,
         limit: int | None = None,
         skip_unlabelled: bool = False,
+        unchanged: Callable[[int], None] | None = None,
     ) -> None:
         self._source = source
         self._teacher = teacher
@@ -111,6 +113,7 @@ class DistillRun:
         self._callbacks = callbacks or NullCallbacks()
         self._limit = limit
         self._skip = skip_unlabelled
+        self._unchanged = unchanged
 
     async def conclude(self) -> DistillRunResult:
         """Do what is left to do, and write traces and results.
@@ -142,6 +145,8 @@ class DistillRun:
             return self._write(first, second, budget, not covered, began)
 
     async def _teach(self, first: DistillPass, right: RightTraces) -> bool:
+        if first.was_cut:
+            self._callbacks.say("pass1.jsonl: an interruption cut the last line; its completion is requested again")
         self._callbacks.started(None, first.restored)
         for vote in range(self._config.samples):
             requests = first_requests(self._pairs(), first, right, self._config, vote)
@@ -171,6 +176,7 @@ class DistillRun:
                 outcomes = writer.add(number, pair)
                 if len(kept) < PAIRS_KEPT:
                     kept.append((pair, outcomes))
+            self._check_end(first, second, writer.pairs)
         results = writer.results()
         self._directory.write_json("results.json", results.to_json())
         seconds = time.monotonic() - began
@@ -179,6 +185,14 @@ class DistillRun:
         with self._directory.journal("metrics.jsonl") as metrics:
             metrics.append({"answered": answered, "seconds": round(seconds, 3), "spent_in_all": spent})
         return DistillRunResult(self._directory.path, results, out_of_budget, seconds, kept)
+
+    def _check_end(self, first: DistillPass, second: DistillPass | None, pairs: int) -> None:
+        if self._unchanged is not None:
+            self._unchanged(pairs)
+        if self._limit is None and not self._skip:
+            for one in (first, second):
+                if one is not None:
+                    one.check_count(pairs)
 
 
 def distill(
@@ -232,7 +246,7 @@ async def _distill_task(
 ) -> DistillRunResult:
     source = task.open()
     callbacks.say(source.shape.describe())
-    _check(source, task, callbacks)
+    total = _count_pairs(source, task, callbacks)
     async with AsyncExitStack() as stack:
         teacher, repairer = _writers(config, engines, stack)
         if config.batch and not any(has_batches(writer.engine) for writer in (teacher, repairer) if writer):
@@ -242,7 +256,15 @@ async def _distill_task(
         teacher = _with_batches(teacher, "teacher", directory, config, callbacks, stack)
         repairer = repairer and _with_batches(repairer, "repairer", directory, config, callbacks, stack)
         run = DistillRun(
-            source, teacher, repairer, config, directory, callbacks, limit=task.limit, skip_unlabelled=task.skip_invalid
+            source,
+            teacher,
+            repairer,
+            config,
+            directory,
+            callbacks,
+            limit=task.limit,
+            skip_unlabelled=task.skip_invalid,
+            unchanged=SourceGuard(source, str(identity["data_sha256"]), total).check,
         )
         result = await run.conclude()
         title = f"Traces of {config.teacher} on {task.title}"
@@ -251,15 +273,16 @@ async def _distill_task(
     return result
 
 
-def _check(source: PairSource, task: PairTask, callbacks: DistillCallbacks) -> None:
+def _count_pairs(source: PairSource, task: PairTask, callbacks: DistillCallbacks) -> int | None:
     if task.read_once:
-        return
+        return None
     count = sum(1 for _ in labelled(source, task.limit, skip=task.skip_invalid))
     callbacks.say(f"{count} pairs")
     for notice in source.notices():
         callbacks.say(notice)
     if not count:
         raise DataError(f"{task.called}: no pair with a side as its label, so no trace of any could be verified")
+    return count
 
 
 def _writers(

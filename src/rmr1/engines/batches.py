@@ -12,7 +12,7 @@ from typing import Protocol, TypeGuard
 
 from rmr1.config import BatchConfig
 from rmr1.engines.protocol import Engine
-from rmr1.errors import ConfigError, JournalError
+from rmr1.errors import ConfigError
 from rmr1.runs import Journal
 
 
@@ -32,11 +32,13 @@ class BatchLedger:
         self._names: dict[str, str] = {}
         self._open: dict[str, set[str]] = {}
         self._tokens: dict[str, str] = {}
-        for record in journal:
+        for line in journal.lines():
             try:
-                self._apply(record)
-            except (KeyError, TypeError) as error:
-                raise JournalError(f"{journal.path}: a line does not describe a batch ({error})") from error
+                self._apply(line.record)
+            except (KeyError, TypeError, ValueError) as error:
+                raise line.refuse(
+                    f"does not describe a batch ({error})", "restore the journal, or choose another --run"
+                ) from error
 
     def prepare(self, token: str, keys: Iterable[str]) -> None:
         """A batch is about to be sent."""
@@ -72,6 +74,8 @@ class BatchLedger:
 
     def _apply(self, record: dict[str, str | list[str]]) -> None:
         token = str(record["batch"])
+        if ("requests" in record) == (token in self._open):
+            raise ValueError("a batch is prepared once, before anything else is known of it")
         if "requests" in record:
             self._open[token] = set(record["requests"])
             self._tokens.update(dict.fromkeys(record["requests"], token))

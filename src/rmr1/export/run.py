@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from rmr1.errors import ConfigError, ModelNotFoundError, ResultsError
+from rmr1.errors import ConfigError, ModelNotFoundError, RunError
 from rmr1.export.model_card import write_model_card
 from rmr1.models import cached_file, find_model
 from rmr1.models.card import ModelCard, read_card
 from rmr1.models.loading import hf_folder
 from rmr1.results import RlResults, SftResults
+from rmr1.runs import read_document, read_manifest
 
 Format = Literal["gguf", "hf"]
 WeightType = Literal["f16", "q8_0"]
@@ -92,8 +92,11 @@ def _open(name: str) -> _ExportSource:
     run = folder.parent
     if folder.name != "model" or not (run / "run.json").is_file():
         return _ExportSource(folder, card)
-    identity = _read_json(run / "run.json").get("identity", {})
-    return _ExportSource(folder, card, identity, _read_results(run / "results.json"))
+    try:
+        identity = read_manifest(run).identity
+    except RunError:  # of another version, or damaged: a card can do without
+        return _ExportSource(folder, card)
+    return _ExportSource(folder, card, identity, _read_results(run))
 
 
 def _published(card: ModelCard) -> ModelCard:
@@ -106,22 +109,14 @@ def _last_part(name: str) -> str:
     return path.name if path.is_absolute() or name.startswith(".") or path.exists() else name
 
 
-def _read_results(file: Path) -> SftResults | RlResults | None:
-    """The results of a training; None where it has none, or those of another version, which a card can do without."""
-    content = _read_json(file)
-    kind = RlResults if content.get("kind") == RlResults.kind else SftResults
+def _read_results(run: Path) -> SftResults | RlResults | None:
+    """The results of a training; None where it has none that can be believed, which a card can do without."""
     try:
-        return kind.from_json(content, str(file))
-    except ResultsError:
+        content = read_document(run, "results.json")
+        kind = RlResults if content.get("kind") == RlResults.kind else SftResults
+        return kind.from_json(content, str(run / "results.json"))
+    except (OSError, RunError):
         return None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content
 
 
 def _base_gguf(task: ExportTask, card: ModelCard) -> Path:

@@ -1,17 +1,25 @@
 """Judging one or a million comparisons: orders, votes, confidence, runs."""
 
 from rmr1.judging.choice import choice_of, plan_choice
-from rmr1.judging.completions import Completion
+from rmr1.judging.completions import (
+    ComparisonLayout,
+    Completion,
+    CompletionReader,
+    read_faults,
+    refuse_pair,
+)
 from rmr1.judging.judge import Judge
 from rmr1.judging.loops import run_blocking
 from rmr1.judging.plan import DEFAULT_TEMPLATE, JudgingPlan, plan_judging
-from rmr1.judging.run import JudgeCallbacks, JudgeRun, JudgeRunResult, PairTask, judge_pairs
+from rmr1.judging.run import JudgeCallbacks, JudgeRun, JudgeRunResult, PairTask, SourceGuard, judge_pairs
 from rmr1.judging.runner import JudgeRequest, RequestRunner
 from rmr1.judging.votes import JudgmentTally, combine
 
 __all__ = [
     "DEFAULT_TEMPLATE",
+    "ComparisonLayout",
     "Completion",
+    "CompletionReader",
     "Judge",
     "JudgeCallbacks",
     "JudgeRequest",
@@ -21,10 +29,13 @@ __all__ = [
     "JudgmentTally",
     "PairTask",
     "RequestRunner",
+    "SourceGuard",
     "choice_of",
     "combine",
     "judge_pairs",
     "plan_choice",
     "plan_judging",
+    "read_faults",
+    "refuse_pair",
     "run_blocking",
 ]

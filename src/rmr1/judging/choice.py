@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rmr1.errors import DataError
+from rmr1.judging.completions import ComparisonLayout
 from rmr1.judging.plan import JudgingPlan
 from rmr1.prompts import ChoiceTemplate, Prompt, load_choice_template, render_choice
 from rmr1.records import Comparison, Generation, GenerationRequest, PreferencePair, Verdict
@@ -28,9 +29,9 @@ class ChoicePlan(JudgingPlan):
     choice: ChoiceTemplate
 
     @property
-    def comparisons_per_pair(self) -> int:
-        """Generations for each choice."""
-        return self.config.votes
+    def layout(self) -> ComparisonLayout:
+        """Votes alone: there are no two orders."""
+        return ComparisonLayout("given", self.config.votes, self.config.seed)
 
     def comparisons(self, pair: PreferencePair) -> Iterator[Comparison]:
         """The choice, vote by vote; there are no two orders."""

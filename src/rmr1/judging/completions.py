@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError
 
 from rmr1.errors import JournalError
-from rmr1.records import FinishReason, Generation, Label, Order, Span, Usage, Verdict, Vote
-from rmr1.sides import pair_probability, pair_side
-from rmr1.verdict import parse_verdict, sections_of
+from rmr1.records import (
+    FinishReason,
+    Generation,
+    InvalidReason,
+    Label,
+    Message,
+    Order,
+    PreferencePair,
+    Side,
+    Span,
+    Usage,
+    Verdict,
+    Vote,
+)
+from rmr1.runs import JournalLine, read_lines
+from rmr1.sides import pair_probability, pair_side, shown_orders
+from rmr1.verdict import RULES, parse_verdict, sections_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +53,7 @@ class Completion:
         p_shown_a: Probability of the shown A against the shown B at the verdict; None where the engine gives none.
         fenced: How many markers in the prompt were fenced.
         prompt_sha256: Hash of the prompt.
+        pair_hash: Hash of the pair, see the function of that name.
         verdict: What the text says, parsed once, on arrival.
         error: What the engine said if it failed.
     """
@@ -53,6 +74,7 @@ class Completion:
     p_shown_a: float | None
     fenced: int
     prompt_sha256: str
+    pair_hash: str
     verdict: Verdict
     error: str | None = None
 
@@ -95,30 +117,84 @@ class Completion:
         """Read a journal's line.
 
         Raises:
-            JournalError: The line has an unexpected format.
+            ValueError: It is no completion; the message names the field.
         """
         try:
-            fields = {name: record[name] for name in cls.__dataclass_fields__ if name not in _BUILT}
-            return cls(
-                **fields,
-                usage=Usage(**record["usage"]),
-                verdict=_read_verdict(record["verdict"], fields["text"]),
-                error=record.get("error"),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise JournalError(
-                f"a line of the journal is not a completion ({type(error).__name__}: {error}); choose another --run"
-            ) from error
+            _CompletionRecord.model_validate(record)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise ValueError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+        fields = {name: record[name] for name in cls.__dataclass_fields__ if name not in _BUILT}
+        return cls(
+            **fields,
+            usage=Usage(**record["usage"]),
+            verdict=_read_verdict(record["verdict"], fields["text"]),
+            error=record.get("error"),
+        )
 
 
 _BUILT = ("error", "usage", "verdict")
 _VERDICT_FIELDS = ("side", "invalid", "candidates", "problems", "position", "rule")
+_STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+_Text = InstanceOf[str]
+"""A ``str`` of pydantic has no lone surrogates; models do write them."""
+_Count = Annotated[int, Field(ge=0, lt=2**53)]
+_Hash = Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
+_ShortHash = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+
+
+class _UsageRecord(BaseModel):
+    model_config = _STRICT
+
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    cached_tokens: _Count
+    unknown: _Count
+
+
+class _VerdictRecord(BaseModel):
+    model_config = _STRICT
+
+    side: Side | None
+    invalid: InvalidReason | None
+    candidates: list[Side]
+    problems: list[_Text]
+    position: _Count | None
+    rule: Literal[tuple(RULES)]  # type: ignore[valid-type]
+    sections: list[Annotated[tuple[_Text, _Count, _Count], Field(strict=False)]]
+
+
+class _CompletionRecord(BaseModel):
+    model_config = _STRICT
+
+    pair: _Count
+    index: _Count
+    request: _Text
+    pair_id: _Text
+    group: _Text
+    category: _Text
+    label: Label | None
+    order: Order
+    vote: _Count
+    text: _Text
+    finish_reason: FinishReason
+    think_open: bool
+    usage: Annotated[_UsageRecord, Field(strict=False)]
+    p_shown_a: Annotated[float, Field(ge=0, le=1)] | None
+    fenced: _Count
+    prompt_sha256: _Hash
+    pair_hash: _ShortHash
+    verdict: Annotated[_VerdictRecord, Field(strict=False)]
+    error: _Text | None = None
+    counted: Annotated[list[_Count], Field(min_length=2, max_length=2)] | None = None
 
 
 def _read_verdict(record: Mapping[str, Any], text: str) -> Verdict:
     spans = tuple(Span(name, start, end) for name, start, end in record["sections"])
-    if not all(0 <= span.start <= span.end <= len(text) for span in spans):
-        raise ValueError("a section does not lie within the text")
+    if not all(span.start <= span.end <= len(text) for span in spans):
+        raise ValueError("verdict.sections: a section does not lie within the text")
+    if (record["side"] is None) == (record["invalid"] is None):
+        raise ValueError("verdict: has to have a side, or a reason why there is none")
     return Verdict(
         side=record["side"],
         invalid=record["invalid"],
@@ -129,3 +205,156 @@ def _read_verdict(record: Mapping[str, Any], text: str) -> Verdict:
         rule=record["rule"],
         spans=spans,
     )
+
+
+def pair_hash(pair: PreferencePair) -> str:
+    """Hash of everything in a pair that a judgment depends on or is counted by."""
+    turns = (pair.prompt, pair.response_a, pair.response_b)
+    texts = [[_turn(message) for message in messages] for messages in turns]
+    content = json.dumps([pair.id, pair.label, pair.group, pair.category, texts])
+    return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+
+
+def _turn(message: Message) -> list[object]:
+    return [message.role, message.content]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonLayout:
+    """Which comparison of a pair has which number.
+
+    Args:
+        orders: In which orders pairs are shown.
+        votes: Completions of each order.
+        seed: Draws the order where that is drawn.
+    """
+
+    orders: Literal["both", "given", "swapped", "random"]
+    votes: int
+    seed: int
+
+    @classmethod
+    def of_identity(cls, identity: Mapping[str, Any]) -> ComparisonLayout:
+        """That of a run, by what identifies it."""
+        return cls(identity["orders"], identity["votes"], identity["seed"])
+
+    @property
+    def per_pair(self) -> int:
+        """Comparisons of each pair."""
+        return self.votes * (2 if self.orders == "both" else 1)
+
+    def comparison(self, pair_id: str, index: int) -> tuple[Order, int]:
+        """The order and the vote of a comparison by its number."""
+        order, vote = divmod(index, self.votes)
+        return shown_orders(self.orders, pair_id, self.seed)[order], vote
+
+
+class CompletionReader:
+    """Reads the completions of a journal: each once, where the layout has it, all those of a pair about the same pair.
+
+    Args:
+        layout: Of the run.
+    """
+
+    def __init__(self, layout: ComparisonLayout) -> None:
+        self._layout = layout
+        self._seen = BitSet()
+        self._hashes = array("Q")
+
+    def read(self, lines: Iterable[JournalLine]) -> Iterator[tuple[JournalLine, Completion]]:
+        """Yield each completion with its line.
+
+        Raises:
+            JournalError: A line is not such a completion; the message names it.
+        """
+        for line in lines:
+            try:
+                completion = Completion.from_record(line.record)
+                self._check(completion)
+            except ValueError as error:
+                raise line.refuse(f"not a completion of this run ({error})") from error
+            yield line, completion
+
+    def knows(self, number: int) -> bool:
+        """Whether a completion of the pair with this number was read."""
+        return number < len(self._hashes) and self._hashes[number] != _NO_HASH
+
+    def fits(self, number: int, pair: PreferencePair) -> bool:
+        """Whether what was read for a number, if anything, is about this pair."""
+        return not self.knows(number) or self._hashes[number] == _hash_number(pair_hash(pair))
+
+    @property
+    def pairs(self) -> int:
+        """One more than the largest number of a pair."""
+        return len(self._hashes)
+
+    def _check(self, completion: Completion) -> None:
+        layout, number, index = self._layout, completion.pair, completion.index
+        if index >= layout.per_pair:
+            raise ValueError(f"index: {index}, and the run has {layout.per_pair} comparisons of each pair")
+        order, vote = layout.comparison(completion.pair_id, index)
+        if (completion.order, completion.vote) != (order, vote):
+            raise ValueError(f"order, vote: comparison {index} of this pair is {order}, {vote}")
+        if completion.finish_reason == "error":
+            raise ValueError("finish_reason: failed requests are in the journal of faults")
+        place = number * layout.per_pair + index
+        if place in self._seen:
+            raise ValueError(f'request: "{completion.request}" is in an earlier line already')
+        self._seen.add(place)
+        hashed = _hash_number(completion.pair_hash)
+        missing = number + 1 - len(self._hashes)
+        if missing > 0:
+            self._hashes.extend([_NO_HASH] * missing)
+        if self._hashes[number] not in (_NO_HASH, hashed):
+            raise ValueError(f"pair_hash: pair {number} is another one in an earlier line")
+        self._hashes[number] = hashed
+
+
+def read_faults(lines: Iterable[JournalLine]) -> Iterator[tuple[JournalLine, Completion]]:
+    """Read a journal of failed requests, each with its line; it may have failed several times.
+
+    Raises:
+        JournalError: A line is not such a request; the message names it.
+    """
+    for line in lines:
+        try:
+            yield line, Completion.from_record(line.record)
+        except ValueError as error:
+            raise line.refuse(f"not a failed request ({error})") from error
+
+
+def refuse_pair(journal: Path, key: int, pair: int, problem: str) -> JournalError:
+    """An error that names the first line of a journal about a pair.
+
+    Args:
+        journal: The journal.
+        key: Of its run.
+        pair: The number of the pair.
+        problem: What is wrong with it.
+    """
+    line = next(line for line in read_lines(journal, key) if line.record["pair"] == pair)
+    return line.refuse(f"not a completion of this run ({problem})")
+
+
+_NO_HASH = 0
+
+
+def _hash_number(hashed: str) -> int:
+    return int(hashed, 16) or 1
+
+
+class BitSet:
+    """A set of small numbers: one bit for each."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+
+    def add(self, number: int) -> None:
+        """Put a number into the set."""
+        missing = number // 8 + 1 - len(self._bits)
+        if missing > 0:
+            self._bits.extend(bytes(missing + 4096))
+        self._bits[number // 8] |= 1 << (number % 8)
+
+    def __contains__(self, number: int) -> bool:
+        return number // 8 < len(self._bits) and bool(self._bits[number // 8] >> (number % 8) & 1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rmr1.config import JudgeConfig
 from rmr1.engines import Engine
 from rmr1.errors import ConfigError
+from rmr1.judging.completions import ComparisonLayout
 from rmr1.prompts import FENCE_SHA256, Prompt, Template, load_grammar, load_template, render_prompt
 from rmr1.records import Comparison, Generation, GenerationRequest, PreferencePair, Sampling, Verdict
 from rmr1.sides import show, shown_orders
@@ -29,7 +30,12 @@ class JudgingPlan:
     @property
     def comparisons_per_pair(self) -> int:
         """Generations for each pair."""
-        return self.config.votes * (2 if self.config.orders == "both" else 1)
+        return self.layout.per_pair
+
+    @property
+    def layout(self) -> ComparisonLayout:
+        """Which comparison of a pair has which number."""
+        return ComparisonLayout(self.config.orders, self.config.votes, self.config.seed)
 
     def comparisons(self, pair: PreferencePair) -> Iterator[Comparison]:
         """All comparisons of a pair: order by order, vote by vote."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from array import array
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from rmr1.config import JudgeConfig, resolve_config
 from rmr1.data import DROP_OR_SKIP, PairSource, cluster_of, load_pairs
 from rmr1.engines import Engine, LoadedModel, open_model
-from rmr1.errors import DataError, RunError
-from rmr1.judging.completions import Completion
+from rmr1.errors import DataError, JournalError, RunError
+from rmr1.judging.completions import BitSet, Completion, CompletionReader, refuse_pair
 from rmr1.judging.loops import run_blocking
 from rmr1.judging.plan import JudgingPlan, plan_judging
 from rmr1.judging.runner import JudgeRequest, RequestRunner
@@ -27,6 +27,7 @@ from rmr1.report.judge import judge_report, write_judge_report
 from rmr1.results import JudgeResults
 from rmr1.runs import Callbacks, Journal, NullCallbacks, RunDirectory, default_run_name
 
+JOURNAL = "completions.jsonl"
 PAIRS_KEPT = 200
 """This many pairs are kept whole for the report; the journal has them all."""
 
@@ -119,6 +120,41 @@ class PairTask:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceGuard:
+    """What a source was when a run began. A file that changes meanwhile would give results about two files.
+
+    Args:
+        source: The pairs.
+        fingerprint: Its ``fingerprint``.
+        pairs: How many pairs it had, if they were counted.
+    """
+
+    source: PairSource
+    fingerprint: str
+    pairs: int | None = None
+
+    def check(self, read: int) -> None:
+        """Compare it with what it is now.
+
+        Args:
+            read: How many pairs were read now.
+
+        Raises:
+            DataError: It has changed.
+        """
+        changes = []
+        if self.pairs is not None and read != self.pairs:
+            changes.append(f"{self.pairs} pairs at the beginning, {read} at the end")
+        if self.source.fingerprint() != self.fingerprint:
+            changes.append("its content is another one")
+        if changes:
+            raise DataError(
+                f"{self.source.path}: changed during the run: {', '.join(changes)}. Restore it and run the same command again, "
+                f"or start a new --run with the new file"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class JudgeRunResult:
     """What a judge run leaves behind, besides its directory.
 
@@ -152,6 +188,7 @@ class JudgeRun:
         callbacks: Receive progress.
         limit: Judge the first N pairs; None for all.
         total_pairs: How many pairs there will be, if that is known.
+        unchanged: Called with the number of pairs that were read, once all are judged; raises where the source has changed.
     """
 
     def __init__(
@@ -163,6 +200,7 @@ class JudgeRun:
         *,
         limit: int | None = None,
         total_pairs: int | None = None,
+        unchanged: Callable[[int], None] | None = None,
     ) -> None:
         self._engine = engine
         self._plan = plan
@@ -170,7 +208,10 @@ class JudgeRun:
         self._callbacks = callbacks or NullCallbacks()
         self._limit = limit
         self._total = None if total_pairs is None else total_pairs * plan.comparisons_per_pair
-        self._done = _BitSet()
+        self._unchanged = unchanged
+        self._done = BitSet()
+        self._reader = CompletionReader(plan.layout)
+        self._read = 0
         self._incomplete: dict[int, list[Completion]] = {}
         self._clusters = array("Q")
         self._answered = 0
@@ -183,12 +224,14 @@ class JudgeRun:
 
         Raises:
             EngineError: No request can succeed, or many in a row have failed. What is done is kept.
+            JournalError: The journal holds a line that is not of this run, or not about these pairs.
+            DataError: The pairs have changed meanwhile.
         """
         with ExitStack() as stack:
             journal = faults = None
             restored = 0
             if self._directory is not None:
-                journal = stack.enter_context(self._directory.journal("completions.jsonl"))
+                journal = stack.enter_context(self._directory.journal(JOURNAL))
                 faults = stack.enter_context(self._directory.journal("faults.jsonl"))
                 for completion in self._restored(journal):
                     restored += 1
@@ -201,6 +244,10 @@ class JudgeRun:
                     self._keep(completion, journal, faults)
                     if (judged := self._collect(completion)) is not None:
                         yield judged
+            if self._unchanged is not None:
+                self._unchanged(self._read)
+            if self._limit is None and self._reader.pairs > self._read:
+                raise self._refusal(self._reader.pairs - 1, f"there are only {self._read} pairs")
 
     async def conclude(self, pairs: Iterable[PreferencePair]) -> JudgeRunResult:
         """Judge all pairs, and write ``results.json``.
@@ -233,8 +280,9 @@ class JudgeRun:
         return JudgeRunResult(directory.path, results, shown, seconds, self._answered, self._spent)
 
     def _restored(self, journal: Journal) -> Iterator[Completion]:
-        for record in journal:
-            completion = Completion.from_record(record)
+        if journal.was_cut:
+            self._callbacks.say(f"{journal.path}: an interruption cut the last line; its completion is requested again")
+        for _, completion in self._reader.read(journal.lines()):
             if self._limit is None or completion.pair < self._limit:
                 self._done.add(self._place(completion.pair, completion.index))
                 yield completion
@@ -262,6 +310,9 @@ class JudgeRun:
     def _open_requests(self, pairs: Iterable[PreferencePair]) -> Iterator[JudgeRequest]:
         per_pair = self._plan.comparisons_per_pair
         for number, pair in enumerate(pairs):
+            self._read += 1
+            if not self._reader.fits(number, pair):
+                raise self._refusal(number, f'it is about another pair than "{pair.id}", which has its number')
             self._clusters.append(_cluster_key(pair))
             if all(self._place(number, index) in self._done for index in range(per_pair)):
                 continue
@@ -272,21 +323,11 @@ class JudgeRun:
     def _place(self, pair: int, index: int) -> int:
         return pair * self._plan.comparisons_per_pair + index
 
-
-class _BitSet:
-    """A set of small numbers: one bit for each."""
-
-    def __init__(self) -> None:
-        self._bits = bytearray()
-
-    def add(self, number: int) -> None:
-        missing = number // 8 + 1 - len(self._bits)
-        if missing > 0:
-            self._bits.extend(bytes(missing + 4096))
-        self._bits[number // 8] |= 1 << (number % 8)
-
-    def __contains__(self, number: int) -> bool:
-        return number // 8 < len(self._bits) and bool(self._bits[number // 8] >> (number % 8) & 1)
+    def _refusal(self, pair: int, problem: str) -> JournalError:
+        directory = self._directory
+        if directory is None:
+            raise ValueError("only a journal holds completions of earlier processes")
+        return refuse_pair(directory.path / JOURNAL, directory.key, pair, problem)
 
 
 def _cluster_key(pair: PreferencePair) -> int:
@@ -345,8 +386,17 @@ async def _judge_task(
         _say_exact_template(model, config, callbacks)
         _check_slots(source, task, plan)
         identity = _identity(source, task, model.engine, plan)
+        guard = SourceGuard(source, str(identity["data_sha256"]), None if task.read_once else total)
         with RunDirectory(task.run_path("judge", identity), identity) as directory:
-            run = JudgeRun(model.engine, plan, directory, callbacks, limit=task.limit, total_pairs=total)
+            run = JudgeRun(
+                model.engine,
+                plan,
+                directory,
+                callbacks,
+                limit=task.limit,
+                total_pairs=total,
+                unchanged=guard.check,
+            )
             result = await run.conclude(source)
             _write_report(task, config, identity, result)
     finally:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from rmr1.engines import Engine, checked_replies, prompt_sha256
 from rmr1.errors import EngineError
-from rmr1.judging.completions import Completion
+from rmr1.judging.completions import Completion, pair_hash
 from rmr1.prompts import Prompt
 from rmr1.records import Comparison, Generation, GenerationRequest, PreferencePair, Verdict
 from rmr1.verdict import verdict_probability
@@ -95,6 +95,7 @@ class RequestRunner:
             p_shown_a=verdict_probability(generation, verdict),
             fenced=request.prompt.fenced,
             prompt_sha256=prompt_sha256(request.prompt.messages),
+            pair_hash=pair_hash(source),
             verdict=verdict,
             error=generation.error,
         )

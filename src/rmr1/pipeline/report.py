@@ -23,7 +23,7 @@ from rmr1.results import (
     TrainingMetrics,
     read_metrics,
 )
-from rmr1.runs import read_records
+from rmr1.runs import read_journal
 
 _SAMPLES = 100
 _STEP = "optimiser step"
@@ -140,7 +140,7 @@ def _rl_curves(file: Path) -> Iterator[Curve]:
 
 
 def _metrics(file: Path, kind: type[MetricsT]) -> list[MetricsT]:
-    return read_metrics(read_records(file), kind)
+    return read_metrics((line.record for line in read_journal(file.parent, file.name)), kind)
 
 
 def _line(name: str, metrics: Sequence[MetricsT], figure: Callable[[MetricsT], float | None]) -> Series:

@@ -128,7 +128,7 @@ class Results:
         if kind != cls.kind:
             raise ResultsError(f"{where}: results of rmr1 {kind}, expected those of rmr1 {cls.kind}")
         return read_plain(
-            cls, {name: value for name, value in content.items() if name not in ("kind", "schema")}, where
+            cls, {name: value for name, value in content.items() if name not in ("kind", "schema", "check")}, where
         )
 
 

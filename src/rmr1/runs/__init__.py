@@ -1,16 +1,27 @@
 """Runs: a directory that records what a long job is, what it has done and what came out, so that it can be resumed."""
 
 from rmr1.runs.callbacks import Callbacks, NullCallbacks
-from rmr1.runs.directory import RunDirectory, default_run_name, read_manifest
-from rmr1.runs.journal import Journal, encode_line, read_records
+from rmr1.runs.directory import (
+    Manifest,
+    RunDirectory,
+    default_run_name,
+    read_document,
+    read_journal,
+    read_manifest,
+)
+from rmr1.runs.journal import Journal, JournalLine, encode_line, read_lines
 
 __all__ = [
     "Callbacks",
     "Journal",
+    "JournalLine",
+    "Manifest",
     "NullCallbacks",
     "RunDirectory",
     "default_run_name",
     "encode_line",
+    "read_document",
+    "read_journal",
+    "read_lines",
     "read_manifest",
-    "read_records",
 ]

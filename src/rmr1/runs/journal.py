@@ -1,17 +1,26 @@
-"""An append-only file of JSON lines that survives ``kill -9`` in the middle of a write."""
+"""An append-only file of JSON lines that survives ``kill -9`` in the middle of a write, and that notices what others do to it.
+
+The last key of a line, ``check``, is the CRC-32 of the bytes before it, begun with the key of the run and the name of the file. So
+a line that was edited, or that another run has written, is refused; a line that is deleted counts as never done.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from rmr1.errors import JournalError
+from rmr1.files import parse_json, storage
 
 _BLOCK = 1 << 16
+_TAIL = len(b',"check":"00000000"}\n')
 
 
 def encode_line(record: Mapping[str, object]) -> bytes:
@@ -22,28 +31,78 @@ def encode_line(record: Mapping[str, object]) -> bytes:
         return json.dumps(record, separators=(",", ":")).encode() + b"\n"
 
 
-def _decode_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise JournalError(f"{path}:{number}: not a record ({error}); delete the line to redo it") from error
-    if not isinstance(record, dict):
-        raise JournalError(f"{path}:{number}: not a JSON object; delete the line to redo it")
-    return record
+def seal_line(record: Mapping[str, object], key: int) -> bytes:
+    """One record as a line of a journal: as ``encode_line``, with its check.
+
+    Args:
+        record: At least one key; none is ``check``.
+        key: Of the journal, see ``journal_key``.
+    """
+    body = encode_line(record)[:-2]
+    return body + _tail(body, key)
 
 
-def read_records(path: Path) -> Iterator[dict[str, Any]]:
-    """Read a file of JSON lines that another process may be writing: it is not changed, and a line without its end is passed
-    over.
+def journal_key(name: str, run: int) -> int:
+    """What the checks of a file's lines begin with: no other file of the run, and no other run, has the same one."""
+    return zlib.crc32(name.encode(), run)
+
+
+def is_sealed(line: bytes) -> bool:
+    """Whether a line looks like one of a journal, of whatever run."""
+    return line[-_TAIL:].startswith(b',"check":"') and line.endswith(b'"}\n')
+
+
+def _tail(body: bytes, key: int) -> bytes:
+    return b',"check":"%08x"}\n' % zlib.crc32(body, key)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLine:
+    """One line of a journal: its file, its number from 1, its place for ``Journal.read``, and its record."""
+
+    path: Path
+    number: int
+    place: int
+    record: dict[str, Any]
+
+    def refuse(self, problem: str, fix: str = "delete the line to have it done again") -> JournalError:
+        """An error that names the line."""
+        return JournalError(f"{self.path}:{self.number}: {problem}; {fix}")
+
+
+def read_lines(path: Path, key: int = 0) -> Iterator[JournalLine]:
+    """Read a journal that another process may be writing: it is not changed, and a line without its end is passed over.
+
+    Args:
+        path: The file.
+        key: Of the run.
 
     Raises:
-        JournalError: A line is not a JSON object; the message names it.
+        JournalError: A line is not as this run wrote it; the message names it.
+        StorageError: The file cannot be read.
     """
-    with path.open("rb") as lines:
+    key = journal_key(path.name, key)
+    place = 0
+    with storage(path), path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.endswith(b"\n"):
                 return
-            yield _decode_line(line, path, number)
+            yield JournalLine(path, number, place, _open_line(line, key, path, number))
+            place += len(line)
+
+
+def _open_line(line: bytes, key: int, path: Path, number: int) -> dict[str, Any]:
+    body = line[:-_TAIL]
+    if line[-_TAIL:] != _tail(body, key):
+        raise JournalError(
+            f"{path}:{number}: the line was changed after it was written, or another run wrote it; "
+            f"restore it, or delete the line to have it done again"
+        )
+    try:
+        record: dict[str, Any] = parse_json(body + b"}", finite=False)
+    except ValueError as error:
+        raise JournalError(f"{path}:{number}: not a record ({error}); delete the line to have it done again") from error
+    return record
 
 
 class Journal:
@@ -54,51 +113,64 @@ class Journal:
 
     Args:
         path: The file; created if absent.
+        key: Of the run, see ``RunDirectory.key``.
+
+    Attributes:
+        path: The file.
+        was_cut: Whether a last line without its end was cut off.
 
     Raises:
-        JournalError: While reading, a line is not a JSON object and not the last one; the message names the line.
+        JournalError: While reading, a line is not as this run wrote it; the message names the line.
+        StorageError: The file cannot be read or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: int = 0) -> None:
         self.path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        self._cut_torn_line()
+        self._run = key
+        self._key = journal_key(path.name, key)
+        with storage(path):
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self.was_cut = self._cut_torn_line()
 
     def append(self, record: Mapping[str, object]) -> int:
-        """Write one record; returns its place, for ``read``."""
-        line = encode_line(record)
-        place = os.fstat(self._file).st_size
-        written = os.write(self._file, line)
-        while written < len(line):
-            written += os.write(self._file, line[written:])
+        """Write one record; returns its place, for ``read``. What cannot be written whole is not written at all."""
+        line = seal_line(record, self._key)
+        with storage(self.path):
+            place = os.fstat(self._file).st_size
+            try:
+                written = os.write(self._file, line)
+                while written < len(line):
+                    written += os.write(self._file, line[written:])
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(self._file, place)
+                raise
         return place
 
     def read(self, place: int) -> dict[str, Any]:
-        """Read the one record that ``append`` or ``places`` gave this place."""
-        with self.path.open("rb") as lines:
+        """Read the one record that ``append`` or ``lines`` gave this place."""
+        with storage(self.path), self.path.open("rb") as lines:
             lines.seek(place)
-            record: dict[str, Any] = json.loads(lines.readline())
-            return record
+            return _open_line(lines.readline(), self._key, self.path, place)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Read all records so far, one at a time."""
-        for _, record in self.places():
-            yield record
+        for line in self.lines():
+            yield line.record
 
-    def places(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Read all records so far, each with its place."""
-        place = 0
-        with self.path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                yield place, _decode_line(line, self.path, number)
-                place += len(line)
+    def lines(self) -> Iterator[JournalLine]:
+        """Read all lines so far, one at a time."""
+        return read_lines(self.path, self._run)
 
     def close(self) -> None:
         """Bring everything to the disk and close the file."""
         if self._file >= 0:
-            os.fsync(self._file)
-            os.close(self._file)
-            self._file = -1
+            with storage(self.path):
+                try:
+                    os.fsync(self._file)
+                finally:
+                    os.close(self._file)
+                    self._file = -1
 
     def __enter__(self) -> Journal:
         return self
@@ -108,7 +180,7 @@ class Journal:
     ) -> None:
         self.close()
 
-    def _cut_torn_line(self) -> None:
+    def _cut_torn_line(self) -> bool:
         size = end = os.fstat(self._file).st_size
         while end > 0:
             start = max(0, end - _BLOCK)
@@ -119,3 +191,4 @@ class Journal:
             end = start
         if end < size:
             os.ftruncate(self._file, end)
+        return end < size

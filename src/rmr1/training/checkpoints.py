@@ -1,7 +1,8 @@
 """Checkpoints that are whole or do not count.
 
 A checkpoint is written into a hidden folder, brought to the disk, and only then takes its name. It lists the sizes of its files in
-``complete.json``, so that a folder that lost something (a crash of the machine, a full disk, a hand) is seen and passed over.
+``complete.json``, and the CRC-32 of the small ones (the state of the training; to read the weights again would take minutes), so
+that a folder that lost something or was changed (a crash of the machine, a full disk, a hand) is seen and passed over.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ import json
 import os
 import re
 import shutil
+import zlib
 from pathlib import Path
+
+from rmr1.files import parse_json, read_text
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _LIST = "complete.json"
+_SMALL = 1 << 22
 STAGING = ".writing"
 """The hidden folder in which a checkpoint is written."""
 
@@ -35,9 +40,9 @@ def staging_folder(folder: Path) -> Path:
 def commit(staged: Path, folder: Path) -> Path:
     """Give a checkpoint that was written into the staging folder its place in ``folder``, under its own name."""
     files = sorted(path for path in staged.rglob("*") if path.is_file())
-    sizes = {path.relative_to(staged).as_posix(): path.stat().st_size for path in files}
+    states = {path.relative_to(staged).as_posix(): _state(path) for path in files}
     listing = staged / _LIST
-    listing.write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
+    listing.write_text(json.dumps(states, indent=1) + "\n", encoding="utf-8")
     for path in (*files, listing):
         _bring_to_disk(path)
     target = folder / staged.name
@@ -49,12 +54,18 @@ def commit(staged: Path, folder: Path) -> Path:
 
 
 def is_whole(checkpoint: Path) -> bool:
-    """Whether all files of a checkpoint are there with their sizes."""
+    """Whether all files of a checkpoint are there as they were written."""
     try:
-        sizes = json.loads((checkpoint / _LIST).read_text(encoding="utf-8"))
-        return bool(sizes) and all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
+        states = parse_json(read_text(checkpoint / _LIST))
+        return bool(states) and all(_state(checkpoint / name) == state for name, state in states.items())
     except (OSError, ValueError, AttributeError):
         return False
+
+
+def _state(path: Path) -> list[int]:
+    """The size of a file, and its check if it is small."""
+    size = path.stat().st_size
+    return [size, zlib.crc32(path.read_bytes())] if size <= _SMALL else [size]
 
 
 def find_checkpoints(folder: Path) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import json
 import shutil
 import signal
 import threading
@@ -17,14 +16,14 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rmr1.config import TrainerConfig
-from rmr1.errors import ConfigError, TrainingError
+from rmr1.errors import ConfigError, JournalError, TrainingError
 from rmr1.models import find_model
 from rmr1.models.card import ModelCard, read_card
 from rmr1.models.files import folder_fingerprint
 from rmr1.models.hardware import Hardware
 from rmr1.models.loading import DType, quiet_transformers
 from rmr1.results import Results, TrainingMetrics, read_metrics
-from rmr1.runs import NullCallbacks, RunDirectory, default_run_name
+from rmr1.runs import Journal, NullCallbacks, RunDirectory, default_run_name, read_document
 from rmr1.training.adapters import known_warnings
 from rmr1.training.callbacks import StepCallbacks
 from rmr1.training.checkpoints import checkpoint_step, latest_whole
@@ -129,10 +128,10 @@ class TrainingRun:
         done = checkpoint_step(checkpoint) if checkpoint is not None else 0
         if self.directory is not None:
             with self.directory.journal(METRICS) as metrics:
-                kept = [line for line in metrics if 0 < done >= line["step"]]
-            with self.directory.rewrite(METRICS) as add:
-                for line in kept:
-                    add(line)
+                kept = list(_metrics_until(done, metrics))
+            with self.directory.rewrite(METRICS, sealed=True) as add:
+                for record in kept:
+                    add(record)
         return checkpoint, done
 
     def record(self, metrics: TrainingMetrics) -> None:
@@ -320,11 +319,30 @@ def gentle_interruption(on_first: Callable[[], None]) -> Iterator[None]:
 def _read_results(run: Path, kind: type[ResultsT]) -> ResultsT | None:
     """The results of a complete training, or None where it is under way or was never begun."""
     file = run / "results.json"
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    if not file.is_file() or not (run / "model" / "config.json").is_file():
         return None
-    return kind.from_json(content, str(file)) if (run / "model" / "config.json").is_file() else None
+    return kind.from_json(read_document(run, file.name), str(file))
+
+
+def _metrics_until(done: int, metrics: Journal) -> Iterator[dict[str, Any]]:
+    """The lines of the steps that a checkpoint holds; each of them has to be there once, in its order.
+
+    Raises:
+        JournalError: A line is no metrics, or one is there twice or is missing.
+    """
+    last: dict[str, int] = {}
+    fix = "restore metrics.jsonl, or remove the checkpoints to train again from the beginning"
+    for line in metrics.lines():
+        kind, step = line.record.get("kind"), line.record.get("step")
+        if not isinstance(kind, str) or not isinstance(step, int):
+            raise line.refuse("not the metrics of a training", fix)
+        if (kind in last and step <= last[kind]) or (kind == "step" and step != last.get(kind, 0) + 1):
+            raise line.refuse(f'step {step} of kind "{kind}" follows step {last.get(kind, 0)}', fix)
+        last[kind] = step
+        if 0 < done >= step:
+            yield line.record
+    if last.get("step", 0) < done:
+        raise JournalError(f"{metrics.path}: the steps after {last.get('step', 0)} are missing; {fix}")
 
 
 def _sha256(path: Path) -> str:

@@ -15,7 +15,9 @@ from rmr1.data import load_pairs, prompt_key, split_of
 from rmr1.errors import ConfigError, DataError, RunMismatchError
 from rmr1.records import Message, PreferencePair
 from rmr1.results import DataResults
-from tests.support.pairs import make_pair, sample_row
+from rmr1.runs import read_document
+from tests.support.pairs import make_pair
+from tests.support.runs import write_judge_run
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -114,8 +116,9 @@ def test_the_order_of_rows_changes_nothing(tmp_path: Path) -> None:
     random.Random(0).shuffle(rows)
     (tmp_path / "other").mkdir()
     run(tmp_path / "two", write(tmp_path / "other" / "a.jsonl", rows), size=40)
-    for name in ("train.jsonl", "dev.jsonl", "held_out.jsonl", "results.json"):
+    for name in ("train.jsonl", "dev.jsonl", "held_out.jsonl"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert read_document(tmp_path / "one", "results.json") == read_document(tmp_path / "two", "results.json")
 
 
 def test_ids_that_a_source_gives_twice_become_unique(tmp_path: Path) -> None:
@@ -215,14 +218,9 @@ def test_curated_pairs_can_be_curated_again_by_difficulty(tmp_path: Path) -> Non
     path = write(tmp_path / "a.jsonl", [row(number) for number in range(6)])
     run(tmp_path / "out", path, splits={"train": 1})
     judged = tmp_path / "judged"
-    judged.mkdir()
-    (judged / "run.json").write_text(json.dumps({"schema": 2, "identity": {"job": "judge", "rule": "default"}}))
     labels = {pair.id: pair.label for pair in everything(tmp_path / "out").values()}
-    votes = [("r0", "[[A]]"), ("r0", "[[B]]"), ("r1", "[[A]]"), ("r2", "nothing")]
-    write(
-        judged / "completions.jsonl",
-        [sample_row(name, text, label=labels[name], vote=n) for n, (name, text) in enumerate(votes)],
-    )
+    votes = [("r0", "[[A]]", 0), ("r0", "[[B]]", 1), ("r1", "[[A]]", 0), ("r2", "nothing", 0)]
+    write_judge_run(judged, [(name, text, "ab", vote, labels[name]) for name, text, vote in votes], votes=2)
     content = {"orders": "given", "splits": {"train": 1}, "difficulty": {"run": str(judged)}}
     result = run(tmp_path / "kept", tmp_path / "out" / "train.jsonl", **content)
     assert list(everything(tmp_path / "kept")) == ["r0"]

@@ -14,7 +14,8 @@ from rmr1.curation.screens import BenchmarkIndex, PassRates, pair_screens, runs_
 from rmr1.data import load_pairs
 from rmr1.errors import ConfigError, JournalError
 from rmr1.records import Message, PreferencePair
-from tests.support.pairs import make_pair, sample_row
+from tests.support.pairs import make_pair
+from tests.support.runs import Sample, write_judge_run, write_run
 
 
 def reasons(subject: PreferencePair, screens: Screens | None = None, index: BenchmarkIndex | None = None) -> list[str]:
@@ -81,18 +82,19 @@ def test_words() -> None:
 
 @pytest.fixture
 def judged(tmp_path: Path) -> Path:
-    (tmp_path / "run.json").write_text(json.dumps({"schema": 2, "identity": {"job": "judge", "rule": "default"}}))
-    samples = [
-        sample_row("easy", "[[A]]"),
-        sample_row("easy", "[[B]]", "ba"),
-        sample_row("hard", "[[B]]"),
-        sample_row("hard", "nothing", "ba"),
-        sample_row("mixed", "[[A]]"),
-        sample_row("mixed", "nothing", "ba"),
-        sample_row("unlabelled", "[[A]]", label=None),
+    samples: list[Sample] = [
+        ("easy", "[[A]]", "ab", 0, "A"),
+        ("easy", "[[B]]", "ba", 0, "A"),
+        ("hard", "[[B]]", "ab", 0, "A"),
+        ("hard", "nothing", "ba", 0, "A"),
+        ("mixed", "[[A]]", "ab", 0, "A"),
+        ("mixed", "nothing", "ba", 0, "A"),
+        ("unlabelled", "[[A]]", "ab", 0, None),
     ]
-    (tmp_path / "completions.jsonl").write_text("".join(json.dumps(one) + "\n" for one in samples) + '{"pair": 1, "ind')
-    return tmp_path
+    run = write_judge_run(tmp_path / "run", samples)
+    with (run / "completions.jsonl").open("a") as journal:
+        journal.write('{"pair": 1, "ind')
+    return run
 
 
 def test_difficulty(judged: Path) -> None:
@@ -107,12 +109,12 @@ def test_difficulty(judged: Path) -> None:
 def test_a_run_that_tells_no_difficulty(judged: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--difficulty .*none: not a run directory"):
         PassRates(Difficulty(run=tmp_path / "none"))
-    (judged / "completions.jsonl").write_text(json.dumps(sample_row("x", "[[A]]", label=None)) + "\n")
+    write_judge_run(judged, [("x", "[[A]]", "ab", 0, None)])
     with pytest.raises(ConfigError, match="no judged pair has a better response"):
         PassRates(Difficulty(run=judged))
-    (judged / "completions.jsonl").write_text("{\n" + json.dumps(sample_row("x", "[[A]]")) + "\n")
+    (judged / "completions.jsonl").write_text("{\n" + (judged / "completions.jsonl").read_text())
     with pytest.raises(JournalError, match=r"completions.jsonl:1"):
         PassRates(Difficulty(run=judged))
-    (judged / "run.json").write_text(json.dumps({"schema": 2, "identity": {"job": "data"}}))
+    write_run(tmp_path / "data", {"job": "data"})
     with pytest.raises(ConfigError, match='a run of "rmr1 data"'):
-        PassRates(Difficulty(run=judged))
+        PassRates(Difficulty(run=tmp_path / "data"))

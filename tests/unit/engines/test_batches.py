@@ -127,8 +127,9 @@ def test_a_batch_whose_making_was_never_answered_is_found(provider, tmp_path):
 def test_a_batch_that_was_never_made_is_sent(provider, tmp_path):
     with serving(provider) as address:
         ask(address, tmp_path / "a.jsonl", requests(2))
-        prepared = (tmp_path / "a.jsonl").read_text().splitlines()[0]
-        (tmp_path / "b.jsonl").write_text(prepared.replace('"batch":"', '"batch":"x') + "\n")
+        with Journal(tmp_path / "a.jsonl") as kept, Journal(tmp_path / "b.jsonl") as lost:
+            prepared = next(iter(kept))
+            lost.append({**prepared, "batch": f"x{prepared['batch']}"})
         assert len(ask(address, tmp_path / "b.jsonl", requests(2))) == 2
     assert len(provider.asked) == 4
 
@@ -169,6 +170,7 @@ def test_other_engines_have_no_batches(tmp_path):
 
 
 def test_a_journal_of_something_else_is_refused(tmp_path):
-    (tmp_path / "b.jsonl").write_text('{"x": 1}\n')
+    with Journal(tmp_path / "b.jsonl") as kept:
+        kept.append({"x": 1})
     with Journal(tmp_path / "b.jsonl") as kept, pytest.raises(JournalError, match="does not describe a batch"):
         BatchLedger(kept)

@@ -1,6 +1,5 @@
 """Export of a small random model: files, folders, cards, and what is refused."""
 
-import json
 import shutil
 
 import pytest
@@ -21,6 +20,7 @@ from rmr1.models.card import (  # noqa: E402
 )
 from rmr1.models.resolve import resolve_model  # noqa: E402
 from rmr1.results import SftEvalMetrics, SftResults  # noqa: E402
+from rmr1.runs import RunDirectory  # noqa: E402
 from tests.support.tiny_model import CHAT_TEMPLATE, tiny_model, tiny_tokenizer, write_tiny_model  # noqa: E402
 
 HELD_OUT = SftEvalMetrics(step=7, loss=0.25, accuracy=0.5, p_gold=0.5, traces=4, verdicts=4)
@@ -47,8 +47,8 @@ def folder(tmp_path_factory):
     target = write_tiny_model(tmp_path_factory.mktemp("run") / "model", **SHAPE)
     ModelCard("someone/tiny", "cor-compact", "closed").write(target)
     identity = {"job": "sft", "data_sha256": "ab12", "learning_rate": 2e-5, "lora": {"rank": 8}, "model": "tiny"}
-    (target.parent / "run.json").write_text(json.dumps({"identity": identity}))
-    (target.parent / "results.json").write_text(json.dumps(RESULTS.to_json()))
+    with RunDirectory(target.parent, identity) as run:
+        run.write_json("results.json", RESULTS.to_json())
     return target
 
 

@@ -5,7 +5,6 @@ import random
 
 import pytest
 
-from rmr1.errors import JournalError
 from rmr1.judging import Completion
 from rmr1.records import Generation
 from rmr1.runs import encode_line
@@ -50,17 +49,28 @@ def test_only_another_rule_parses_again(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "names"),
     [
-        lambda record: record.pop("verdict"),
-        lambda record: record["verdict"].pop("rule"),
-        lambda record: record["verdict"].update(sections=[["eval", 0, 10_000]]),
-        lambda record: record["verdict"].update(sections=[["eval", 5, 1]]),
-        lambda record: record["usage"].update(dollars=1),
+        (lambda record: record.pop("verdict"), "verdict: Field required"),
+        (lambda record: record["verdict"].pop("rule"), r"verdict\.rule: Field required"),
+        (lambda record: record["verdict"].update(rule="mine"), r"verdict\.rule: "),
+        (lambda record: record["verdict"].update(sections=[["eval", 0, 10_000]]), r"verdict\.sections: a section"),
+        (lambda record: record["verdict"].update(sections=[["eval", 5, 1]]), r"verdict\.sections: a section"),
+        (lambda record: record["verdict"].update(side=None), "verdict: has to have a side, or a reason"),
+        (lambda record: record["verdict"].update(side="C"), r"verdict\.side: "),
+        (lambda record: record["usage"].update(dollars=1), r"usage\.dollars: "),
+        (lambda record: record["usage"].update(prompt_tokens=-1), r"usage\.prompt_tokens: "),
+        (lambda record: record.update(pair="0"), "pair: "),
+        (lambda record: record.update(pair=True), "pair: "),
+        (lambda record: record.update(vote=1e400), "vote: "),
+        (lambda record: record.update(text=None), "text: "),
+        (lambda record: record.update(p_shown_a=1.5), "p_shown_a: "),
+        (lambda record: record.update(p_shown_a=float("nan")), "p_shown_a: "),
+        (lambda record: record.update(colour="red"), "colour: "),
     ],
 )
-def test_a_line_of_an_unexpected_format_is_refused(damage):
-    record = completion(WHOLE).to_record()
+def test_a_line_of_an_unexpected_format_is_refused(damage, names):
+    record = json.loads(encode_line(completion(WHOLE).to_record()))
     damage(record)
-    with pytest.raises(JournalError, match="not a completion"):
+    with pytest.raises(ValueError, match=names):
         Completion.from_record(record)

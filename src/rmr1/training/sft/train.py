@@ -6,7 +6,6 @@ while it is under way, and at the end ``model/`` (a Hugging Face folder with ``r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from rmr1.models.hardware import detect_hardware, has_flash_attention
 from rmr1.models.loading import context_of, hf_folder, load_causal_lm, published_type
 from rmr1.prompts import load_template
 from rmr1.results import SftEvalMetrics, SftResults, SftStepMetrics
-from rmr1.runs import NullCallbacks
+from rmr1.runs import NullCallbacks, read_manifest
 from rmr1.training.callbacks import SftCallbacks
 from rmr1.training.chat_tokens import end_of_turn, settle_think
 from rmr1.training.run import (
@@ -197,11 +196,10 @@ def _read(task: TrainingTask, config: SftConfig) -> tuple[list[Trace], list[Trac
 
 def _template(manifest: Path, wanted: str | None) -> str | None:
     """The template that is wanted, else that of the run which wrote the traces; a judge is used with the prompt of its traces."""
-    try:
-        written = json.loads(manifest.read_text(encoding="utf-8"))["identity"]
-        name, sha256 = written.get("template"), written.get("template_sha256")
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    if not manifest.is_file():
         return wanted
+    written = read_manifest(manifest.parent).identity
+    name, sha256 = written.get("template"), written.get("template_sha256")
     if wanted and sha256 and load_template(wanted).sha256 != sha256:
         raise ConfigError(
             f'{manifest}: these traces answer the prompt "{name}", and template is "{wanted}"; train with --set template={name}, '

@@ -1,0 +1,151 @@
+"""Files from the world and to it: text that is parsed or refused, files that are written whole, errors that say what to do.
+
+What cannot be parsed raises ``ValueError`` with the reason, so that each caller names the place and the fix in its own words; what
+cannot be read or written raises ``StorageError``, which says all three.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+from rmr1.errors import RMR1Error, StorageError
+
+_LONGEST_INTEGER = 300
+"""Digits. More do not fit into a float, and Python itself refuses some thousand."""
+_FIXES = {
+    errno.ENOSPC: "free some space and run the same command again; what is done is kept",
+    errno.EDQUOT: "free some space and run the same command again; what is done is kept",
+    errno.EACCES: "change its permissions, or choose another place",
+    errno.EPERM: "change its permissions, or choose another place",
+    errno.EROFS: "choose a place that can be written to",
+    errno.ENOENT: "check the path",
+    errno.EISDIR: "give a file, not a directory",
+    errno.ENOTDIR: "a part of the path is a file; choose another path",
+    errno.EEXIST: "a file is where a directory has to be; choose another path",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "its links lead in a circle; repair them, or choose another path",
+    errno.EMFILE: "close other files, or raise the limit with ulimit -n",
+    errno.EIO: "the disk has failed; check it",
+}
+
+
+def storage_problem(error: OSError, path: str | os.PathLike[str] | None = None) -> str:
+    """An error of the operating system as one line: where, what, and the fix.
+
+    Args:
+        error: The error.
+        path: The file or directory, where the error does not name it.
+    """
+    where = path if error.filename is None else error.filename
+    what = error.strerror or str(error) or type(error).__name__
+    fix = _FIXES.get(error.errno or 0)
+    place = (
+        "" if where is None else f"{os.fsdecode(where) if isinstance(where, bytes | str | os.PathLike) else where}: "
+    )
+    return f"{place}{what}{f'; {fix}' if fix else ''}"
+
+
+@contextmanager
+def storage(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what the operating system raises about a path into ``StorageError``; connections are none of its business.
+
+    Args:
+        path: What is read or written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, RMR1Error | ConnectionError):
+            raise
+        raise StorageError(storage_problem(error, path)) from error
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        StorageError: It cannot be read.
+        ValueError: It is not UTF-8.
+    """
+    with storage(path):
+        content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: byte 0x{content[error.start]:02x} at byte {error.start + 1}") from error
+
+
+@contextmanager
+def write_whole(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes its name at the end: a reader sees the old one or the new one.
+
+    An exception leaves the old file as it was, and nothing beside it.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with storage(path):
+            with temporary.open("wb") as file:
+                yield file
+            temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
+    """Read JSON from outside.
+
+    Args:
+        text: One JSON value, as text or in UTF-8.
+        finite: Refuse NaN and Infinity, which JSON does not have and Python writes.
+
+    Raises:
+        ValueError: It is not JSON, not UTF-8, nested too deeply, a number is too large, or a key is there twice.
+    """
+    decoder = _FINITE if finite else _ANY
+    try:
+        return decoder.decode(text if isinstance(text, str) else text.decode("utf-8-sig"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _LONGEST_INTEGER:
+        raise ValueError(f"a number of {len(digits)} digits is too large")
+    return int(digits)
+
+
+def _decimal(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"the number {digits[:20]} is too large")
+    return number
+
+
+def _not_finite(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number in JSON")
+
+
+def _object(members: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        names = [name for name, _ in members]
+        raise ValueError(f'the key "{next(name for name in names if names.count(name) > 1)}" is there twice')
+    return found
+
+
+_FINITE = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_decimal, parse_constant=_not_finite
+)
+_ANY = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
