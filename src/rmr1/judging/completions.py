@@ -211,7 +211,7 @@ def pair_hash(pair: PreferencePair) -> str:
     """Hash of everything in a pair that a judgment depends on or is counted by."""
     turns = (pair.prompt, pair.response_a, pair.response_b)
     texts = [[_turn(message) for message in messages] for messages in turns]
-    content = json.dumps([pair.id, pair.label, pair.group, pair.category, texts])
+    content = json.dumps([pair.id, pair.label, pair.group, pair.category, pair.reference, pair.rubric, texts])
     return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
 
