@@ -116,9 +116,14 @@ def outline(text: str, *, think_open: bool = False, cut: bool = False) -> Outlin
         tuple(scan.outside),
         tuple(elements),
         (*dict.fromkeys(scan.problems + problems),),
-        cut_thought=cut and scan.inside,
+        cut_thought=cut and _ends_in_thought(text, scan),
         cut_quote=min((opened[name] for name in QUOTES if name in opened), default=None) if cut else None,
     )
+
+
+def _ends_in_thought(text: str, scan: _ThinkScan) -> bool:
+    """Whether the last that was written is a thought: an engine may close the block of a thought that was cut."""
+    return scan.inside or (bool(scan.think) and not text[scan.position :].strip())
 
 
 def _within(tags: list[re.Match[str]], spans: list[tuple[int, int]]) -> Iterable[re.Match[str]]:

@@ -102,6 +102,7 @@ def test_truncated_only_where_length_ended_the_text():
         ("<think>maybe <answer>[[A]]</answer>", False),
         ("<think>x</think>so<think>or <answer>[[A]]</answer>", False),
         ("<think>[[A]] or [[B]]", False),
+        ("<think>maybe [[A]]</think>\n\n", False),
     ],
 )
 def test_a_thought_that_was_cut_holds_no_verdict(text, think_open, rule):
