@@ -17,6 +17,8 @@ Side = Literal["A", "B"]
 Order = Literal["ab", "ba"]
 Label = Literal["A", "B", "tie"]
 Winner = Literal["A", "B", "tie"]
+PairOutcome = Literal["A", "B", "tie", "inconsistent", "half_judged", "no_verdict", "unjudged"]
+"""What all completions of a pair say together, see ``Judgment.outcome``."""
 InvalidReason = Literal["missing", "conflicting", "truncated", "engine_error"]
 FinishReason = Literal["stop", "length", "error"]
 TaskType = Literal["Chat", "Reasoning"]
@@ -272,15 +274,19 @@ class Judgment:
 
     Args:
         id: The pair's id.
-        winner: The better side of the pair, "tie", or None if no vote was valid.
-        confidence: Votes for ``winner`` over all votes; for a tie 0.5; 0.0 if no vote was valid.
+        outcome: What the orders say together: "A", "B" or "tie" if every order that was asked says so; "inconsistent" if they
+            differ; "half_judged" if one order has a valid verdict and the other has none; "no_verdict" if none has one;
+            "unjudged" if the engine failed on a request, so that nothing is known yet.
+        winner: The better side of the pair; "tie" for a tie and for orders that differ; None if an order has no valid verdict.
+        confidence: Votes for ``winner`` over all votes; for a tie 0.5; 0.0 without a winner.
         position_consistent: Whether both orders agree; None if an order is missing or invalid.
-        correct: Whether ``winner`` is the label; a tie and no winner are not; None if there is no label.
+        correct: Whether ``outcome`` is the label, which may be a tie; None if there is no label or the pair is unjudged.
         votes: Every vote, orders first, then vote numbers.
         usage: Tokens of all votes.
     """
 
     id: str
+    outcome: PairOutcome
     winner: Winner | None
     confidence: float
     position_consistent: bool | None
@@ -290,6 +296,11 @@ class Judgment:
     label: Label | None = None
     group: str = ""
     category: str = ""
+
+    @property
+    def error(self) -> str | None:
+        """What the engine said when it failed on the first of the requests that it failed on; None if it answered all."""
+        return next((vote.error for vote in self.votes if vote.error), None)
 
     @property
     def explanation(self) -> Sections:

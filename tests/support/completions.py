@@ -1,7 +1,7 @@
 """Completions as a judge of tests leaves them."""
 
 from rmr1.judging import Completion
-from rmr1.records import FinishReason, Generation, Order, Side, Usage
+from rmr1.records import FinishReason, Generation, Label, Order, Usage
 from rmr1.verdict import parse_verdict
 
 
@@ -15,7 +15,7 @@ def completion(
     index: int = 0,
     group: str = "",
     category: str = "",
-    label: Side | None = "A",
+    label: Label | None = "A",
     finish_reason: FinishReason = "stop",
     usage: Usage | None = None,
     p_shown_a: float | None = None,

@@ -44,7 +44,7 @@ def order_agreement(read: Iterable[Judged], seed: int) -> OrderAgreement:
 def bias_audit(read: Iterable[Judged]) -> BiasAudit:
     """Accuracy of single completions, invalid ones not right, by which response is longer and by which one was shown first."""
     groups: dict[str, list[Outcome]] = {name: [] for name in BiasAudit.__dataclass_fields__}
-    for judged in read:
+    for judged in _sided(read):
         better, other = judged.entry.lengths
         for is_first, outcome in _outcomes(judged):
             groups["better_shown_first" if is_first else "better_shown_second"].append(outcome)
@@ -60,7 +60,7 @@ def accuracy_by_length(read: Iterable[Judged]) -> tuple[LengthBin, ...]:
         The bins that hold any.
     """
     bins: list[list[Outcome]] = [[] for _ in range(len(LENGTH_EDGES) + 1)]
-    for judged in read:
+    for judged in _sided(read):
         better, other = judged.entry.lengths
         place = bisect_right(LENGTH_EDGES, math.log2(max(better, 1) / max(other, 1)))
         bins[place] += [outcome for _, outcome in _outcomes(judged)]
@@ -80,7 +80,7 @@ def calibration(read: Iterable[Judged]) -> Calibration | None:
     """
     bins: list[list[tuple[float, Outcome]]] = [[] for _ in pairwise(CONFIDENCE_EDGES)]
     undecided, by_probability = 0, True
-    for judged in read:
+    for judged in _sided(read):
         probability = judged.p_a
         if probability is None or probability == 0.5:
             undecided += 1
@@ -96,6 +96,11 @@ def calibration(read: Iterable[Judged]) -> Calibration | None:
         return None
     error = sum(one.accuracy.n * abs(one.accuracy.value - one.confidence) for one in found) / total
     return Calibration("probability" if by_probability else "votes", undecided, error, found)
+
+
+def _sided(read: Iterable[Judged]) -> Iterator[Judged]:
+    """The comparisons that have a better response; people call the others ties."""
+    return (judged for judged in read if judged.entry.label != "tie")
 
 
 def _confidence_bins(bins: Iterable[list[tuple[float, Outcome]]]) -> Iterator[ConfidenceBin]:

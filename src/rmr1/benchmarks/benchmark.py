@@ -11,8 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from rmr1.data import RowTransform
 from rmr1.errors import ConfigError, JournalError
-from rmr1.records import PreferencePair, Side
-from rmr1.sides import decisive
+from rmr1.records import Label, PreferencePair
 from rmr1.stats import Average
 from rmr1.verdict import RULES
 
@@ -23,8 +22,11 @@ PROTOCOLS: tuple[Protocol, ...] = ("official", "rm-r1", "pairs", "strict")
 PAIRS: Protocol = "pairs"
 """Ours, of a benchmark whose authors ask judges something else than comparisons."""
 OrderUse = Literal["drawn", "mean", "sum", "agree"]
+_TIE_CELL = "labelled tie/"
 ALL = "*"
-"""In the parts of an average, as ``Average((ALL,))``: every cell that the data have."""
+"""In the parts of an average, as ``Average((ALL,))``: every cell that the data have, but those of pairs labelled as ties."""
+ALL_WITH_TIES = "**"
+"""The same with them; the figure is left out where the data have none, since it would say the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Entry:
         id: The pair's id; those of one item differ in ``#I-J`` at the end.
         subset: The subset of the benchmark.
         prompt: Hash of the prompt; comparisons that share it are one cluster.
-        label: The better side of the pair.
+        label: The better side of the pair, or "tie".
         length_a: Characters of the pair's response A.
         length_b: Characters of the other one.
     """
@@ -43,7 +45,7 @@ class Entry:
     id: str
     subset: str
     prompt: str
-    label: Side
+    label: Label
     length_a: int
     length_b: int
 
@@ -95,13 +97,12 @@ def split_id(pair_id: str) -> tuple[str, tuple[int, int]]:
 
 def entry_of(pair: PreferencePair) -> Entry:
     """The entry of a labelled pair."""
-    label = decisive(pair.label)
-    assert label is not None
+    assert pair.label is not None
     return Entry(
         pair.id,
         pair.category,
         pair.group,
-        label,
+        pair.label,
         sum(len(turn.content) for turn in pair.response_a),
         sum(len(turn.content) for turn in pair.response_b),
     )
@@ -195,6 +196,16 @@ def agreement_cell(subset: str) -> str:
     return f"agreement/{subset}"
 
 
+def tie_cell(subset: str) -> str:
+    """The cell of the pairs of a subset that people call ties."""
+    return f"{_TIE_CELL}{subset}"
+
+
+def is_tie_cell(cell: str) -> bool:
+    """Whether a cell holds pairs that people call ties."""
+    return cell.startswith(_TIE_CELL)
+
+
 def by_item(values: Iterable[tuple[Entry, float]]) -> Iterator[tuple[Entry, list[float]]]:
     """The values of each item, with its first entry, in the order in which items first appear."""
     items: dict[str, tuple[Entry, list[float]]] = {}
@@ -204,9 +215,9 @@ def by_item(values: Iterable[tuple[Entry, float]]) -> Iterator[tuple[Entry, list
 
 
 def observe_pairs(values: Iterable[tuple[Entry, float]]) -> Iterator[Value]:
-    """Every comparison counts in the cell of its subset."""
+    """Every comparison counts in the cell of its subset, and one that people call a tie in another cell of its own."""
     for entry, value in values:
-        yield Value(value, entry.subset, entry.prompt)
+        yield Value(value, tie_cell(entry.subset) if entry.label == "tie" else entry.subset, entry.prompt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +241,7 @@ class Benchmark:
         subset: The subset of a pair as it was read from a part, or None to leave the pair out.
         counted_as: The name under which ``sizes`` counts a subset.
         observe: Turns values of comparisons into values of what is counted.
+        keeps_ties: Whether pairs that people call ties are part of it; a public benchmark has none.
         whole_items: Whether an item counts only with all its comparisons, as best of N does; without one of them it is not scored.
         choice: Whether the judge is asked once for the best of four responses, instead of for comparisons. A comparison of the run
             then stands for a choice, see ``rmr1.judging.choice``.
@@ -254,6 +266,7 @@ class Benchmark:
     subset: Callable[[PreferencePair, Part], str | None] = field(default=lambda pair, part: pair.category)
     counted_as: Callable[[str], str] = field(default=lambda subset: subset)
     observe: Callable[[Iterable[tuple[Entry, float]]], Iterator[Value]] = observe_pairs
+    keeps_ties: bool = False
     whole_items: bool = False
     choice: bool = False
     not_computed: Mapping[Protocol, str] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rmr1.benchmarks.benchmark import Entry, Policy
 from rmr1.judging import Completion
-from rmr1.records import Order, Side, Usage, Verdict
+from rmr1.records import Label, Order, Usage, Verdict
 from rmr1.sides import pair_side, random_order
 
 
@@ -22,14 +22,23 @@ class ScoringContext:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the votes of one order say: votes for the better response less votes against it, or None where none is valid."""
+    """What the votes of one order say.
+
+    Args:
+        balance: Votes for the better response less votes against it, of a pair that people call a tie votes for A less votes for
+            B; None where none is valid.
+        tied: Whether people call the pair a tie.
+    """
 
     balance: int | None
+    tied: bool = False
 
     def value(self, policy: Policy) -> float:
-        """1 for the better response, 0 for the other one, and what the policy says for a tie and for no verdict."""
+        """1 for what people say, 0 for another response, and what the policy says for a tie and for no verdict."""
         if self.balance is None:
             return policy.invalid
+        if self.tied:
+            return float(self.balance == 0)
         return policy.tie if self.balance == 0 else float(self.balance > 0)
 
 
@@ -65,6 +74,8 @@ class Judged:
         if policy.orders == "mean":
             return sum(values.values()) / len(values)
         balances = [reading.balance or 0 for reading in self.readings.values()]
+        if self.entry.label == "tie":
+            return float(all(value == 1.0 for value in values.values()))
         return float(sum((balance > 0) - (balance < 0) for balance in balances) > 0)
 
     def agreement(self, policy: Policy) -> float | None:
@@ -162,9 +173,9 @@ def _judged(entry: Entry, samples: tuple[Completion, ...], rule: str) -> Judged:
     return Judged(entry, readings, verdicts, mean, all(vote.p_a is not None for vote in valid))
 
 
-def _reading(label: Side, order: Order, verdicts: tuple[tuple[Order, Verdict], ...]) -> Reading:
+def _reading(label: Label, order: Order, verdicts: tuple[tuple[Order, Verdict], ...]) -> Reading:
     sides = [pair_side(verdict.side, shown) for shown, verdict in verdicts if shown == order and verdict.side]
     if not sides:
         return Reading(None)
-    right = sides.count(label)
-    return Reading(2 * right - len(sides))
+    right = sides.count("A" if label == "tie" else label)
+    return Reading(2 * right - len(sides), label == "tie")

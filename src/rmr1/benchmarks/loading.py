@@ -135,7 +135,8 @@ def _named(benchmark: Benchmark, part: Part, source: Iterable[PreferencePair]) -
     seen: Counter[str] = Counter()
     for pair in source:
         subset = benchmark.subset(pair, part)
-        if subset is None or decisive(pair.label) is None:
+        label = pair.label if benchmark.keeps_ties else decisive(pair.label)
+        if subset is None or label is None:
             continue
         inside = "" if subset in part.name or part.name in subset else f"{subset}/"
         item, place = f"{part.name}/{inside}{item_of(pair)}", pair.id[len(item_of(pair)) :]

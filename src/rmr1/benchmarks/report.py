@@ -23,6 +23,7 @@ from rmr1.report.evaluation import (
 )
 from rmr1.report.figures import Metric, noted
 from rmr1.report.judge import report_sample
+from rmr1.report.pairs import confusion_table, figure_rows, invalid_text
 from rmr1.report.samples import Sample
 from rmr1.report.tables import Table, figure_cells, percent
 from rmr1.results import (
@@ -214,6 +215,10 @@ def _with_interval(shares: Sequence[tuple[float, Estimate]]) -> tuple[Series, ..
 def _tables(found: BenchmarkResults) -> Iterator[Table]:
     if found.judged:
         yield Table("What was judged", ("figure", "value"), tuple(_counts(found, found.judged)))
+    if found.pairs:
+        yield Table("Every order of a pair combined", ("figure", "value"), tuple(figure_rows(found.pairs)))
+        if found.pairs.confusion:
+            yield confusion_table(found.pairs)
     columns = ("accuracy", "95 %", "n")
     if found.calibration:
         rows = tuple(
@@ -232,13 +237,9 @@ def _counts(found: BenchmarkResults, judged: JudgedCounts) -> Iterator[tuple[str
     yield "completions", f"{judged.completions:,}"
     if judged.unjudged_pairs:
         yield "comparisons not judged yet", f"{judged.unjudged_pairs:,}"
-    yield "invalid verdicts", percent(judged.invalid.share)
-    for reason, count in judged.invalid.by_reason.items():
-        yield f"invalid: {reason}", f"{count:,}"
+    yield "invalid verdicts", invalid_text(judged.invalid)
     if found.orders and found.orders.kappa is not None:
         yield "kappa of the two orders", f"{found.orders.kappa:.2f}"
-    if found.orders and found.orders.first_shown is not None:
-        yield "verdicts for the response shown first", percent(found.orders.first_shown)
     if found.calibration:
         yield "expected calibration error", percent(found.calibration.expected_error)
         yield "comparisons without a preference", f"{found.calibration.undecided:,}"

@@ -203,7 +203,7 @@ async def judge_and_score(
         judged = read_run(path, benchmarks=task.benchmarks)
         results = judged.score()
         run.write_json(RESULTS, results.to_json())
-    return judged, EvalRunResult(path, results, sum(one.results.engine_errors for one in runs))
+    return judged, EvalRunResult(path, results, sum(one.results.unanswered for one in runs))
 
 
 def eval_identity(engine: Engine, plan: JudgingPlan) -> dict[str, object]:

@@ -7,9 +7,29 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from rmr1.benchmarks.audit import accuracy_by_length, bias_audit, calibration, order_agreement
-from rmr1.benchmarks.benchmark import ALL, PAIRS, PROTOCOLS, Benchmark, Policy, Protocol, Value, agreement_cell
+from rmr1.benchmarks.benchmark import (
+    ALL,
+    ALL_WITH_TIES,
+    PAIRS,
+    PROTOCOLS,
+    Benchmark,
+    Policy,
+    Protocol,
+    Value,
+    agreement_cell,
+    is_tie_cell,
+)
 from rmr1.benchmarks.judged import Completions, Judged, ScoringContext
-from rmr1.results import BenchmarkData, BenchmarkResults, Figure, InvalidVerdicts, JudgedCounts, ProtocolScores
+from rmr1.judging import JudgmentTally, combine
+from rmr1.results import (
+    BenchmarkData,
+    BenchmarkResults,
+    Figure,
+    InvalidVerdicts,
+    JudgedCounts,
+    PairFigures,
+    ProtocolScores,
+)
 from rmr1.stats import Average, Observations
 
 
@@ -37,10 +57,17 @@ def collected(values: Iterable[Value]) -> Observations:
 def averages(benchmark: Benchmark, protocol: Protocol, cells: Iterable[str]) -> dict[str, Average]:
     """The figures of a benchmark under a protocol; those of own pairs are about the categories that there are."""
     every = tuple(sorted(cells))
-    return {
-        name: Average(every, by_size=average.by_size) if ALL in average.parts else average
+    sided = tuple(cell for cell in every if not is_tie_cell(cell))
+    found = {
+        name: Average(sided if ALL in average.parts else every, by_size=average.by_size)
+        if {ALL, ALL_WITH_TIES} & set(average.parts)
+        else average
         for name, average in benchmark.metrics(protocol).items()
     }
+    if sided == every:  # what counts ties is the same as what does not
+        wanted = benchmark.metrics(protocol)
+        return {name: average for name, average in found.items() if ALL_WITH_TIES not in wanted[name].parts}
+    return found
 
 
 def score(
@@ -83,12 +110,28 @@ def score(
         protocols=protocols,
         not_computed=missing,
         judged=_counts(completions, read),
+        pairs=None if benchmark.choice else pair_figures(completions, context),
         orders=order_agreement(compared, context.seed),
         bias=bias_audit(compared),
         length=accuracy_by_length(compared),
         calibration=calibration(compared),
         notes=(*benchmark.notes, *notes),
     )
+
+
+def pair_figures(completions: Completions, context: ScoringContext) -> PairFigures:
+    """The figures that ``rmr1 judge`` prints for the same completions.
+
+    Args:
+        completions: What was judged.
+        context: Its rule reads the verdicts.
+    """
+    tally = JudgmentTally()
+    for number, entry in enumerate(completions.judged):
+        tally.add(number, combine(completions.samples(entry), context.rule))
+    tally.add_unjudged(completions.unjudged)
+    places: dict[str, int] = {}
+    return tally.figures([places.setdefault(entry.prompt, len(places)) for entry in completions.judged])
 
 
 def protocol_scores(policy: str, figures: Mapping[str, Average], found: Observations) -> ProtocolScores:
@@ -116,6 +159,6 @@ def _counts(completions: Completions, read: list[Judged]) -> JudgedCounts:
         pairs=len(read),
         unjudged_pairs=completions.unjudged,
         completions=total,
-        invalid=InvalidVerdicts(reasons.total() / total if total else 0.0, dict(sorted(reasons.items()))),
+        invalid=InvalidVerdicts(reasons.total() / total if total else 0.0, dict(sorted(reasons.items())), total),
         tokens=completions.tokens,
     )

@@ -242,4 +242,4 @@ def _points(
 def _short(scored: BenchmarkResults) -> BenchmarkResults:
     """Results without cells and audits."""
     protocols = {name: replace(scores, cells={}) for name, scores in scored.protocols.items()}
-    return replace(scored, protocols=protocols, bias=None, length=(), calibration=None)
+    return replace(scored, protocols=protocols, pairs=None, bias=None, length=(), calibration=None)

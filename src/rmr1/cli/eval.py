@@ -37,7 +37,7 @@ from rmr1.report.evaluation import plan_table, result_tables
 from rmr1.report.progress import EvalProgress
 from rmr1.report.sweep import place_text, sweep_tables
 from rmr1.report.tables import print_tables
-from rmr1.results import BenchmarkPlan, BenchmarkResults, plain
+from rmr1.results import BenchmarkPlan, BenchmarkResults, Figure, plain
 
 PLAN, SWEEP_PANEL = "Plan", "Sweep"
 _DEFAULTS = {key.name: default_text(key) for key in list_keys(JudgeConfig)}
@@ -169,8 +169,9 @@ def _outcome(result: EvalRunResult | SweepRunResult, protocol: Protocol) -> RunO
     return RunOutcome(
         result.engine_errors,
         f"faults.jsonl of each benchmark in {result.run}",
-        {name: one.judged.invalid.share for name, one in found.items() if one.judged},
+        {name: one.judged.invalid for name, one in found.items() if one.judged},
         dict(_score(name, one, protocol) for name, one in found.items()),
+        sum(one.judged.unjudged_pairs for one in found.values() if one.judged),
     )
 
 
@@ -184,11 +185,11 @@ def _benchmarks(result: EvalRunResult | SweepRunResult) -> Iterator[tuple[str, B
             yield f"{place_text(result.results, point)}: {name}", benchmark
 
 
-def _score(name: str, benchmark: BenchmarkResults, protocol: Protocol) -> tuple[str, float | None]:
+def _score(name: str, benchmark: BenchmarkResults, protocol: Protocol) -> tuple[str, Figure | None]:
     """A benchmark's score under a protocol; another protocol is no substitute where a bound is set."""
     scores = benchmark.protocols.get(protocol)
     if scores is None or scores.headline is None:
         reason = benchmark.not_computed.get(protocol, "nothing is scored")
         return f"{name}, without a score by protocol {protocol} ({reason}),", None
     figure, value = scores.headline
-    return f"{name}: {figure}, protocol {protocol},", value.value
+    return f"{name}: {figure}, protocol {protocol},", value

@@ -34,12 +34,22 @@ RunDirectoryOption = Annotated[
 ]
 FailUnder = Annotated[
     float | None,
-    typer.Option(min=0, max=1, help="Exit with code 3 below this score.", rich_help_panel=OUTPUT, metavar="X"),
+    typer.Option(
+        min=0,
+        max=1,
+        help="Exit with code 3 below this: accuracy of judge, first figure of each benchmark of eval.",
+        rich_help_panel=OUTPUT,
+        metavar="X",
+    ),
 ]
 MaxInvalid = Annotated[
     float | None,
     typer.Option(
-        min=0, max=1, help="Exit with code 4 above this share of invalid verdicts.", rich_help_panel=OUTPUT, metavar="X"
+        min=0,
+        max=1,
+        help="Exit with code 4 above this share of invalid verdicts among completions.",
+        rich_help_panel=OUTPUT,
+        metavar="X",
     ),
 ]
 
@@ -107,11 +117,12 @@ def judge_and_print(task: PairTask, config: JudgeConfig, output: JudgeOutput) ->
     rows = summary_rows(result.results, result.seconds, result.answered, result.spent.completion_tokens)
     print_summary(sys.stderr if output.as_json else sys.stdout, rows, result.results.by_category)
     tell(f"report: {result.run / 'report.html'}")
-    accuracy = result.results.accuracy
+    results = result.results
     outcome = RunOutcome(
-        result.results.engine_errors,
+        results.unanswered,
         str(result.run / "faults.jsonl"),
-        {"": result.results.invalid.share},
-        {"accuracy": None if accuracy is None else accuracy.value},
+        {"": results.invalid},
+        {"accuracy, of judged pairs whose label is a side,": results.accuracy},
+        results.unjudged,
     )
     end_with(outcome, output.bounds)

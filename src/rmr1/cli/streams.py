@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import typer
 
 from rmr1.report.terminal import printable, printable_json
+from rmr1.results import Estimate, Figure, InvalidVerdicts
 
 DROP_OR_PASS = "drop the row or pass --skip-invalid"
 """What a user of a command with this option can do about a row that cannot be read."""
@@ -58,14 +59,16 @@ class RunOutcome:
     Args:
         engine_errors: Completions that the engine failed on.
         faults: Where they are recorded.
-        invalid: Shares of invalid verdicts, by what they are of; "" if there is only one.
+        invalid: Invalid verdicts, by what they are of; "" if there is only one.
         scores: Scores by name; None for a score that could not be computed, which is below every bound.
+        unjudged: Pairs that lack an answer for that reason; they are in no figure.
     """
 
     engine_errors: int
     faults: str
-    invalid: Mapping[str, float]
-    scores: Mapping[str, float | None]
+    invalid: Mapping[str, InvalidVerdicts]
+    scores: Mapping[str, Estimate | Figure | None]
+    unjudged: int = 0
 
 
 def exit_code(outcome: RunOutcome, bounds: Bounds) -> int:
@@ -93,17 +96,21 @@ def end_with(outcome: RunOutcome, bounds: Bounds) -> None:
 
 def _faults(outcome: RunOutcome) -> Iterator[str]:
     if outcome.engine_errors:
-        failed = f"the engine failed on {outcome.engine_errors} completions, see {outcome.faults}"
-        yield f"{failed}; run the same command to retry"
+        failed = f"the engine failed on {outcome.engine_errors} requests, see {outcome.faults}"
+        pairs = f"{outcome.unjudged} pair{' is' if outcome.unjudged == 1 else 's are'}"
+        yield f"{failed}; {pairs} not judged and in no figure; run the same command to retry"
 
 
 def _too_many_invalid(outcome: RunOutcome, bound: float | None) -> Iterator[str]:
-    for name, share in outcome.invalid.items():
-        if bound is not None and share > bound:
-            yield f"{name}{': ' if name else ''}{share:.1%} of the verdicts are invalid, more than {bound:.1%}"
+    for name, invalid in outcome.invalid.items():
+        if bound is not None and invalid.share > bound:
+            said = f"{invalid.share:.1%} of the {invalid.n:,} verdicts are invalid, more than {bound:.1%}"
+            yield f"{name}{': ' if name else ''}{said}"
 
 
 def _low_scores(outcome: RunOutcome, bound: float | None) -> Iterator[str]:
     for name, value in outcome.scores.items():
-        if bound is not None and (value is None or value < bound):
-            yield f"{name} is below {bound}"
+        if bound is not None and value is None:
+            yield f"{name} is below {bound}: there is nothing that it counts"
+        elif bound is not None and value is not None and value.value < bound:
+            yield f"{name} is below {bound}: {value.value:.4g}, n = {value.n:,}"

@@ -16,9 +16,10 @@ from rmr1.distillation.assessment import RULE, Assessment, assess
 from rmr1.distillation.passes import DistillPass, orders_of
 from rmr1.judging import Completion, combine
 from rmr1.records import Comparison, PreferencePair, Usage
-from rmr1.report.console import distill_rows, share
+from rmr1.report.console import distill_rows
 from rmr1.report.figures import Metric
 from rmr1.report.judge import JudgeReport, report_sample
+from rmr1.report.pairs import share
 from rmr1.report.samples import Sample, Status
 from rmr1.report.tables import Table, fact_rows
 from rmr1.results import DistillPassResults, DistillResults

@@ -1,26 +1,40 @@
-"""From completions to a judgment, from judgments to results: the majority in each order, then agreement between the orders."""
+"""From completions to a judgment, from judgments to figures: the majority in each order, then agreement between the orders."""
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
+from typing import Literal, TypeAlias
 
 import numpy
+from numpy.typing import NDArray
 
 from rmr1.judging.completions import Completion
-from rmr1.records import Judgment, Order, Usage, Vote, Winner
-from rmr1.results import Estimate, InvalidVerdicts, JudgeResults
-from rmr1.stats import estimate_share
+from rmr1.records import Judgment, Label, Order, PairOutcome, Side, Usage, Vote, Winner
+from rmr1.results import Estimate, InvalidVerdicts, JudgeResults, PairFigures
+from rmr1.stats import cohen_kappa, estimate_share
 
-_ABSENT, _NO_LABEL, _RIGHT, _WRONG, _TIE, _NO_WINNER = range(6)
+Numbers: TypeAlias = NDArray[numpy.int64]
+Flags: TypeAlias = NDArray[numpy.bool_]
+_SIDES: tuple[Side, Side] = ("A", "B")
+# A label and the outcome that is right for it have the same number, counted from 1.
+_LABELS: tuple[Label | None, ...] = (None, *_SIDES, "tie")
+_OUTCOMES: tuple[PairOutcome, ...] = (*_SIDES, "tie", "inconsistent", "half_judged", "no_verdict")
+_COLUMNS: dict[str, Literal["B", "H", "I"]] = {
+    **dict.fromkeys(("label", "outcome", "consistency"), "B"),
+    **dict.fromkeys(("votes", "valid", "first", "right"), "H"),
+    "category": "I",
+}
 
 
 def combine(completions: Sequence[Completion], rule: str) -> Judgment:
     """Combine all completions of one pair.
 
     Within an order, the side with more valid votes wins; equal counts are a tie. Orders that agree decide; orders that disagree
-    are a tie and not position-consistent. If one order has no valid vote, the other one decides and consistency is unknown.
+    are a tie and not position-consistent. If one order has no valid verdict, the pair is half-judged: half of the evidence
+    is no win. If the engine failed on a request, the pair is unjudged.
 
     Args:
         completions: The completions of one pair, at least one.
@@ -29,13 +43,17 @@ def combine(completions: Sequence[Completion], rule: str) -> Judgment:
     ordered = sorted(completions, key=lambda completion: completion.index)
     votes = tuple(completion.as_vote(rule) for completion in ordered)
     first = ordered[0]
-    winner, consistent = _decide(votes)
+    orders = tuple(dict.fromkeys(vote.order for vote in votes))
+    outcome = _outcome(votes, orders)
+    winner = _winner(outcome)
+    compared = len(orders) > 1 and winner is not None
     return Judgment(
         id=first.pair_id,
+        outcome=outcome,
         winner=winner,
         confidence=_confidence(votes, winner),
-        position_consistent=consistent,
-        correct=None if first.label is None else winner == first.label,
+        position_consistent=outcome != "inconsistent" if compared else None,
+        correct=None if first.label is None or outcome == "unjudged" else outcome == first.label,
         votes=votes,
         usage=sum((vote.usage for vote in votes), Usage()),
         label=first.label,
@@ -44,15 +62,22 @@ def combine(completions: Sequence[Completion], rule: str) -> Judgment:
     )
 
 
-def _decide(votes: Sequence[Vote]) -> tuple[Winner | None, bool | None]:
-    outcomes = [_majority(votes, order) for order in dict.fromkeys(vote.order for vote in votes)]
-    valid = [outcome for outcome in outcomes if outcome is not None]
+def _outcome(votes: Sequence[Vote], orders: Sequence[Order]) -> PairOutcome:
+    if any(vote.verdict.invalid == "engine_error" for vote in votes):
+        return "unjudged"
+    said = [_majority(votes, order) for order in orders]
+    valid = [one for one in said if one is not None]
     if not valid:
-        return None, None
-    if len(outcomes) < 2 or len(valid) < 2:
-        return valid[0], None
-    agree = valid[0] == valid[1]
-    return (valid[0] if agree else "tie"), agree
+        return "no_verdict"
+    if len(valid) < len(said):
+        return "half_judged"
+    return valid[0] if len(set(valid)) == 1 else "inconsistent"
+
+
+def _winner(outcome: PairOutcome) -> Winner | None:
+    if outcome == "A" or outcome == "B":
+        return outcome
+    return "tie" if outcome in ("tie", "inconsistent") else None
 
 
 def _majority(votes: Sequence[Vote], order: Order) -> Winner | None:
@@ -74,128 +99,135 @@ def _confidence(votes: Sequence[Vote], winner: Winner | None) -> float:
 class JudgmentTally:
     """Counts judgments as they come, in a few bytes for each pair and whatever their order.
 
-    Metrics and their policies:
-
-    - ``accuracy``: pairs whose winner is the label; ties and pairs without a winner count as wrong.
-    - ``accuracy_decided``: the same among the pairs that have a winner.
-    - ``vote_accuracy``: single completions that name the label; invalid ones count as wrong. Chance is 0.5.
-    - ``position_consistency``: pairs whose orders agree, among those with a valid verdict in both.
-    - ``first_shown``: valid verdicts for the response shown first; 0.5 where position has no influence.
-    - ``invalid``: completions without a verdict, by reason.
+    It makes the figures of ``rmr1 judge`` and of ``rmr1 eval`` alike; ``PairFigures`` says what each of them counts.
     """
 
     def __init__(self) -> None:
-        self._outcomes = bytearray()
-        self._consistent = bytearray()
-        self._category = array("I")
+        self._columns = {name: array(code) for name, code in _COLUMNS.items()}
         self._categories: dict[str, int] = {}
         self._invalid: Counter[str] = Counter()
-        self._votes = self._labelled_votes = self._right_votes = self._valid_votes = self._first_votes = 0
-        self._fenced = 0
+        self._fenced = self._unanswered = self._unjudged = 0
         self.usage = Usage()
 
     def add(self, number: int, judgment: Judgment) -> None:
         """Count the judgment of the pair with this number."""
-        self._grow(number + 1)
-        self._outcomes[number] = _outcome(judgment)
-        if judgment.position_consistent is not None:
-            self._consistent[number] = 1 + judgment.position_consistent
-        self._category[number] = self._categories.setdefault(judgment.category, len(self._categories))
         self.usage += judgment.usage
-        for vote in judgment.votes:
-            self._votes += 1
-            self._fenced += vote.fenced > 0
-            if vote.verdict.invalid is not None:
-                self._invalid[vote.verdict.invalid] += 1
-            if vote.verdict.side is not None:
-                self._valid_votes += 1
-                self._first_votes += vote.verdict.side == "A"
-            if judgment.label is not None:
-                self._labelled_votes += 1
-                self._right_votes += vote.side == judgment.label
+        self._fenced += sum(vote.fenced > 0 for vote in judgment.votes)
+        if judgment.outcome == "unjudged":
+            self._unanswered += sum(vote.verdict.invalid == "engine_error" for vote in judgment.votes)
+            self.add_unjudged()
+            return
+        verdicts = [vote.verdict for vote in judgment.votes]
+        self._invalid.update(verdict.invalid for verdict in verdicts if verdict.invalid)
+        consistent = judgment.position_consistent
+        values = {
+            "label": _LABELS.index(judgment.label),
+            "outcome": 1 + _OUTCOMES.index(judgment.outcome),
+            "consistency": 0 if consistent is None else 1 + consistent,
+            "category": self._categories.setdefault(judgment.category, len(self._categories)),
+            "votes": len(verdicts),
+            "valid": sum(verdict.side is not None for verdict in verdicts),
+            "first": sum(verdict.side == "A" for verdict in verdicts),
+            "right": sum(vote.side == judgment.label for vote in judgment.votes if vote.side is not None),
+        }
+        for name, column in self._columns.items():
+            column.extend([0] * (number + 1 - len(column)))
+            column[number] = values[name]
 
-    @property
-    def pairs(self) -> int:
-        """Pairs counted."""
-        return len(self._outcomes) - self._outcomes.count(_ABSENT)
+    def add_unjudged(self, pairs: int = 1) -> None:
+        """Count pairs that lack a completion; they are in no other figure."""
+        self._unjudged += pairs
 
-    @property
-    def invalid_share(self) -> float:
-        """Invalid completions among all."""
-        return sum(self._invalid.values()) / self._votes if self._votes else 0.0
-
-    def accuracy(
-        self, clusters: Sequence[int], category: int | None = None, *, decided: bool = False
-    ) -> Estimate | None:
-        """The share of labelled pairs whose winner is the label; see the class for the policy."""
-        counted = (_RIGHT, _WRONG) if decided else (_RIGHT, _WRONG, _TIE, _NO_WINNER)
-        return self._share(clusters, [outcome in counted for outcome in range(6)], self._outcomes, _RIGHT, category)
-
-    def consistency(self, clusters: Sequence[int]) -> Estimate | None:
-        """The share of pairs whose orders agree."""
-        return self._share(clusters, [False, True, True], self._consistent, 2, None)
-
-    def results(self, clusters: Sequence[int]) -> JudgeResults:
+    def figures(self, clusters: Sequence[int]) -> PairFigures:
         """What the judgments come to; the same whatever the order in which they came.
 
         Args:
             clusters: For each pair by its number, the cluster that it belongs to.
         """
-        outcomes = Counter(self._outcomes)
-        return JudgeResults(
-            pairs=self.pairs,
-            completions=self._votes,
-            labelled_pairs=self.pairs - outcomes[_NO_LABEL],
-            right=outcomes[_RIGHT],
-            wrong=outcomes[_WRONG],
-            ties=outcomes[_TIE],
-            no_winner=outcomes[_NO_WINNER],
-            accuracy=self.accuracy(clusters),
-            accuracy_decided=self.accuracy(clusters, decided=True),
-            vote_accuracy=_ratio(self._right_votes, self._labelled_votes),
-            position_consistency=self.consistency(clusters),
-            first_shown=_ratio(self._first_votes, self._valid_votes),
-            invalid=InvalidVerdicts(self.invalid_share, dict(sorted(self._invalid.items()))),
-            fenced_prompts=self._fenced,
-            tokens=self.usage,
-            by_category=self._by_category(clusters),
+        table = _Table(self._columns, clusters)
+        label, outcome, votes = (table.column(name) for name in ("label", "outcome", "votes"))
+        right, sided = outcome == label, (label == 1) | (label == 2)
+        completions = int(votes.sum())
+        counts = Counter(outcome[sided].tolist())
+        confusion = table.confusion()
+        return PairFigures(
+            pairs=len(outcome),
+            unjudged=self._unjudged,
+            completions=completions,
+            labelled_pairs=int((label > 0).sum()),
+            right=int((right & sided).sum()),
+            wrong=counts[1] + counts[2] - int((right & sided).sum()),
+            ties=counts[3] + counts[4],
+            half_judged=counts[5],
+            no_winner=counts[6],
+            accuracy=table.share(right, sided),
+            accuracy_decided=table.share(right, sided & (outcome <= len(_SIDES))),
+            agreement=table.share(right, label > 0),
+            kappa=cohen_kappa(_readings(confusion)) if len(confusion) > 1 else None,
+            confusion=confusion,
+            vote_accuracy=table.share(table.column("right"), sided, votes),
+            position_consistency=table.share(table.column("consistency") == 2, table.column("consistency") > 0),
+            first_shown=table.share(table.column("first"), votes > 0, table.column("valid")),
+            invalid=InvalidVerdicts(
+                self._invalid.total() / completions if completions else 0.0,
+                dict(sorted(self._invalid.items())),
+                completions,
+            ),
         )
 
-    def _by_category(self, clusters: Sequence[int]) -> Mapping[str, Estimate | None]:
+    def results(self, clusters: Sequence[int]) -> JudgeResults:
+        """The figures, and what a judge run says beside them.
+
+        Args:
+            clusters: As in ``figures``.
+        """
+        figures = self.figures(clusters)
+        return JudgeResults(
+            **{name: getattr(figures, name) for name in PairFigures.__dataclass_fields__},
+            unanswered=self._unanswered,
+            fenced_prompts=self._fenced,
+            tokens=self.usage,
+            by_category=self._by_category(_Table(self._columns, clusters)),
+        )
+
+    def _by_category(self, table: _Table) -> Mapping[str, Estimate | None]:
         if set(self._categories) <= {""}:
             return {}
-        return {name: self.accuracy(clusters, number) for name, number in sorted(self._categories.items())}
-
-    def _share(
-        self, clusters: Sequence[int], counted: Sequence[bool], codes: bytearray, success: int, category: int | None
-    ) -> Estimate | None:
-        if not codes:
-            return None
-        outcomes = numpy.frombuffer(codes, numpy.uint8)
-        chosen = numpy.array(counted)[outcomes]
-        if category is not None:
-            chosen &= numpy.frombuffer(self._category, numpy.uint32)[: len(outcomes)] == category
-        _, cluster = numpy.unique(numpy.asarray(clusters, numpy.uint64)[: len(outcomes)][chosen], return_inverse=True)
-        successes = numpy.bincount(cluster, outcomes[chosen] == success)
-        return estimate_share(successes, numpy.bincount(cluster))
-
-    def _grow(self, length: int) -> None:
-        missing = length - len(self._outcomes)
-        if missing > 0:
-            self._outcomes.extend(bytes(missing))
-            self._consistent.extend(bytes(missing))
-            self._category.extend([0] * missing)
+        label, category = table.column("label"), table.column("category")
+        right, sided = table.column("outcome") == label, (label == 1) | (label == 2)
+        return {
+            name: table.share(right, sided & (category == number)) for name, number in sorted(self._categories.items())
+        }
 
 
-def _outcome(judgment: Judgment) -> int:
-    if judgment.label is None:
-        return _NO_LABEL
-    if judgment.winner is None:
-        return _NO_WINNER
-    if judgment.winner == "tie":
-        return _TIE
-    return _RIGHT if judgment.winner == judgment.label else _WRONG
+class _Table:
+    """The judged pairs of a tally as arrays: [pairs]."""
+
+    def __init__(self, columns: Mapping[str, array[int]], clusters: Sequence[int]) -> None:
+        present = numpy.asarray(columns["outcome"]) > 0
+        self._columns = {name: numpy.asarray(column)[present] for name, column in columns.items()}
+        self._clusters = numpy.asarray(clusters, numpy.uint64)[: len(present)][present]
+
+    def column(self, name: str) -> Numbers:
+        return self._columns[name].astype(numpy.int64)
+
+    def share(self, successes: Numbers | Flags, counted: Flags, sizes: Numbers | None = None) -> Estimate | None:
+        """The share of successes among the counted pairs, or among what ``sizes`` says that each of them holds."""
+        _, cluster = numpy.unique(self._clusters[counted], return_inverse=True)
+        held = None if sizes is None else sizes[counted]
+        return estimate_share(numpy.bincount(cluster, successes[counted]), numpy.bincount(cluster, held))
+
+    def confusion(self) -> dict[str, dict[str, int]]:
+        """How many pairs of each label have each outcome; labels that do not occur have no row."""
+        cells = Counter(zip(self.column("label").tolist(), self.column("outcome").tolist(), strict=True))
+        return {
+            str(name): {outcome: cells[number, place] for place, outcome in enumerate(_OUTCOMES, 1)}
+            for number, name in enumerate(_LABELS)
+            if name is not None and any(cells[number, place] for place in range(1, len(_OUTCOMES) + 1))
+        }
 
 
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _readings(confusion: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[str, str]]:
+    for label, row in confusion.items():
+        for outcome, count in row.items():
+            yield from repeat((label, outcome), count)

@@ -10,8 +10,8 @@ from typing import TypeVar
 from rmr1.judging import JudgeRunResult
 from rmr1.pipeline.recipe import TrainRecipe
 from rmr1.report.charts import Curve, Series
-from rmr1.report.console import interval, share
 from rmr1.report.judge import headline, report_sample
+from rmr1.report.pairs import interval, share
 from rmr1.report.samples import StagedSample
 from rmr1.report.tables import Table, fact_text
 from rmr1.report.training import Stage, TrainingReport
@@ -73,7 +73,7 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> Table:
     results = [evaluation.result.results for evaluation in evaluations]
     rows = [
         ("Accuracy, both orders", *(interval(result.accuracy) for result in results)),
-        ("Accuracy of single completions", *(share(result.vote_accuracy) for result in results)),
+        ("Accuracy of single completions", *(interval(result.vote_accuracy) for result in results)),
         ("Position consistency", *(interval(result.position_consistency) for result in results)),
         ("Invalid verdicts", *(share(result.invalid.share) for result in results)),
     ]

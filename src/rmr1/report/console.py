@@ -11,14 +11,22 @@ from rich.panel import Panel
 from rich.table import Table
 
 from rmr1.records import Judgment, Message, PreferencePair, Usage, Vote
+from rmr1.report.pairs import OUTCOMES, figure_rows, interval, share
 from rmr1.report.terminal import literal, terminal_console
 from rmr1.results import DataResults, DistillResults, Estimate, JudgeResults, ResponseLengths, SplitCounts
+
+_OUTCOMES = {
+    **OUTCOMES,
+    **dict.fromkeys(("A", "B", "tie"), "every order says so"),
+    "unjudged": "not judged: the engine failed",
+}
 
 
 def judgment_as_json(judgment: Judgment) -> dict[str, object]:
     """A judgment as one JSON object; ``winner`` and ``side`` are sides of the pair, ``shown_side`` is what the judge wrote."""
     return {
         "id": judgment.id,
+        "outcome": judgment.outcome,
         "winner": judgment.winner,
         "label": judgment.label,
         "correct": judgment.correct,
@@ -48,19 +56,6 @@ def judgment_as_json(judgment: Judgment) -> dict[str, object]:
     }
 
 
-def share(value: float | None) -> str:
-    """A share in per cent."""
-    return "n/a" if value is None else f"{100 * value:.1f} %"
-
-
-def interval(estimate: Estimate | None) -> str:
-    """A share with its 95 % interval."""
-    if estimate is None:
-        return "n/a"
-    caveat = f"; {estimate.caveat}" if estimate.caveat else ""
-    return f"{share(estimate.value)} (95 %: {100 * estimate.low:.1f} to {100 * estimate.high:.1f}{caveat})"
-
-
 def summary_rows(
     results: JudgeResults, seconds: float = 0.0, answered: int = 0, completion_tokens: int = 0
 ) -> Iterator[tuple[str, str]]:
@@ -72,16 +67,7 @@ def summary_rows(
         answered: Comparisons that were answered in this process.
         completion_tokens: Tokens of those completions.
     """
-    yield "pairs", f"{results.pairs} ({results.completions} completions)"
-    if results.labelled_pairs:
-        yield "accuracy (ties and no winner count as wrong)", interval(results.accuracy)
-        yield "accuracy of single completions (invalid counts as wrong)", share(results.vote_accuracy)
-        counts = f"{results.right} / {results.wrong} / {results.ties} / {results.no_winner}"
-        yield "right / wrong / tie / no winner", counts
-    yield "position consistency (both orders valid)", interval(results.position_consistency)
-    yield "verdicts for the response shown first", share(results.first_shown)
-    reasons = ", ".join(f"{reason} {count}" for reason, count in results.invalid.by_reason.items())
-    yield "invalid verdicts", share(results.invalid.share) + (f" ({reasons})" if reasons else "")
+    yield from figure_rows(results)
     yield "tokens", token_counts(results.tokens)
     if answered:
         speed = f"{seconds:.1f} s, {answered / seconds:.2f} completions/s"
@@ -116,15 +102,16 @@ def print_judgment(stream: TextIO, pair: PreferencePair, judgment: Judgment) -> 
     console.rule(f"[bold]{escape(pair.id)}[/bold]")
     console.print(Panel(_text(pair.prompt), title="prompt", title_align="left"))
     for side, response in (("A", pair.response_a), ("B", pair.response_b)):
-        better = " (better)" if pair.label == side else ""
+        better = " (better)" if pair.label == side else " (as good as the other)" if pair.label == "tie" else ""
         console.print(Panel(_text(response), title=f"response {side}{better}", title_align="left"))
     for vote in judgment.votes:
         console.print(
             Panel(escape(vote.text.strip() or "(nothing)"), title=literal(_vote_title(vote)), title_align="left")
         )
-    outcome = {True: "right", False: "wrong", None: "no label"}[judgment.correct]
+    label = f"label {judgment.label}" if judgment.label else "no label"
+    told = f"{_OUTCOMES[judgment.outcome]}; {label}"
     console.print(
-        f"winner: [bold]{judgment.winner or 'none'}[/bold] ({outcome}), confidence {judgment.confidence:.2f}, "
+        f"winner: [bold]{judgment.winner or 'none'}[/bold] ({told}), confidence {judgment.confidence:.2f}, "
         f"orders agree: {'unknown' if judgment.position_consistent is None else judgment.position_consistent}\n"
     )
 

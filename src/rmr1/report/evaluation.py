@@ -9,9 +9,10 @@ from pathlib import Path
 from rmr1.report.charts import Curve
 from rmr1.report.figures import Metric
 from rmr1.report.page import macro, render_page, write_page
+from rmr1.report.pairs import confusion_table, figure_rows, interval, invalid_text
 from rmr1.report.progress import duration
 from rmr1.report.samples import BLOCK, Sample, categories, outcome_choices, pack_samples
-from rmr1.report.tables import Table, csv_text, fact_rows, figure_cells, percent
+from rmr1.report.tables import Table, csv_text, fact_rows, figure_cells
 from rmr1.results import (
     BenchmarkPlan,
     BenchmarkResults,
@@ -133,6 +134,11 @@ def result_tables(results: EvalResults, protocol: str, *, cells: bool = False) -
         yield published_table(results.published)
         notes = tuple((note,) for note in results.published.notes)
         yield Table("What qualifies the published rows", ("what",), notes)
+    for name, found in results.benchmarks.items():
+        if found.pairs:
+            yield Table(f"{name}, every order of a pair combined", ("figure", "value"), tuple(figure_rows(found.pairs)))
+            if found.pairs.has_ties:
+                yield confusion_table(found.pairs)
     bias = tuple(_bias(results))
     if bias:
         yield Table("Single completions by what should not matter; invalid is not right", BIAS, bias)
@@ -217,9 +223,9 @@ def _protocols(results: EvalResults) -> Table:
     for name, found in results.benchmarks.items():
         for protocol, scores in found.protocols.items():
             if scores.headline:
-                rows.append((name, protocol, scores.headline[0], *figure_cells(scores.headline[1])[:2]))
-        rows += [(name, protocol, "not computed", reason, "") for protocol, reason in found.not_computed.items()]
-    return Table("Protocols", ("benchmark", "protocol", "figure", "value", "95 %"), tuple(rows))
+                rows.append((name, protocol, scores.headline[0], *figure_cells(scores.headline[1])))
+        rows += [(name, protocol, "not computed", reason, "", "") for protocol, reason in found.not_computed.items()]
+    return Table("Protocols", ("benchmark", "protocol", "figure", "value", "95 %", "n"), tuple(rows))
 
 
 def _bias(results: EvalResults) -> Iterator[tuple[str, ...]]:
@@ -252,11 +258,10 @@ def _judged(judged: JudgedCounts, orders: OrderAgreement | None, items: int) -> 
     if judged.unjudged_pairs:
         yield f"{judged.unjudged_pairs} comparisons are not judged; run the same command again"
     if judged.invalid.share:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in judged.invalid.by_reason.items())
-        yield f"{percent(judged.invalid.share)} of the verdicts are invalid ({reasons})"
+        yield f"invalid verdicts: {invalid_text(judged.invalid)}"
     if orders and orders.position_consistency:
-        kappa = "" if orders.kappa is None else f", kappa {orders.kappa:.2f}"
-        yield f"the orders agree on {percent(orders.position_consistency.value)} of the comparisons{kappa}"
+        kappa = "" if orders.kappa is None else f"; kappa of the two orders {orders.kappa:.2f}"
+        yield f"the orders agree on {interval(orders.position_consistency)} of the comparisons{kappa}"
 
 
 def _points(value: float | None) -> str:

@@ -51,8 +51,11 @@ class Bar:
 
 
 def noted(note: str, estimate: Estimate | Figure) -> str:
-    """The note of a metric, with what qualifies its interval."""
-    return "; ".join(part for part in (note, f"interval {estimate.caveat}" if estimate.caveat else "") if part)
+    """The note of a metric, with what it is a share of and what qualifies its interval."""
+    size = "" if not estimate.n else f"n = {estimate.n:,}"
+    prompts = "" if not estimate.clusters else f", {estimate.clusters:,} prompt{'s' * (estimate.clusters != 1)}"
+    caveat = f"interval {estimate.caveat}" if estimate.caveat else ""
+    return "; ".join(part for part in (note, size + prompts, caveat) if part)
 
 
 def is_known(value: float | None) -> bool:

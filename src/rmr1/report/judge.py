@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rmr1.records import Judgment, PreferencePair
-from rmr1.report.console import interval
 from rmr1.report.figures import Metric, noted
 from rmr1.report.page import render_page, write_page
+from rmr1.report.pairs import confusion_table, interval
 from rmr1.report.samples import Sample, SampleVote, Status, categories, outcome_choices
 from rmr1.report.tables import Table, fact_rows
 from rmr1.results import Estimate, JudgeResults
 
 SCRIPT = "samples.js"
+_STATUS: dict[str, Status] = {"half_judged": "half-judged", "no_verdict": "invalid", "unjudged": "unjudged"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ def judge_report(
         facts: What describes the run: model, data and everything else that decides the results.
     """
     tables = [Table("Summary", ("Figure", "Value"), tuple(summary))]
+    if results.confusion:
+        tables.append(confusion_table(results))
     if results.by_category:
         by_category = tuple((name or "none", interval(estimate)) for name, estimate in results.by_category.items())
         tables.append(Table("Accuracy by category", ("Category", "Accuracy"), by_category))
@@ -66,9 +69,11 @@ def judge_report(
         headline=headline(results),
         tables=tuple(tables),
         samples=tuple(report_sample(pair, judgment) for pair, judgment in judged),
-        samples_total=results.pairs,
+        samples_total=results.pairs + results.unjudged,
         notes=(
             "A and B are the sides of the data; for chosen and rejected responses, A is the chosen one.",
+            "Accuracy is about pairs whose label is a side, agreement about all labelled pairs; every order has to say the label.",
+            "Half-judged: one order has a valid verdict, the other has none. Unjudged: the engine failed, the pair counts nowhere.",
             "Intervals are 95 % Wilson intervals; pairs that share a prompt count as one cluster.",
         ),
         facts=fact_rows(facts),
@@ -78,22 +83,16 @@ def judge_report(
 def headline(results: JudgeResults) -> tuple[Metric, ...]:
     """The figures that matter most."""
     return (
-        _metric("Accuracy", results.accuracy, "both orders combined; ties and pairs without a winner count as wrong"),
+        _metric("Accuracy", results.accuracy, "right in every order; ties, half-judged pairs and no verdict are wrong"),
+        *((_metric("Agreement", results.agreement, "with labels A, B and tie, in every order"),) * results.has_ties),
         _metric("Position consistency", results.position_consistency, "pairs whose two orders agree, both being valid"),
-        Metric(
-            "Single completions",
-            results.vote_accuracy,
-            None,
-            None,
-            "invalid counts as wrong; chance is 50 %",
-            "share",
-        ),
+        _metric("Single completions", results.vote_accuracy, "invalid counts as wrong; chance is 50 %"),
         Metric(
             "Invalid verdicts",
             results.invalid.share,
             None,
             None,
-            "completions in which no verdict could be read",
+            f"completions in which no verdict could be read; n = {results.invalid.n:,}",
             "share",
         ),
     )
@@ -135,12 +134,12 @@ def report_sample(pair: PreferencePair, judgment: Judgment) -> Sample:
 
 def _status(judgment: Judgment) -> Status:
     if judgment.winner is None:
-        return "invalid"
+        return _STATUS[judgment.outcome]
     if judgment.label is None:
         return "unlabelled"
-    if judgment.winner == "tie":
-        return "tie"
-    return "right" if judgment.correct else "wrong"
+    if judgment.correct:
+        return "right"
+    return "tie" if judgment.winner == "tie" and judgment.label != "tie" else "wrong"
 
 
 def render_judge_report(report: JudgeReport) -> str:

@@ -19,9 +19,10 @@ from typing import Literal, Protocol
 from rmr1.records import Message, Order, Sections, Side
 from rmr1.sides import pair_side
 
-Status = Literal["right", "wrong", "tie", "invalid", "unlabelled"]
+Status = Literal["right", "wrong", "tie", "half-judged", "invalid", "unjudged", "unlabelled"]
 _SOME_INVALID = "some-invalid"
-_OUTCOMES = ("right", "wrong", "tie", "inconsistent", "invalid", "unlabelled")
+_OUTCOMES = ("right", "wrong", "tie", "inconsistent", "half-judged", "invalid", "unjudged", "unlabelled")
+_RARE = frozenset({"half-judged", "unjudged", "unlabelled"})
 _CHANGES = {"gained": "became right", "lost": "no longer right"}
 _LONG = 2500
 _LINE = 80
@@ -67,7 +68,7 @@ class Sample:
         category: Its subset or task, or "".
         status: How the outcome compares with the label.
         winner: "A", "B" or "tie" in sides of the pair, or "" where there is no winner.
-        label: "A" or "B", or "" where it is unknown.
+        label: "A", "B" or "tie", or "" where it is unknown.
         confidence: Confidence in the winner, from 0 to 1.
         position_consistent: Whether both orders agree; None where they cannot be compared.
         prompt: The conversation up to the responses.
@@ -173,10 +174,10 @@ class FilterChoice:
 def outcome_choices(samples: Sequence[Filtered]) -> tuple[FilterChoice, ...]:
     """The filters by outcome; those of the rarer outcomes only where they tell samples apart."""
     counts = Counter(name for sample in samples for name in matching(sample))
-    hidden = {"unlabelled"} - counts.keys()
-    if counts[_SOME_INVALID] <= counts["invalid"]:
+    hidden = set(_RARE - counts.keys())
+    if counts[_SOME_INVALID] <= counts["invalid"] + counts["half-judged"] + counts["unjudged"]:
         hidden.add(_SOME_INVALID)
-    names = {name: name for name in _OUTCOMES} | {_SOME_INVALID: "one order invalid"}
+    names = {name: name for name in _OUTCOMES} | {_SOME_INVALID: "some invalid"}
     return tuple(FilterChoice(value, label, counts[value]) for value, label in names.items() if value not in hidden)
 
 

@@ -91,10 +91,11 @@ def caveat_of(fewest: int | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class InvalidVerdicts:
-    """Completions without a verdict: their share among all, and how many by reason."""
+    """Completions without a verdict: their share among all, how many by reason, and how many completions there are in all."""
 
     share: float = 0.0
     by_reason: Mapping[str, int] = field(default_factory=dict)
+    n: int = 0
 
 
 @dataclass(frozen=True, slots=True)

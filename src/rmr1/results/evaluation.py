@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from rmr1.records import Usage
 from rmr1.results.base import Difference, Estimate, InvalidVerdicts, Results, caveat_of
+from rmr1.results.judging import PairFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +189,16 @@ class LoggedCounts:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkResults:
-    """What one benchmark of an evaluation concludes; parts that released figures cannot tell are None."""
+    """What one benchmark of an evaluation concludes; parts that released figures cannot tell are None.
+
+    ``pairs`` are the figures that ``rmr1 judge`` gives for the same completions, whatever the protocols count.
+    """
 
     data: BenchmarkData
     protocols: Mapping[str, ProtocolScores]
     not_computed: Mapping[str, str]
     judged: JudgedCounts | None = None
+    pairs: PairFigures | None = None
     orders: OrderAgreement | None = None
     bias: BiasAudit | None = None
     length: tuple[LengthBin, ...] = ()

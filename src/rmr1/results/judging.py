@@ -11,23 +11,65 @@ from rmr1.results.base import Estimate, InvalidVerdicts, Results
 
 
 @dataclass(frozen=True, slots=True)
-class JudgeResults(Results):
-    """What judging pairs concludes.
+class PairFigures:
+    """The figures of judged pairs. ``rmr1 judge`` and ``rmr1 eval`` make them of completions alike, and print the same.
+
+    A pair is judged once all its comparisons are answered. ``accuracy`` is about pairs whose label is a side, ``agreement`` about
+    all labelled ones. Evidence that is half missing is never right. Each estimate has its own ``n`` and ``clusters``.
 
     Args:
         pairs: Pairs judged.
-        completions: What the judge wrote about them.
-        labelled_pairs: Pairs with a label.
-        right: Pairs whose winner is the label.
-        wrong: Pairs whose winner is the other side.
-        ties: Labelled pairs without a preference.
-        no_winner: Labelled pairs without a valid verdict.
-        accuracy: ``right`` among the labelled pairs: ties and pairs without a winner count as wrong.
+        unjudged: Pairs that lack an answer because the engine failed; they are in no other figure.
+        completions: What the judge wrote about the judged pairs.
+        labelled_pairs: Judged pairs with a label, ties included.
+        right: Of the judged pairs whose label is a side: those of which every order names it.
+        wrong: Those of which every order names the other side.
+        ties: Those without a preference: votes split evenly, or orders that disagree.
+        half_judged: Those with a valid verdict in one order and none in the other.
+        no_winner: Those without any valid verdict.
+        accuracy: ``right`` among all five: ties, half-judged pairs and pairs without a verdict count as wrong.
         accuracy_decided: ``right`` among ``right`` and ``wrong``.
-        vote_accuracy: Share of single completions that name the label; invalid ones count as wrong. Chance is 0.5.
+        agreement: Share of all labelled pairs of which every order says what people say: A, B or a tie.
+        kappa: Cohen's kappa of label and outcome, over the pairs of ``agreement``; None if it has no meaning.
+        confusion: Labelled pairs by label, then by outcome, see ``rmr1.Judgment.outcome``.
+        vote_accuracy: Share of single completions that name the label, where it is a side; invalid ones count as wrong. Chance is
+            0.5.
         position_consistency: Share of the pairs whose orders agree, among those with a valid verdict in both.
         first_shown: Share of the valid verdicts that prefer the response shown first; 0.5 where position has no influence.
         invalid: Completions without a verdict.
+    """
+
+    pairs: int
+    unjudged: int
+    completions: int
+    labelled_pairs: int
+    right: int
+    wrong: int
+    ties: int
+    half_judged: int
+    no_winner: int
+    accuracy: Estimate | None
+    accuracy_decided: Estimate | None
+    agreement: Estimate | None
+    kappa: float | None
+    confusion: Mapping[str, Mapping[str, int]]
+    vote_accuracy: Estimate | None
+    position_consistency: Estimate | None
+    first_shown: Estimate | None
+    invalid: InvalidVerdicts
+
+    @property
+    def has_ties(self) -> bool:
+        """Whether people called both responses of a pair equally good."""
+        return "tie" in self.confusion
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeResults(Results, PairFigures):
+    """What judging pairs concludes: the figures of ``PairFigures``, and what the run took.
+
+    Args:
+        unanswered: Comparisons that the engine failed on; the same command asks them again.
         fenced_prompts: Prompts in which marks were fenced.
         tokens: Tokens of all completions.
         by_category: ``accuracy`` of each category; empty if no pair has one.
@@ -35,27 +77,10 @@ class JudgeResults(Results):
 
     kind: ClassVar[str] = "judge"
 
-    pairs: int
-    completions: int
-    labelled_pairs: int
-    right: int
-    wrong: int
-    ties: int
-    no_winner: int
-    accuracy: Estimate | None
-    accuracy_decided: Estimate | None
-    vote_accuracy: float | None
-    position_consistency: Estimate | None
-    first_shown: float | None
-    invalid: InvalidVerdicts
+    unanswered: int
     fenced_prompts: int
     tokens: Usage
     by_category: Mapping[str, Estimate | None] = field(default_factory=dict)
-
-    @property
-    def engine_errors(self) -> int:
-        """Completions that the engine failed on."""
-        return self.invalid.by_reason.get("engine_error", 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from rmr1.config import JudgeConfig, Prices, cost, parse_prices
 from rmr1.errors import ConfigError, TemplateError
 from rmr1.records import Usage
 from rmr1.report.evaluation import plan_line, plan_table
+from rmr1.results import Estimate, Figure, InvalidVerdicts
 from tests.support.benchmarks import by_gold, run_eval, write_rm_bench, write_rmb
 
 RATES = Rates(Prices(prompt=3, completion=15), 40.0)
@@ -101,27 +102,35 @@ def test_prices_are_two_numbers():
             parse_prices(text)
 
 
+FAULTS = (
+    "the engine failed on 2 requests, see here; 2 pairs are not judged and in no figure; run the same command to retry"
+)
+
+
 @pytest.mark.parametrize(
     ("errors", "bounds", "code", "messages"),
     [
         (0, Bounds(), 0, []),
         (0, Bounds(0.7, 0.1), 0, []),
-        (2, Bounds(0.9, 0.01), 1, ["the engine failed on 2 completions, see here; run the same command to retry"]),
-        (0, Bounds(0.9, 0.05), 4, ["b: 10.0% of the verdicts are invalid, more than 5.0%"]),
-        (0, Bounds(0.75, 0.1), 3, ["one is below 0.75"]),
-        (0, Bounds(0.9), 3, ["one is below 0.9", "two is below 0.9"]),
+        (2, Bounds(0.9, 0.01), 1, [FAULTS]),
+        (0, Bounds(0.9, 0.05), 4, ["b: 10.0% of the 40 verdicts are invalid, more than 5.0%"]),
+        (0, Bounds(0.75, 0.1), 3, ["one is below 0.75: 0.7, n = 20"]),
+        (0, Bounds(0.9), 3, ["one is below 0.9: 0.7, n = 20", "two is below 0.9: 0.8, n = 10"]),
     ],
 )
 def test_the_gravest_failure_makes_the_code(errors, bounds, code, messages, capsys):
-    outcome = RunOutcome(errors, "here", {"a": 0.0, "b": 0.1}, {"one": 0.7, "two": 0.8})
+    invalid = {"a": InvalidVerdicts(0.0, {}, 40), "b": InvalidVerdicts(0.1, {"missing": 4}, 40)}
+    scores = {"one": Estimate(0.7, 0.5, 0.9, 20, 20), "two": Figure(0.8, 0.5, 0.9, 10, 10)}
+    outcome = RunOutcome(errors, "here", invalid, scores, errors)
     assert exit_code(outcome, bounds) == code
     assert capsys.readouterr().err.splitlines() == [f"rmr1: {message}" for message in messages]
 
 
 def test_no_score_is_below_every_bound(capsys):
-    assert exit_code(RunOutcome(0, "", {"": 0.5}, {"accuracy": None}), Bounds(0.0)) == 3
-    assert exit_code(RunOutcome(0, "", {"": 0.5}, {"accuracy": None}), Bounds(None, 0.4)) == 4
+    outcome = RunOutcome(0, "", {"": InvalidVerdicts(0.5, {"missing": 1}, 2)}, {"accuracy": None})
+    assert exit_code(outcome, Bounds(0.0)) == 3
+    assert exit_code(outcome, Bounds(None, 0.4)) == 4
     assert capsys.readouterr().err.splitlines() == [
-        "rmr1: accuracy is below 0.0",
-        "rmr1: 50.0% of the verdicts are invalid, more than 40.0%",
+        "rmr1: accuracy is below 0.0: there is nothing that it counts",
+        "rmr1: 50.0% of the 2 verdicts are invalid, more than 40.0%",
     ]

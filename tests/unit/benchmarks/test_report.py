@@ -42,7 +42,7 @@ def test_the_score_on_the_page_is_that_of_the_results(run, page):
     assert texts(card.find("h3")) == ["RM-Bench"]
     assert words[0] == f"{100 * total.value:.1f} %"
     assert words[1] == f"95 % interval {100 * total.low:.1f} % to {100 * total.high:.1f} %"
-    assert words[2] == "total, protocol official (not the whole benchmark)"
+    assert words[2] == (f"total, protocol official (not the whole benchmark); n = {total.n}, {total.clusters} prompts")
 
 
 def test_every_figure_and_subset_is_a_bar(run, page):

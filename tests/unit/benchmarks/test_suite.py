@@ -151,7 +151,7 @@ def test_rewardbench_weighs_math_and_gives_half_a_point_without_a_verdict(tmp_pa
     assert official["score"] == pytest.approx((984 / 1148 + 0.5) / 2)
     assert official["micro"] == pytest.approx(5 / 10)
     invalid = result.results.benchmarks["rewardbench"].judged.invalid
-    assert invalid == InvalidVerdicts(0.2, {"missing": 4})
+    assert invalid == InvalidVerdicts(0.2, {"missing": 4}, 20)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_rewardbench2_asks_once_for_the_best_of_four_and_a_guess_is_a_quarter(tm
     found = result.results.benchmarks["rewardbench2"]
     assert "no two orders" in found.not_computed["strict"]
     assert (found.judged.items, found.judged.pairs, found.judged.completions) == (4, 4, 4)
-    assert found.judged.invalid == InvalidVerdicts(0.25, {"missing": 1})
+    assert found.judged.invalid == InvalidVerdicts(0.25, {"missing": 1}, 4)
     assert (found.orders.position_consistency, found.bias.better_shown_first, found.length) == (None, None, ())
     assert score_run(result.run) == result.results
     again = run_eval("rewardbench2", tmp_path, None, tmp_path / "run", engine=FunctionEngine(None))

@@ -67,13 +67,16 @@ def failing(request):
     return Generation(request.id, "", "error", error="boom")
 
 
-def test_engine_fault_is_invalid_and_never_a_wrong_verdict():
+def test_a_pair_that_the_engine_failed_on_is_unjudged_and_never_wrong():
     good = prefers("good")
     engine = FunctionEngine(lambda request: failing(request) if "p1/ab" in request.id else good(request))
     judged = dict(run(engine, pairs(3)))
     assert [vote.verdict.invalid for vote in judged[1].votes] == ["engine_error", None]
-    assert judged[1].winner == "A"
-    assert judged[1].votes[0].error == "boom"
+    assert (judged[1].outcome, judged[1].winner, judged[1].correct) == ("unjudged", None, None)
+    assert judged[1].error == "boom"
+    results = summarise(judged.items(), 3)
+    assert (results.pairs, results.unjudged, results.unanswered) == (2, 1, 1)
+    assert (results.accuracy.n, results.right, results.completions, results.invalid.n) == (2, 2, 4, 4)
 
 
 def test_an_engine_that_is_gone_ends_the_run():
@@ -118,11 +121,12 @@ def test_summary_is_the_same_in_any_order():
     judged = run(engine, pairs(8))
     results = summarise(judged, 8)
     assert json.dumps(results.to_json()) == json.dumps(summarise(judged[::-1], 8).to_json())
-    assert (results.right, results.ties, results.completions) == (7, 1, 16)
-    assert results.accuracy.value == 7 / 8
-    assert results.invalid == InvalidVerdicts(1 / 16, {"missing": 1})
-    assert results.position_consistency.value == 6 / 7
-    assert results.vote_accuracy == 14 / 16
+    assert (results.right, results.ties, results.half_judged, results.completions) == (6, 1, 1, 16)
+    assert results.accuracy.value == 6 / 8
+    assert results.invalid == InvalidVerdicts(1 / 16, {"missing": 1}, 16)
+    assert (results.position_consistency.value, results.position_consistency.n) == (6 / 7, 7)
+    assert (results.vote_accuracy.value, results.vote_accuracy.n) == (14 / 16, 16)
+    assert (results.first_shown.value, results.first_shown.n) == (8 / 15, 15)
     assert results.by_category["even"].value == 1.0
     assert results.tokens == Usage(160, 32, 16)
 
@@ -140,6 +144,20 @@ def test_pairs_of_one_group_are_one_cluster_wherever_they_stand(tmp_path):
     assert together.clusters == scattered.clusters == 4
     assert alone.clusters == 8
     assert together.low < alone.low, "pairs that rise and fall together say less"
+
+
+@pytest.mark.parametrize("columns", [{}, {"id": "x{}"}, {"id": "x#{}"}, {"group": "g{}"}])
+def test_pairs_with_one_prompt_are_one_cluster_with_and_without_a_column_for_it(tmp_path, columns):
+    rows = (
+        {"prompt": f"q{number % 5}", "chosen": f"good {number}", "rejected": "bad"}
+        | {name: value.format(number % 5 if name == "group" else number) for name, value in columns.items()}
+        for number in range(20)
+    )
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    results = judge_pairs(path, engine=FunctionEngine(prefers("good")), run=tmp_path / "run").results
+    assert {(one.n, one.clusters) for one in (results.accuracy, results.position_consistency)} == {(20, 5)}
+    assert {(one.n, one.clusters) for one in (results.vote_accuracy, results.first_shown)} == {(40, 5)}
 
 
 def write_pairs(path, count):

@@ -17,22 +17,23 @@ def written(order, vote, shown, *, label="A", text=None, p=None, finish="stop"):
 
 def outcome(*samples):
     judgment = combine(samples, "default")
-    return judgment.winner, judgment.position_consistent, judgment.confidence, judgment.correct
+    return judgment.outcome, judgment.winner, judgment.position_consistent, judgment.confidence, judgment.correct
 
 
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        ((("ab", "A"), ("ba", "B")), ("A", True, 1.0, True)),
-        ((("ab", "B"), ("ba", "A")), ("B", True, 1.0, False)),
-        ((("ab", "A"), ("ba", "A")), ("tie", False, 0.5, False)),
-        ((("ab", "A"), ("ba", "?")), ("A", None, 0.5, True)),
-        ((("ab", "?"), ("ba", "?")), (None, None, 0.0, False)),
-        ((("ab", "A"),), ("A", None, 1.0, True)),
-        ((("ba", "A"),), ("B", None, 1.0, False)),
-        ((("ab", "A"), ("ab", "A"), ("ab", "B"), ("ba", "B"), ("ba", "B"), ("ba", "B")), ("A", True, 5 / 6, True)),
-        ((("ab", "A"), ("ab", "B"), ("ba", "B"), ("ba", "B")), ("tie", False, 0.5, False)),
-        ((("ab", "A"), ("ab", "B"), ("ba", "B"), ("ba", "A")), ("tie", True, 0.5, False)),
+        ((("ab", "A"), ("ba", "B")), ("A", "A", True, 1.0, True)),
+        ((("ab", "B"), ("ba", "A")), ("B", "B", True, 1.0, False)),
+        ((("ab", "A"), ("ba", "A")), ("inconsistent", "tie", False, 0.5, False)),
+        ((("ab", "A"), ("ba", "?")), ("half_judged", None, None, 0.0, False)),
+        ((("ab", "A"), ("ab", "?"), ("ba", "?"), ("ba", "B")), ("A", "A", True, 0.5, True)),
+        ((("ab", "?"), ("ba", "?")), ("no_verdict", None, None, 0.0, False)),
+        ((("ab", "A"),), ("A", "A", None, 1.0, True)),
+        ((("ba", "A"),), ("B", "B", None, 1.0, False)),
+        ((("ab", "A"), ("ab", "A"), ("ab", "B"), ("ba", "B"), ("ba", "B"), ("ba", "B")), ("A", "A", True, 5 / 6, True)),
+        ((("ab", "A"), ("ab", "B"), ("ba", "B"), ("ba", "B")), ("inconsistent", "tie", False, 0.5, False)),
+        ((("ab", "A"), ("ab", "B"), ("ba", "B"), ("ba", "A")), ("tie", "tie", True, 0.5, False)),
     ],
 )
 def test_orders_and_votes_are_combined(shown, expected):
@@ -45,7 +46,26 @@ def test_probability_is_told_in_the_frame_of_the_pair():
 
 
 def test_without_label_nothing_is_correct_or_wrong():
-    assert outcome(written("ab", 0, "A", label=None))[3] is None
+    assert outcome(written("ab", 0, "A", label=None))[-1] is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "correct"),
+    [("AB", "AB", True), ("AA", "BB", False), ("AA", "AA", False), ("AB", "BB", False), ("??", "??", False), ("AB", "??", False)],
+)  # fmt: skip
+def test_a_tie_is_right_where_people_give_it_and_both_orders_say_it(first, second, correct):
+    """Two votes an order: orders that disagree are no tie of the judge's, or a biased judge would be right on every tie."""
+    votes = [written("ab", number, side, label="tie") for number, side in enumerate(first)]
+    votes += [written("ba", number, side, label="tie") for number, side in enumerate(second)]
+    assert outcome(*votes)[-1] is correct
+
+
+@pytest.mark.parametrize("others", [(), ("A",), ("B",), ("?",), ("B", "B")])
+def test_a_pair_that_the_engine_failed_on_is_unjudged_whatever_the_other_orders_say(others):
+    failed = written("ab", 0, "?", text="", finish="error")
+    judgment = combine([failed, *(written("ba", number, side) for number, side in enumerate(others))], "default")
+    assert (judgment.outcome, judgment.winner, judgment.correct) == ("unjudged", None, None)
+    assert (judgment.position_consistent, judgment.confidence) == (None, 0.0)
 
 
 def test_explanation_comes_from_a_vote_for_the_winner():
