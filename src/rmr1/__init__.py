@@ -4,8 +4,8 @@
 >>> Judge("llamacpp/smollm2-135m-instruct").compare("What is 2 + 2?", "4", "5").winner  # doctest: +SKIP
 'A'
 
-Each verb of the command line has its function: ``evaluate``, ``distill``, ``train_sft``, ``train_rl``, ``curate``. Every name is
-imported when it is first used, so that ``import rmr1`` takes no time.
+Each verb of the command line has its function: ``evaluate``, ``compare_runs``, ``distill``, ``train_sft``, ``train_rl``,
+``curate``. Every name is imported when it is first used, so that ``import rmr1`` takes no time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rmr1.benchmarks import evaluate
+    from rmr1.benchmarks import compare_runs, evaluate
     from rmr1.config import DistillConfig, JudgeConfig, RlConfig, SftConfig
     from rmr1.curation import DataRecipe, curate
     from rmr1.data import load_pairs
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from rmr1.verdict import parse_verdict
 
 _NAMES = {
-    "rmr1.benchmarks": ("evaluate",),
+    "rmr1.benchmarks": ("compare_runs", "evaluate"),
     "rmr1.config": ("DistillConfig", "JudgeConfig", "RlConfig", "SftConfig"),
     "rmr1.curation": ("DataRecipe", "curate"),
     "rmr1.data": ("load_pairs",),
@@ -76,6 +76,7 @@ __all__ = [
     "Sampling",
     "SftConfig",
     "Verdict",
+    "compare_runs",
     "curate",
     "distill",
     "evaluate",

@@ -7,9 +7,10 @@ order "ba" shows its B as A. No other module turns one frame into the other.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Literal, overload
 
-from rmr1.records import Comparison, Label, Order, PreferencePair, Side
+from rmr1.records import Comparison, Judgment, Label, Order, PairOutcome, PreferencePair, Side
 
 OTHER_SIDE: dict[Side, Side] = {"A": "B", "B": "A"}
 """The other side of two."""
@@ -43,6 +44,24 @@ def decisive(label: Label | None) -> Side | None:
 def pair_probability(p_shown_a: float | None, order: Order) -> float | None:
     """Turn the probability of the shown A against the shown B into that of the pair's A; None stays None."""
     return p_shown_a if p_shown_a is None or order == "ab" else 1.0 - p_shown_a
+
+
+def turned(judgment: Judgment) -> Judgment:
+    """A judgment, in the sides of the same pair written the other way round; what the judge saw and wrote stays."""
+    votes = tuple(
+        replace(
+            vote,
+            order="ba" if vote.order == "ab" else "ab",
+            side=pair_side(vote.verdict.side, "ba" if vote.order == "ab" else "ab"),
+            p_a=None if vote.p_a is None else 1.0 - vote.p_a,
+        )
+        for vote in judgment.votes
+    )
+    outcome: PairOutcome = judgment.outcome
+    if outcome == "A" or outcome == "B":
+        outcome = OTHER_SIDE[outcome]
+    winner, label = pair_side(judgment.winner, "ba"), pair_side(judgment.label, "ba")
+    return replace(judgment, outcome=outcome, winner=winner, label=label, votes=votes)
 
 
 def show(pair: PreferencePair, order: Order, vote: int = 0) -> Comparison:

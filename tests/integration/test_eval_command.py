@@ -90,19 +90,20 @@ def test_a_report_in_every_form(runs, protocol):
 
 
 def test_two_runs_are_compared(runs):
-    text = rmr1("report", "one", "other", cwd=runs).stdout
-    assert "rm-bench, protocol official: second less first, in points, on 324 comparisons" in text
-    found = json.loads(rmr1("report", "one", "other", "--format", "json", cwd=runs).stdout)
+    text = rmr1("compare", "one", "other", cwd=runs).stdout
+    assert "RM-Bench, protocol official on 324 pairs: " in text
+    found = json.loads(rmr1("compare", "one", "other", "--json", cwd=runs).stdout)
     one, other = (json.loads((runs / name / "results.json").read_text()) for name in ("one", "other"))
     totals = [
         run["benchmarks"]["rm-bench"]["protocols"]["official"]["metrics"]["total"]["value"] for run in (one, other)
     ]
-    difference = found["benchmarks"]["rm-bench"]["metrics"]["total"]
+    difference = found["benchmarks"]["rm-bench"]["runs"]["other"]["from_first"]["total"]
     assert difference["value"] == pytest.approx(totals[1] - totals[0])
     assert difference["low"] < difference["value"] < difference["high"]
     assert found["benchmarks"]["rmb"]["differing"]
-    rows = list(csv.DictReader(rmr1("report", "one", "other", "--format", "csv", cwd=runs).stdout.splitlines()))
-    assert len(rows) == 16 + 27 + 2 + 1
+    rows = list(csv.DictReader(rmr1("compare", "one", "other", "--csv", cwd=runs).stdout.splitlines()))
+    assert len([row for row in rows if "difference" in row["kind"]]) == 16 + 27 + 2 + 1
+    assert {row["run"] for row in rows} == {"one", "other"}
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_two_runs_are_compared(runs):
             "--protocol mine: unknown; the protocols are official, rm-r1, pairs, strict",
         ),
         (("report", "one", "--format", "pdf"), 2, "--format pdf: unknown"),
-        (("report", "one", "one", "one"), 2, "3 runs: one is reported, two are compared"),
+        (("report", "one", "one", "one"), 2, "3 runs: one is reported; rmr1 compare sets any number side by side"),
         (("report", "absent"), 1, "absent: not a run directory"),
         (("report", "data"), 1, "data: not a run directory"),
         (("eval", "--bench", "mine"), 2, '--bench mine: no benchmark "mine"; there is rewardbench'),

@@ -131,21 +131,21 @@ def test_published_rows_stand_beside_the_runs_scores(folder):
 
 def test_a_run_and_a_published_model_are_compared_without_pairs(folder, shared):
     model = shared / "published" / MODELS[1]
-    found = json.loads(rmr1("report", "run", model, "--format", "json", cwd=folder).stdout)
+    found = json.loads(rmr1("compare", "run", model, "--json", cwd=folder).stdout)
     assert found["paired"] is False
     assert set(found["not_compared"]) == {"rm-bench", "rmb"}
-    score = found["benchmarks"]["rewardbench"]["metrics"]["score"]
+    score = found["benchmarks"]["rewardbench"]["versus"][0]["difference"]
     assert score["low"] < score["value"] < score["high"] < 0
-    text = rmr1("report", "run", model, cwd=folder).stdout
-    assert "rewardbench, protocol rm-r1: second less first, in points, unpaired" in text
+    text = rmr1("compare", "run", model, cwd=folder).stdout
+    assert "RewardBench, protocol rm-r1: " in text
     assert "the intervals are unpaired" in text
 
 
 def test_two_published_models_are_compared(shared, tmp_path):
-    done = rmr1("report", *(shared / "published" / name for name in MODELS), "--format", "markdown", cwd=tmp_path)
+    done = rmr1("compare", *(shared / "published" / name for name in MODELS), "--markdown", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "| total | 83.9 | 79.2 | -4.6 | n/a |" in done.stdout
-    assert "| rm-bench | no interval: its figures are released without counts |" in done.stdout
+    assert f"| {MODELS[0]} | {MODELS[1]} | -4.6 | n/a |" in done.stdout
+    assert "| RM-Bench | no interval: its figures are released without counts |" in done.stdout
 
 
 def test_a_published_model_makes_no_export(shared, tmp_path):

@@ -87,14 +87,15 @@ def test_a_sweep_on_stdout_again_and_as_a_page(folder):
 
 
 def test_a_point_is_compared_with_another(folder):
-    done = rmr1("report", "sweep/4-votes", "sweep/4-votes", "--votes", "1,4", "--format", "json", cwd=folder)
+    done = rmr1("compare", "sweep/4-votes", "sweep/4-votes", "--votes", "1,4", "--json", cwd=folder)
     found = json.loads(done.stdout)["benchmarks"]["rm-bench"]
     points = json.loads((folder / "sweep" / "sweep.json").read_text())["points"]
     one, four = (
         point["benchmarks"]["rm-bench"]["protocols"]["official"]["metrics"]["total"]["value"]
         for point in (points[0], points[2])
     )
-    assert found["metrics"]["total"]["value"] == pytest.approx(four - one)
+    difference = found["runs"]["4-votes, 4 votes"]["from_first"]["total"]
+    assert difference["value"] == pytest.approx(four - one)
 
 
 def test_a_plan_with_money_and_time(folder):

@@ -96,6 +96,7 @@ def test_public_names_are_pinned():
         "Sampling",
         "SftConfig",
         "Verdict",
+        "compare_runs",
         "curate",
         "distill",
         "evaluate",

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from rmr1.records import Comparison, Message, Order, PreferencePair
-from rmr1.sides import OTHER_SIDE, decisive, pair_side, random_order, show, shown_orders
+from rmr1.records import Comparison, Judgment, Message, Order, PreferencePair, Usage, Verdict, Vote
+from rmr1.sides import OTHER_SIDE, decisive, pair_side, random_order, show, shown_orders, turned
 
 PAIR = PreferencePair("p", (Message("user", "Hi"),), (Message("assistant", "a"),), (Message("assistant", "b"),), "A")
 
@@ -64,3 +64,18 @@ def test_importing_data_imports_no_optional_library() -> None:
     check = "import sys, rmr1.data; print([m for m in ('pyarrow', 'datasets', 'huggingface_hub') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_judgment_turned_is_that_of_the_pair_written_the_other_way_round() -> None:
+    vote = Vote("ab", 0, "A", Verdict("A", None), "A it is", p_a=0.75)
+    swapped = Vote("ba", 0, "A", Verdict("B", None), "B it is", p_a=0.5)
+    judgment = Judgment("p", "A", "A", 1.0, True, True, (vote, swapped), Usage(), label="A")
+    found = turned(judgment)
+    assert (found.outcome, found.winner, found.label, found.correct) == ("B", "B", "B", True)
+    assert [(one.order, one.side, one.p_a, one.text) for one in found.votes] == [
+        ("ba", "B", 0.25, "A it is"),
+        ("ab", "B", 0.5, "B it is"),
+    ]
+    assert turned(found) == judgment
+    tie = replace(judgment, outcome="inconsistent", winner="tie", label="tie")
+    assert (turned(tie).outcome, turned(tie).winner, turned(tie).label) == ("inconsistent", "tie", "tie")

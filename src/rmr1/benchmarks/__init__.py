@@ -1,13 +1,13 @@
 """Public benchmarks of reward models: their data, the protocols that score them, runs, and comparisons of runs.
 
 ``evaluate`` judges, scores and reports; ``score_run`` scores what was judged again, without an engine and without the data;
-``compare_runs`` says how two runs differ; ``sweep`` evaluates with several votes, token limits and templates;
+``compare_runs`` says how any number of runs differ; ``sweep`` evaluates with several votes, token limits and templates;
 ``published_rows`` are the papers' figures; ``leaderboard_entry`` and ``write_inspect_logs`` write a run for other tools. Each
 benchmark is a file of its own in ``suite``; an installed package may offer more, and a ``Benchmark`` in a script will do.
 """
 
 from rmr1.benchmarks.benchmark import ALL, PROTOCOLS, STRICT, Benchmark, Entry, Part, Policy, Protocol, Value
-from rmr1.benchmarks.comparing import compare_runs
+from rmr1.benchmarks.comparing import ITEMS, RunComparison, compare_runs
 from rmr1.benchmarks.eval_runs import RESULTS, score_run
 from rmr1.benchmarks.inspect_logs import write_inspect_logs
 from rmr1.benchmarks.leaderboard import leaderboard_entry, leaderboard_text
@@ -23,6 +23,7 @@ from rmr1.benchmarks.sweeping import PAGE, SWEEP, Axes, SweepRunResult, is_sweep
 __all__ = [
     "ALL",
     "BENCHMARKS",
+    "ITEMS",
     "PAGE",
     "PROTOCOLS",
     "PUBLISHED",
@@ -41,6 +42,7 @@ __all__ = [
     "Policy",
     "Protocol",
     "Rates",
+    "RunComparison",
     "SweepRunResult",
     "Value",
     "compare_runs",

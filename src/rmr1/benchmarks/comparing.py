@@ -1,170 +1,210 @@
-"""Two runs side by side: the difference of every figure, and the items on which they differ.
+"""Any number of judges side by side: figures with ranks, every two against each other, and the pairs on which they differ.
 
-Where at least one side is known by its released figures alone, figures are compared by their intervals: released files say how
-many comparisons of a set were right, not which, so nothing can be said about single comparisons.
+Runs are compared on the pairs that all of them have judged. Pairs are known by their content, so data may have other names, other
+ids, another order and other sides. Where a run is a folder of released figures, there are only figures to compare: see
+``unpaired``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
-from rmr1.benchmarks.benchmark import Benchmark, Entry, Policy, Protocol
-from rmr1.benchmarks.eval_runs import JudgedBenchmark, read_run, score_run
-from rmr1.benchmarks.released import PROTOCOL, is_released, score_released
-from rmr1.benchmarks.scoring import averages, collected
+from rmr1.benchmarks.benchmark import Benchmark, Protocol, Value
+from rmr1.benchmarks.contestants import (
+    COMBINED_POLICY,
+    Contestant,
+    OpenRun,
+    PairKey,
+    observe_judged,
+    open_run,
+)
+from rmr1.benchmarks.eval_runs import EvalRun
+from rmr1.benchmarks.released import is_released
+from rmr1.benchmarks.scoring import averages
+from rmr1.benchmarks.standings import Field, compare_field
+from rmr1.benchmarks.unpaired import compare_figures
 from rmr1.errors import ConfigError, RunError
-from rmr1.results import BenchmarkDifference, BenchmarkResults, ComparisonResults, Difference, DifferingItem, Figure
-from rmr1.stats import Average, Observations, paired_differences, unpaired_difference
+from rmr1.report.samples import StagedSample
+from rmr1.results import BenchmarkComparison, ComparedRun, CompareResults, JudgeSettings
+from rmr1.stats import Average
 
-UNPAIRED_NOTE = (
-    "the intervals are unpaired: released files do not say which comparisons were right, so what makes an item hard for both "
-    "judges is not taken out, and a difference that a paired comparison would show may not show here"
-)
-INDEPENDENT_NOTE = (
-    "released counts are taken as independent comparisons, since the files do not say which share a prompt: true intervals of "
-    "their figures are wider"
-)
-PROTOCOL_NOTE = f"protocol {PROTOCOL}, the only one that released figures have, whichever is wanted"
-UNCOUNTED = "no interval: its figures are released without counts"
+ITEMS = 200
+"""This many differing pairs are kept with their texts."""
+ALL_PAIRS = "pairs"
+"""What runs are compared on where one of them is of ``rmr1 judge``."""
+_POLICIES = ("orders", "votes", "rule", "temperature", "max_tokens")
+Compared: TypeAlias = tuple[BenchmarkComparison, tuple[StagedSample, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunComparison:
+    """What comparing runs leaves behind.
+
+    Args:
+        results: What the comparison concludes.
+        samples: The differing pairs of each benchmark, as a page lists them.
+    """
+
+    results: CompareResults
+    samples: Mapping[str, tuple[StagedSample, ...]]
 
 
 def compare_runs(
-    first: Path,
-    second: Path,
-    protocol: Protocol,
-    votes: tuple[int | None, int | None] = (None, None),
+    runs: Sequence[str | Path],
+    *,
+    protocol: Protocol = "official",
+    votes: Sequence[int | None] = (),
+    items: int = ITEMS,
     benchmarks: Iterable[Benchmark] = (),
-) -> ComparisonResults:
-    """Compare two runs on the comparisons that both have judged; differences are second less first.
+) -> RunComparison:
+    """Compare runs of ``rmr1 judge`` and ``rmr1 eval`` on the pairs that all of them have judged.
 
-    Differences are paired over prompts. Where one side is a folder of released files, figures are compared
-    instead, under the one protocol that these have.
+    Runs of ``rmr1 eval`` are compared on each benchmark that at least two of them have, by its figures under a protocol. If one
+    of the runs is of ``rmr1 judge``, all are compared on all their pairs, which are right where the combined outcome is the label.
+    If one is a folder of released files, figures alone are compared, under the one protocol that these have.
 
     Args:
-        first: One run.
-        second: The other one; the same one with another number of votes will do.
-        protocol: By which they are scored.
+        runs: Their directories, at least two. The same one may occur again with another number of votes.
+        protocol: By which benchmarks are scored.
         votes: Of each run, count the first K votes of each order; all where None.
+        items: Keep this many differing pairs with their texts.
         benchmarks: Benchmarks that no installed package offers.
 
     Raises:
-        RunError: One of them is no run of ``rmr1 eval``, or they have nothing in common.
-        ConfigError: One of them has fewer votes.
+        ConfigError: There are fewer than two runs, or one has fewer votes.
+        RunError: One of them is no such run, or they have nothing in common.
         JournalError: A journal is damaged.
         DataError: A released file is not what it should be.
     """
-    if is_released(first) or is_released(second):
-        if votes != (None, None):
-            raise ConfigError("--votes: released figures have no votes that could be counted; leave it out")
-        return _compare_released(first, second, tuple(benchmarks))
+    paths = [Path(run) for run in runs]
+    if len(paths) < 2:
+        raise ConfigError(f"{len(paths)} run{'s' * (len(paths) != 1)}: name at least two to compare")
+    counted = tuple(votes) or (None,) * len(paths)
+    names = run_names(paths, counted)
     own = tuple(benchmarks)
-    left = {judged.benchmark.name: judged for judged in read_run(first, votes[0], own).benchmarks}
-    right = {judged.benchmark.name: judged for judged in read_run(second, votes[1], own).benchmarks}
-    shared = [name for name in left if name in right]
+    if any(map(is_released, paths)):
+        if any(counted):
+            raise ConfigError("--votes: released figures have no votes that could be counted; leave it out")
+        return RunComparison(compare_figures(dict(zip(names, paths, strict=True)), own), {})
+    opened = [open_run(name, path, count, own) for name, path, count in zip(names, paths, counted, strict=True)]
+    found, missing = _compared(opened, protocol, items)
+    samples = {name: kept for name, (_, kept) in found.items()}
+    results = CompareResults(
+        runs={one.name: _described(one, path) for one, path in zip(opened, paths, strict=True)},
+        protocol=protocol if all(isinstance(one.run, EvalRun) for one in opened) else "",
+        paired=True,
+        benchmarks={name: comparison for name, (comparison, _) in found.items()},
+        notes=tuple(_policies({one.name: one.judge for one in opened})),
+        not_compared=missing,
+    )
+    if all(one.problem is not None for one in results.benchmarks.values()):
+        problems = "; ".join(f"{one.title}: {one.problem}" for one in results.benchmarks.values())
+        raise RunError(f"{', '.join(map(str, paths))}: nothing to compare; {problems}")
+    return RunComparison(results, samples)
+
+
+def run_names(paths: Sequence[Path], votes: Sequence[int | None]) -> list[str]:
+    """A short and unique name for each run: its folder, as much of its path as tells it apart, its votes, its place.
+
+    Args:
+        paths: Directories of the runs.
+        votes: What is counted of each.
+    """
+    depth = 1
+    while depth < max(len(path.parts) for path in paths) and len({_tail(path, depth) for path in paths}) < len(
+        set(paths)
+    ):
+        depth += 1
+    names = [
+        _tail(path, depth) + (f", {count} vote{'s' * (count > 1)}" if count else "")
+        for path, count in zip(paths, votes, strict=True)
+    ]
+    return [
+        name if names.count(name) == 1 else f"{name} ({names[: place + 1].count(name)})"
+        for place, name in enumerate(names)
+    ]
+
+
+def _tail(path: Path, depth: int) -> str:
+    return "/".join(path.resolve().parts[-depth:])
+
+
+def _described(one: OpenRun, path: Path) -> ComparedRun:
+    return ComparedRun(str(path), "eval" if isinstance(one.run, EvalRun) else "judge", one.judge)
+
+
+def _policies(judges: Mapping[str, JudgeSettings]) -> Iterator[str]:
+    """What differs in how the judges were run and read: it may differ in the figures, too."""
+    for setting in _POLICIES:
+        values = {name: getattr(judge, setting) for name, judge in judges.items()}
+        if len(set(values.values())) > 1:
+            said = ", ".join(f"{value} in {name}" for name, value in values.items())
+            yield f"the runs differ in {setting.replace('_', ' ')}: {said}"
+
+
+def _compared(opened: Sequence[OpenRun], protocol: Protocol, items: int) -> tuple[dict[str, Compared], dict[str, str]]:
+    evals = [one for one in opened if isinstance(one.run, EvalRun)]
+    if len(evals) < len(opened):
+        return {ALL_PAIRS: _on_all([one.on_all() for one in opened], items)}, {}
+    having: dict[str, list[OpenRun]] = {}
+    known: dict[str, Benchmark] = {}
+    for one in evals:
+        assert isinstance(one.run, EvalRun)
+        for judged in one.run.benchmarks:
+            having.setdefault(judged.benchmark.name, []).append(one)
+            known[judged.benchmark.name] = judged.benchmark
+    shared = {name: runs for name, runs in having.items() if len(runs) > 1}
     if not shared:
-        raise RunError(f"{first} and {second}: no benchmark is in both; {', '.join(left)} and {', '.join(right)}")
-    compared = {name: _compare(left[name], right[name], protocol) for name in shared}
-    return ComparisonResults((str(first), str(second)), protocol, paired=True, benchmarks=compared)
+        each = "; ".join(f"{one.name}: {', '.join(n for n, runs in having.items() if one in runs)}" for one in opened)
+        raise RunError(f"no benchmark is in two of the runs ({each})")
+    missing = {name: f"only in {runs[0].name}" for name, runs in having.items() if len(runs) == 1}
+    found = {name: _on_benchmark(known[name], runs, protocol, items) for name, runs in shared.items()}
+    for name, runs in shared.items():
+        without = [one.name for one in opened if one not in runs]
+        if without:
+            missing[name] = f"not in {', '.join(without)}"
+    return found, missing
 
 
-def _compare(left: JudgedBenchmark, right: JudgedBenchmark, protocol: Protocol) -> BenchmarkDifference:
-    benchmark = left.benchmark
+def _on_benchmark(benchmark: Benchmark, runs: Sequence[OpenRun], protocol: Protocol, items: int) -> Compared:
     policy = benchmark.policies.get(protocol)
     if policy is None:
-        return BenchmarkDifference(problem=f"{benchmark.title} has no protocol {protocol}")
-    one, other = _values(left, policy), _values(right, policy)
-    common = _common(benchmark, one, other)
-    if not common:
-        return BenchmarkDifference(problem="no comparison is judged in both")
-    observed = [_observed(benchmark, values, common) for values in (one, other)]
-    cells = observed[0].cells
-    named = averages(benchmark, protocol, cells) | {f"\0{cell}": Average((cell,)) for cell in cells}
-    found = paired_differences(observed[0], observed[1], named)
-    return BenchmarkDifference(
-        metrics={name: value for name, value in found.items() if name[0] != "\0"},
-        cells={name[1:]: value for name, value in found.items() if name[0] == "\0"},
-        pairs=len(common),
-        left_out=len(one) + len(other) - 2 * len(common),
-        differing=tuple(
-            DifferingItem(entry.id, entry.subset, one[entry], other[entry])
-            for entry in common
-            if one[entry] != other[entry]
-        ),
-    )
+        return BenchmarkComparison(benchmark.title, problem=f"it has no protocol {protocol}"), ()
+    sides = [one.on(benchmark.name, protocol) for one in runs]
+    first = sides[0].pairs
+    common = _common(sides)
+    if benchmark.whole_items:
+        entries = {key: first[key].entry for key in first}
+        broken = {entry.item for key, entry in entries.items() if entry is not None and key not in common}
+        common = {key: None for key in common if (entry := entries[key]) is None or entry.item not in broken}
+
+    def observe(values: Mapping[PairKey, float], keys: Sequence[PairKey]) -> Iterable[Value]:
+        found = ((first[key].entry, values[key]) for key in keys)
+        return benchmark.observe((entry, value) for entry, value in found if entry is not None)
+
+    def named(cells: Iterable[str]) -> Mapping[str, Average]:
+        return averages(benchmark, protocol, cells)
+
+    return compare_field(Field(benchmark.title, policy.note, sides, tuple(common), observe, named), items)
 
 
-def _values(judged: JudgedBenchmark, policy: Policy) -> dict[Entry, float]:
-    return dict(judged.completions.values(policy, judged.context, whole_items=judged.benchmark.whole_items))
+def _on_all(sides: Sequence[Contestant], items: int) -> Compared:
+    first = sides[0].pairs
+
+    def observe(values: Mapping[PairKey, float], keys: Sequence[PairKey]) -> Iterable[Value]:
+        return observe_judged((first[key], values[key]) for key in keys)
+
+    def named(cells: Iterable[str]) -> Mapping[str, Average]:
+        every = tuple(sorted(cells))
+        accuracy = {"accuracy": Average(every, by_size=True)}
+        return accuracy if len(every) < 2 else accuracy | {"mean of categories": Average(every)}
+
+    return compare_field(Field("All pairs", COMBINED_POLICY, sides, tuple(_common(sides)), observe, named), items)
 
 
-def _common(benchmark: Benchmark, one: dict[Entry, float], other: dict[Entry, float]) -> list[Entry]:
-    broken = {entry.item for entry in one.keys() ^ other.keys()} if benchmark.whole_items else set()
-    return [entry for entry in one if entry in other and entry.item not in broken]
-
-
-def _observed(benchmark: Benchmark, values: dict[Entry, float], entries: list[Entry]) -> Observations:
-    return collected(benchmark.observe((entry, values[entry]) for entry in entries))
-
-
-def _compare_released(first: Path, second: Path, benchmarks: tuple[Benchmark, ...]) -> ComparisonResults:
-    """Compare released figures with a run or with other released figures."""
-    paths = (first, second)
-    one, other = (
-        (score_released(path) if is_released(path) else score_run(path, benchmarks=benchmarks)).benchmarks
-        for path in paths
-    )
-    shared = [name for name in one if name in other]
-    if not shared:
-        raise RunError(f"{first} and {second}: no benchmark is in both; {', '.join(one)} and {', '.join(other)}")
-    return ComparisonResults(
-        runs=(str(first), str(second)),
-        protocol=PROTOCOL,
-        paired=False,
-        benchmarks={name: _compare_figures(one[name], other[name], paths) for name in shared},
-        notes=(PROTOCOL_NOTE, UNPAIRED_NOTE, INDEPENDENT_NOTE),
-        not_compared={
-            name: f"only in {first if name in one else second}" for name in {**one, **other} if name not in shared
-        },
-    )
-
-
-def _compare_figures(one: BenchmarkResults, other: BenchmarkResults, paths: tuple[Path, Path]) -> BenchmarkDifference:
-    sides = ((one, paths[0]), (other, paths[1]))
-    for found, path in sides:
-        if PROTOCOL not in found.protocols:
-            return BenchmarkDifference(problem=f"{path}: {found.not_computed.get(PROTOCOL, 'nothing is scored')}")
-    left, right = one.protocols[PROTOCOL], other.protocols[PROTOCOL]
-    notes = [note for found, path in sides for note in _lacking(found, path)]
-    metrics, cells = _differences(left.metrics, right.metrics), _differences(left.cells, right.cells)
-    if any(difference.low is None for difference in metrics.values()):
-        notes.append(UNCOUNTED)
-    released = [found.protocols[PROTOCOL].metrics for found, _ in sides if found.judged is None]
-    left_out = [name for name in {**released[0], **released[-1]} if name not in metrics]
-    if left_out:
-        notes.append(f"not compared, since a run lacks subsets of them: {', '.join(left_out)}")
-    return BenchmarkDifference(metrics, cells, notes=tuple(notes))
-
-
-def _differences(left: Mapping[str, Figure], right: Mapping[str, Figure]) -> dict[str, Difference]:
-    """Differences of the figures of both; a figure that is not of all its subsets is another figure, and is left out."""
-    return {
-        name: _difference(figure, right[name])
-        for name, figure in left.items()
-        if name in right and not (figure.missing or right[name].missing)
-    }
-
-
-def _difference(left: Figure, right: Figure) -> Difference:
-    if left.estimate is None or right.estimate is None:
-        return Difference(right.value - left.value, first=left.value, second=right.value)
-    value, low, high = unpaired_difference(left.estimate, right.estimate)
-    return Difference(value, low, high, first=left.value, second=right.value)
-
-
-def _lacking(found: BenchmarkResults, path: Path) -> Iterator[str]:
-    """What keeps a run's figures from being those of the whole benchmark."""
-    yield from (f"{path}: not the whole benchmark: {problem}" for problem in found.data.problems)
-    judged, items = found.judged, sum(found.data.items.values())
-    if judged and judged.items < items:
-        yield f"{path}: {judged.items} of {items} items, and subsets weigh in figures by size as far as they are judged"
+def _common(sides: Sequence[Contestant]) -> dict[PairKey, None]:
+    """Labelled pairs that all have judged, in the order of the first."""
+    return {key: None for key in sides[0].values if all(key in side.values for side in sides[1:])}

@@ -20,9 +20,8 @@ from typing import Any
 from rmr1.benchmarks.benchmark import PROTOCOLS, Benchmark, Entry, Policy, Protocol
 from rmr1.benchmarks.eval_runs import JudgedBenchmark, read_run
 from rmr1.benchmarks.judged import Judged
-from rmr1.benchmarks.report import read_texts
 from rmr1.errors import ConfigError, MissingExtraError, RunError
-from rmr1.judging import Completion
+from rmr1.judging import Completion, read_texts
 from rmr1.records import Message, PreferencePair, Side, Verdict
 from rmr1.results import ProtocolScores, plain
 from rmr1.runs import read_manifest
@@ -208,7 +207,7 @@ def _sources(run: Path, protocol: Protocol, benchmarks: Iterable[Benchmark]) -> 
         shown = next((name for name in (protocol, *PROTOCOLS) if name in protocols), None)
         if shown:
             policy = judged.benchmark.policies[shown]
-            texts = read_texts(judged.path)
+            texts = {pair.id: pair for pair in read_texts(judged.path)}
             yield _LogSource(judged, protocols[shown], shown, policy, found.identity, created, texts)
 
 

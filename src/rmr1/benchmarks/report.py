@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rmr1.benchmarks.audit import CONFIDENCE_EDGES
 from rmr1.benchmarks.benchmark import Benchmark, Protocol
 from rmr1.benchmarks.eval_runs import EvalRun, JudgedBenchmark, read_run
-from rmr1.data import load_pairs, write_pairs
-from rmr1.judging import combine
-from rmr1.records import PreferencePair
+from rmr1.judging import combine, read_texts
 from rmr1.report.charts import Curve, Series
 from rmr1.report.evaluation import (
     Bars,
@@ -37,7 +35,6 @@ from rmr1.results import (
     ProtocolScores,
 )
 
-TEXTS = "texts.jsonl.gz"
 MOST_SAMPLES = 10_000
 """This many comparisons make a page of some 30 MB, which still opens at once."""
 NOTES = (
@@ -53,21 +50,6 @@ BIAS = {
     "better_shown_first": "the better response is shown first",
     "better_shown_second": "the better response is shown second",
 }
-
-
-def keep_texts(run: Path, pairs: Iterable[PreferencePair]) -> None:
-    """Write the comparisons of a benchmark into its judging run."""
-    write_pairs(run / TEXTS, pairs)
-
-
-def read_texts(run: Path) -> Mapping[str, PreferencePair]:
-    """The comparisons of a benchmark by id; nothing where the run has none.
-
-    Raises:
-        DataError: The file is damaged.
-    """
-    path = run / TEXTS
-    return {pair.id: pair for pair in load_pairs(str(path))} if path.is_file() else {}
 
 
 def write_evaluation_report(
@@ -132,7 +114,7 @@ def shares(sizes: Sequence[int], most: int) -> list[int]:
 
 def _samples(found: Sequence[JudgedBenchmark], counts: Sequence[int]) -> Iterator[Sample]:
     for judged, count in zip(found, counts, strict=True):
-        texts = read_texts(judged.path)
+        texts = {pair.id: pair for pair in read_texts(judged.path)}
         for entry in judged.completions.judged[:count]:
             if entry.id in texts:
                 judgment = combine(judged.completions.samples(entry), judged.context.rule)

@@ -13,11 +13,20 @@ from rmr1.benchmarks.benchmark import Protocol as BenchmarkProtocol
 from rmr1.benchmarks.eval_runs import DATA, PAIRS, RESULTS, EvalRun, known_benchmarks, read_run
 from rmr1.benchmarks.loading import Loaded, load
 from rmr1.benchmarks.planning import Rates, plan_evaluation
-from rmr1.benchmarks.report import keep_texts, report_of
+from rmr1.benchmarks.report import report_of
 from rmr1.benchmarks.suite.registry import find_benchmarks
 from rmr1.config import JudgeConfig, resolve_config
 from rmr1.engines import Engine, LoadedModel, open_model
-from rmr1.judging import JudgeCallbacks, JudgeRun, JudgeRunResult, JudgingPlan, plan_choice, plan_judging, run_blocking
+from rmr1.judging import (
+    JudgeCallbacks,
+    JudgeRun,
+    JudgeRunResult,
+    JudgingPlan,
+    keep_texts,
+    plan_choice,
+    plan_judging,
+    run_blocking,
+)
 from rmr1.report.evaluation import plan_line, write_eval_report
 from rmr1.results import EvalResults, plain
 from rmr1.runs import NullCallbacks, RunDirectory, default_run_name

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from rmr1.cli.compare import compare_judges
 from rmr1.cli.data import make_data
 from rmr1.cli.distill import distill_traces
 from rmr1.cli.eval import evaluate_benchmarks
@@ -46,6 +47,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "export": export_judge,
     "eval": evaluate_benchmarks,
     "report": report_runs,
+    "compare": compare_judges,
     "pull": pull_model,
     "quickstart": show_quickstart,
 }

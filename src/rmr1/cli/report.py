@@ -1,4 +1,4 @@
-"""``rmr1 report``: score a run again, set two runs side by side, or write one for a browser or another tool."""
+"""``rmr1 report``: score a run again, or write it for a browser or another tool."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import typer
 from rmr1.benchmarks import (
     PROTOCOLS,
     Protocol,
-    compare_runs,
     is_released,
     is_sweep,
     leaderboard_entry,
@@ -26,11 +25,10 @@ from rmr1.benchmarks import (
 from rmr1.cli.options import OUTPUT
 from rmr1.cli.streams import tell, write_json
 from rmr1.errors import ConfigError
-from rmr1.report.comparison import difference_tables, differences_csv
 from rmr1.report.evaluation import result_tables, results_csv
 from rmr1.report.sweep import sweep_csv, sweep_tables
 from rmr1.report.tables import Table, markdown, print_tables
-from rmr1.results import ComparisonResults, EvalResults, SweepResults
+from rmr1.results import EvalResults, SweepResults
 
 EXPORTS = ("html", "leaderboard", "inspect")
 """Formats that are of one run, and may go to ``--out``."""
@@ -47,9 +45,7 @@ ProtocolOption = Annotated[
 
 
 def report_runs(
-    runs: Annotated[
-        list[Path], typer.Argument(help="A run or a sweep of rmr1 eval, or a folder of released logs; or two runs.")
-    ],
+    runs: Annotated[list[Path], typer.Argument(help="A run or a sweep of rmr1 eval, or a folder of released logs.")],
     protocol: ProtocolOption = "official",
     form: Annotated[
         str, typer.Option("--format", help="Format of the report.", rich_help_panel=OUTPUT, metavar="|".join(FORMATS))
@@ -78,7 +74,7 @@ def report_runs(
         typer.Option(help="Model's name in the leaderboard's file.", rich_help_panel=OUTPUT, metavar="ORG/MODEL"),
     ] = None,
 ) -> None:
-    """Score a run of rmr1 eval again, without judging; or compare two: differences, intervals, and where they differ.
+    """Score a run of rmr1 eval again, without judging.
 
     Format html writes its page; leaderboard and inspect write it for RewardBench's leaderboard and for inspect_ai.
     """
@@ -92,19 +88,14 @@ def report_runs(
         return
     if out or model_name:
         raise ConfigError(f"--format {form}: --out and --model-name belong to the formats {', '.join(EXPORTS)}")
-    if len(runs) > 2:
-        raise ConfigError(f"{len(runs)} runs: one is reported, two are compared; name one or two")
-    counted = _numbers(votes)
-    if len(runs) == 2:
-        first, second = _votes(counted, 2)
-        comparison = compare_runs(runs[0], runs[1], shown, (first, second))
-        _write(form, comparison, lambda: difference_tables(comparison, cells=cells), differences_csv)
-        return
+    if len(runs) > 1:
+        raise ConfigError(f"{len(runs)} runs: one is reported; rmr1 compare sets any number side by side")
+    counted = numbers_of(votes, None if is_sweep(runs[0]) else 1)
     if is_sweep(runs[0]):
         points = score_sweep(runs[0], counted)
         _write(form, points, lambda: sweep_tables(points, shown), sweep_csv)
         return
-    results = _results(runs[0], *_votes(counted, 1))
+    results = _results(runs[0], next(iter(counted), None))
     _write(form, results, lambda: result_tables(results, shown, cells=cells), results_csv)
 
 
@@ -116,20 +107,27 @@ def _results(run: Path, votes: int | None) -> EvalResults:
     return score_released(run)
 
 
-def _numbers(votes: str | None) -> tuple[int, ...]:
+def numbers_of(votes: str | None, runs: int | None) -> tuple[int, ...]:
+    """The number of votes to count of each run; none for all votes. One number is for all of them.
+
+    Args:
+        votes: As given on the command line.
+        runs: How many runs there are; any number will do where None.
+
+    Raises:
+        ConfigError: They are no numbers, or not one for each run.
+    """
     try:
-        return tuple(map(int, votes.split(","))) if votes else ()
+        counted = tuple(map(int, votes.split(","))) if votes else ()
     except ValueError as error:
         raise ConfigError(f"--votes {votes}: expected whole numbers, such as 4 or 1,4") from error
-
-
-def _votes(counted: tuple[int, ...], runs: int) -> tuple[int | None, ...]:
-    """The number of votes for each run; one number is for all of them."""
+    if runs is None:
+        return counted
     if len(counted) not in (0, 1, runs):
         raise ConfigError(
             f"--votes: {len(counted)} numbers for {runs} run{'s' * (runs > 1)}; give one, or one for each"
         )
-    return counted * runs if len(counted) == 1 else counted or (None,) * runs
+    return counted * runs if len(counted) == 1 else counted
 
 
 def checked_protocol(name: str) -> Protocol:
@@ -144,7 +142,7 @@ def checked_protocol(name: str) -> Protocol:
     raise ConfigError(f"--protocol {name}: unknown; the protocols are {', '.join(PROTOCOLS)}")
 
 
-Content = TypeVar("Content", EvalResults, SweepResults, ComparisonResults)
+Content = TypeVar("Content", EvalResults, SweepResults)
 
 
 def _write(

@@ -11,7 +11,7 @@ from rmr1.data.rows import RowTransform
 from rmr1.data.shapes import Shape, parse_columns
 from rmr1.data.source import DROP_OR_SKIP, PairSource, Skipped, load_pairs
 from rmr1.data.split import check_shares, cluster_of, prompt_key, split_of
-from rmr1.data.write import pair_row, write_pairs
+from rmr1.data.write import open_pairs, pair_row, write_pairs
 
 __all__ = [
     "DROP_OR_SKIP",
@@ -23,6 +23,7 @@ __all__ = [
     "check_shares",
     "cluster_of",
     "load_pairs",
+    "open_pairs",
     "pair_row",
     "parse_columns",
     "prompt_key",

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -44,14 +45,43 @@ def write_pairs(path: Path, pairs: Iterable[PreferencePair]) -> int:
     Returns:
         The number of rows.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     count = 0
-    with temporary.open("wb") as file, _compressed(file) if path.suffix == ".gz" else file as out:
+    with open_pairs(path) as add:
         for pair in pairs:
-            out.write(json.dumps(pair_row(pair), ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+            add(pair)
             count += 1
-    temporary.replace(path)
     return count
+
+
+@contextmanager
+def open_pairs(path: Path) -> Iterator[Callable[[PreferencePair], None]]:
+    """As ``write_pairs``, pair by pair: give the function that adds one; at the end the file takes its name.
+
+    After an exception it takes the name only if there is no such file.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    whole = False
+    try:
+        with temporary.open("wb") as file, _compressed(file) if path.suffix == ".gz" else file as out:
+
+            def add(pair: PreferencePair) -> None:
+                out.write(_line(pair))
+
+            yield add
+            whole = True
+    finally:
+        if whole or not path.exists():
+            temporary.replace(path)
+        else:
+            temporary.unlink()
+
+
+def _line(pair: PreferencePair) -> bytes:
+    row = pair_row(pair)
+    try:
+        return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can hold only as an escape
+        return json.dumps(row, separators=(",", ":")).encode() + b"\n"
 
 
 def _compressed(file: BinaryIO) -> BinaryIO:

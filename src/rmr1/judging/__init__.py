@@ -13,10 +13,12 @@ from rmr1.judging.loops import run_blocking
 from rmr1.judging.plan import DEFAULT_TEMPLATE, JudgingPlan, plan_judging
 from rmr1.judging.run import JudgeCallbacks, JudgeRun, JudgeRunResult, PairTask, SourceGuard, judge_pairs
 from rmr1.judging.runner import JudgeRequest, RequestRunner
+from rmr1.judging.texts import TEXTS, fingerprint, keep_texts, read_texts
 from rmr1.judging.votes import JudgmentTally, combine
 
 __all__ = [
     "DEFAULT_TEMPLATE",
+    "TEXTS",
     "ComparisonLayout",
     "Completion",
     "CompletionReader",
@@ -32,10 +34,13 @@ __all__ = [
     "SourceGuard",
     "choice_of",
     "combine",
+    "fingerprint",
     "judge_pairs",
+    "keep_texts",
     "plan_choice",
     "plan_judging",
     "read_faults",
+    "read_texts",
     "refuse_pair",
     "run_blocking",
 ]

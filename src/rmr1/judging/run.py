@@ -6,7 +6,7 @@ import hashlib
 import time
 from array import array
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, aclosing
+from contextlib import ExitStack, aclosing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from rmr1.judging.completions import BitSet, Completion, CompletionReader, refus
 from rmr1.judging.loops import run_blocking
 from rmr1.judging.plan import JudgingPlan, plan_judging
 from rmr1.judging.runner import JudgeRequest, RequestRunner
+from rmr1.judging.texts import keeping_texts
 from rmr1.judging.votes import JudgmentTally, combine
 from rmr1.records import Judgment, PreferencePair, Usage
 from rmr1.report.console import summary_rows
@@ -249,11 +250,12 @@ class JudgeRun:
             if self._limit is None and self._reader.pairs > self._read:
                 raise self._refusal(self._reader.pairs - 1, f"there are only {self._read} pairs")
 
-    async def conclude(self, pairs: Iterable[PreferencePair]) -> JudgeRunResult:
+    async def conclude(self, pairs: Iterable[PreferencePair], *, with_texts: bool = False) -> JudgeRunResult:
         """Judge all pairs, and write ``results.json``.
 
         Args:
             pairs: The pairs; they are iterated twice, so an iterator will not do.
+            with_texts: Also keep their texts in the directory, see ``texts``.
 
         Raises:
             EngineError: As ``judge``.
@@ -265,11 +267,12 @@ class JudgeRun:
         began = time.monotonic()
         tally = JudgmentTally()
         first: dict[int, Judgment] = {}
-        async with aclosing(self.judge(pairs)) as judged:
-            async for number, judgment in judged:
-                tally.add(number, judgment)
-                if number < PAIRS_KEPT:
-                    first[number] = judgment
+        with keeping_texts(directory.path, pairs) if with_texts else nullcontext(pairs) as passed:
+            async with aclosing(self.judge(passed)) as judged:
+                async for number, judgment in judged:
+                    tally.add(number, judgment)
+                    if number < PAIRS_KEPT:
+                        first[number] = judgment
         results = tally.results(self._clusters)
         seconds = time.monotonic() - began
         directory.write_json("results.json", results.to_json())
@@ -397,7 +400,7 @@ async def _judge_task(
                 total_pairs=total,
                 unchanged=guard.check,
             )
-            result = await run.conclude(source)
+            result = await run.conclude(source, with_texts=True)
             _write_report(task, config, identity, result)
     finally:
         if engine is None:

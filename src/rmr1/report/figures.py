@@ -14,7 +14,7 @@ from rmr1.results import Estimate, Figure
 Unit = Literal["share", "number"]
 MISSING = "n/a"
 _WITH_INTERVAL = 3
-_NUMBER = r"[-+−±]?\d[\d,.]*([eE][-+]?\d+)?( ?(%|s|ms|/s))?"
+_NUMBER = r"<?[-+−±]?\d[\d,.]*([eE][-+]?\d+)?( ?(%|s|ms|/s))?"
 _NUMERIC = re.compile(rf"{_NUMBER}( (to|±) {_NUMBER})?|[-–—]|n/a|")
 
 

@@ -222,7 +222,7 @@ def _points(score: Score, points: Sequence[SweepPoint], x_axis: str | None) -> t
 
 
 def _notes(results: SweepResults) -> Iterator[str]:
-    yield "Intervals are of single points. For the difference of two points, compare their runs with rmr1 report."
+    yield "Intervals are of single points. For the difference of two points, compare their runs with rmr1 compare."
     if "votes" in results.axes:
         yield (
             "Points that differ in votes alone count the first votes of the same completions, all sampled at temperature "

@@ -17,6 +17,7 @@ from rmr1.results import Estimate, Figure
 
 NUMBERS = frozenset(
     {"value", "95 %", "n", "difference", "p", "first", "second", "items", "comparisons", "completions"}
+    | {"other less one", "p (Holm)", "one ahead", "other ahead", "agree", "agree, 95 %", "kappa", "judged", "unjudged"}
     | {"rewardbench", "rm-bench", "rmb", "mean", "votes", "max tokens", "invalid", "tokens written"}
 )
 """Columns whose cells are set to the right."""

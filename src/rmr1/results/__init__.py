@@ -1,16 +1,23 @@
 """What runs conclude: one frozen type for each verb, written to ``results.json`` and read back; see ``results.base``."""
 
 from rmr1.results.base import SCHEMA, Difference, Estimate, InvalidVerdicts, Results, plain, read_plain
+from rmr1.results.comparison import (
+    BenchmarkComparison,
+    ComparedRun,
+    CompareResults,
+    DifferingItem,
+    HeadToHead,
+    ItemCompletion,
+    ItemOutcome,
+    Standing,
+)
 from rmr1.results.evaluation import (
     BenchmarkData,
-    BenchmarkDifference,
     BenchmarkPlan,
     BenchmarkResults,
     BiasAudit,
     Calibration,
-    ComparisonResults,
     ConfidenceBin,
-    DifferingItem,
     EvalResults,
     Figure,
     JudgedCounts,
@@ -49,13 +56,14 @@ from rmr1.results.training import (
 
 __all__ = [
     "SCHEMA",
+    "BenchmarkComparison",
     "BenchmarkData",
-    "BenchmarkDifference",
     "BenchmarkPlan",
     "BenchmarkResults",
     "BiasAudit",
     "Calibration",
-    "ComparisonResults",
+    "CompareResults",
+    "ComparedRun",
     "ConfidenceBin",
     "DataResults",
     "Difference",
@@ -65,7 +73,10 @@ __all__ = [
     "Estimate",
     "EvalResults",
     "Figure",
+    "HeadToHead",
     "InvalidVerdicts",
+    "ItemCompletion",
+    "ItemOutcome",
     "JudgeResults",
     "JudgeSettings",
     "JudgedCounts",
@@ -87,6 +98,7 @@ __all__ = [
     "SftStepMetrics",
     "SourceCounts",
     "SplitCounts",
+    "Standing",
     "SweepPoint",
     "SweepResults",
     "TrainResults",

@@ -1,4 +1,4 @@
-"""What evaluations on benchmarks, sweeps over settings and comparisons of runs conclude."""
+"""What evaluations on benchmarks and sweeps over settings conclude."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from rmr1.records import Usage
-from rmr1.results.base import Difference, Estimate, InvalidVerdicts, Results, caveat_of
+from rmr1.results.base import Estimate, InvalidVerdicts, Results, caveat_of
 from rmr1.results.judging import PairFigures
 
 
@@ -296,43 +296,6 @@ class SweepResults(Results):
     judge: JudgeSettings
     axes: Mapping[str, tuple[int | str, ...]]
     points: tuple[SweepPoint, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DifferingItem:
-    """A comparison on which two runs differ, with what it is worth in each."""
-
-    id: str
-    subset: str
-    first: float
-    second: float
-
-
-@dataclass(frozen=True, slots=True)
-class BenchmarkDifference:
-    """How two runs differ on one benchmark; ``problem`` says why nothing can be compared."""
-
-    metrics: Mapping[str, Difference] = field(default_factory=dict)
-    cells: Mapping[str, Difference] = field(default_factory=dict)
-    pairs: int = 0
-    left_out: int = 0
-    differing: tuple[DifferingItem, ...] = ()
-    notes: tuple[str, ...] = ()
-    problem: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ComparisonResults(Results):
-    """What the comparison of two runs concludes; ``paired`` is false where only figures could be compared."""
-
-    kind: ClassVar[str] = "compare"
-
-    runs: tuple[str, str]
-    protocol: str
-    paired: bool
-    benchmarks: Mapping[str, BenchmarkDifference]
-    notes: tuple[str, ...] = ()
-    not_compared: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

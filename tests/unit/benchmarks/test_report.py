@@ -6,8 +6,9 @@ import shutil
 import pytest
 
 from rmr1.benchmarks import evaluation_report, score_run, write_evaluation_report
-from rmr1.benchmarks.report import TEXTS, shares
+from rmr1.benchmarks.report import shares
 from rmr1.errors import RunError
+from rmr1.judging import TEXTS
 from rmr1.report.evaluation import render_eval_report
 from tests.support.benchmarks import by_gold, run_eval, write_rm_bench
 from tests.support.html_tree import parse, texts

@@ -72,8 +72,9 @@ def test_a_run_of_such_a_benchmark_is_read_again_with_the_object(data):
     assert score_run(data / "run", benchmarks=[mine()]) == result.results
     write_evaluation_report(data / "run", data / "page.html", "official", benchmarks=[mine()])
     assert (data / "page.html").read_bytes() == (data / "run" / "report.html").read_bytes()
-    (found,) = compare_runs(data / "run", data / "run", "official", benchmarks=[mine()]).benchmarks.values()
-    assert (found.pairs, found.differing) == (4, ())
+    compared = compare_runs([data / "run", data / "run"], benchmarks=[mine()]).results
+    (found,) = compared.benchmarks.values()
+    assert (found.pairs, found.differing, list(found.runs)) == (4, 0, ["run (1)", "run (2)"])
 
 
 def test_without_the_object_one_line_says_which_benchmark_is_missing(data):

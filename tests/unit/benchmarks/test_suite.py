@@ -23,7 +23,7 @@ from rmr1.benchmarks.suite.ppe import conflict_pairs
 from rmr1.benchmarks.suite.rewardbench import SIZES
 from rmr1.errors import ConfigError, DataError, RunError, RunMismatchError
 from rmr1.records import Generation, Usage
-from rmr1.report.comparison import difference_tables, differences_csv
+from rmr1.report.comparison import comparison_csv, comparison_tables
 from rmr1.report.progress import EvalProgress
 from rmr1.results import EvalResults, InvalidVerdicts
 from rmr1.sides import pair_side
@@ -490,8 +490,9 @@ def test_best_of_n_without_one_of_its_completions_is_not_scored(tmp_path):
     math = result.results.benchmarks["rewardbench2-pairs"].protocols["pairs"].metrics["Math"]
     assert (math.value, math.n) == (1.0, 1)
     run_eval("rewardbench2-pairs", tmp_path, judge, tmp_path / "other")
-    found = compare_runs(tmp_path / "run", tmp_path / "other", "pairs").benchmarks["rewardbench2-pairs"]
-    assert (found.pairs, found.left_out, found.differing) == (3, 3, ())
+    compared = compare_runs([tmp_path / "run", tmp_path / "other"], protocol="pairs").results
+    found = compared.benchmarks["rewardbench2-pairs"]
+    assert (found.pairs, found.differing) == (3, 0)
 
 
 def test_one_drawn_order_is_the_same_whether_or_not_the_other_was_asked(tmp_path):
@@ -526,14 +527,16 @@ def test_two_runs_differ_where_their_completions_do(tmp_path):
     write_rm_bench(tmp_path, DOMAINS, 16)
     run_eval("rm-bench", tmp_path, by_gold(lambda pair, order: place(pair)[0] < 4), tmp_path / "one")
     run_eval("rm-bench", tmp_path, by_gold(lambda pair, order: place(pair)[0] < 6), tmp_path / "other", limit=48)
-    found = compare_runs(tmp_path / "one", tmp_path / "other", "official").benchmarks["rm-bench"]
-    assert (found.pairs, found.left_out) == (48 * 9, 16 * 9)
-    total = found.metrics["total"]
+    found = compare_runs([tmp_path / "one", tmp_path / "other"]).results.benchmarks["rm-bench"]
+    assert (found.pairs, found.runs["one"].left_out, found.runs["other"].left_out) == (48 * 9, 16 * 9, 0)
+    total = found.runs["other"].from_first["total"]
     assert total.low <= total.value <= total.high
     assert total.value > 0
-    assert {place(item.id)[0] for item in found.differing} <= {4, 5}
-    assert {(item.first, item.second) for item in found.differing} == {(0.0, 1.0)}
-    assert set(found.cells) == {f"{domain}/{i}{j}" for domain in ("chat", "math", "code", "safety") for i, j in NINE}
+    assert {place(item.id)[0] for item in found.items} <= {4, 5}
+    assert {(one.outcomes["one"].value, one.outcomes["other"].value) for one in found.items} == {(0.0, 1.0)}
+    assert set(found.runs["one"].cells) == {
+        f"{domain}/{i}{j}" for domain in ("chat", "math", "code", "safety") for i, j in NINE
+    }
 
 
 def test_a_difference_from_two_prompts_a_cell_has_a_wide_interval_and_says_so(tmp_path):
@@ -542,15 +545,15 @@ def test_a_difference_from_two_prompts_a_cell_has_a_wide_interval_and_says_so(tm
         run_eval(
             "rm-bench", tmp_path, by_gold(lambda pair, order, right=right: place(pair)[0] < right), tmp_path / name
         )
-    comparison = compare_runs(tmp_path / "one", tmp_path / "other", "official")
-    total = comparison.benchmarks["rm-bench"].metrics["total"]
+    comparison = compare_runs([tmp_path / "one", tmp_path / "other"]).results
+    total = comparison.benchmarks["rm-bench"].runs["other"].from_first["total"]
     assert total.value == pytest.approx(0.5)
     assert total.low < 0 and total.high == 1.0
     assert total.caveat == "from 2 prompts in a cell"
-    tables = list(difference_tables(comparison))
-    assert ("total", "+50.0", "-12.8 to +100.0", "0.125") in tables[0].rows
-    assert ("total", "from 2 prompts in a cell") in tables[1].rows
-    assert "cell,chat/10,0.5," in differences_csv(comparison)
+    rows = [row for table in comparison_tables(comparison) for row in table.rows]
+    ends = "-12.8 to +100.0 (from 2 prompts in a cell)"
+    assert ("one", "other", "+50.0", ends, "0.125", "0.125", "0") in [row[:7] for row in rows]
+    assert "other,one,rm-bench,cell difference,chat/10,0.5," in comparison_csv(comparison)
 
 
 def test_what_cannot_be_read_is_named(tmp_path, nine):

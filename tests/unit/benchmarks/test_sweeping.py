@@ -177,11 +177,12 @@ def test_what_there_is_not_is_refused(over_votes, data):
 
 def test_points_of_one_run_are_compared(over_votes):
     run = over_votes[0].run / "5-votes"
-    found = compare_runs(run, run, "official", (1, 5)).benchmarks["rm-bench"]
+    found = compare_runs([run, run], votes=(1, 5)).results.benchmarks["rm-bench"]
     totals = [
         score_run(run, votes).benchmarks["rm-bench"].protocols["official"].metrics["total"].value for votes in (1, 5)
     ]
-    assert found.metrics["total"].value == pytest.approx(totals[1] - totals[0])
+    difference = found.runs["5-votes, 5 votes"].from_first["total"]
+    assert difference.value == pytest.approx(totals[1] - totals[0])
     assert found.differing
 
 
