@@ -10,15 +10,21 @@ import errno
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+import yaml
+
 from rmr1.errors import RMR1Error, StorageError
 
 _LONGEST_INTEGER = 300
 """Digits. More do not fit into a float, and Python itself refuses some thousand."""
+_LARGEST_YAML = 1 << 20
+"""Characters, and values with what aliases stand for counted each time: no settings are as many."""
+_BOOLEAN = "tag:yaml.org,2002:bool"
 _FIXES = {
     errno.ENOSPC: "free some space and run the same command again; what is done is kept",
     errno.EDQUOT: "free some space and run the same command again; what is done is kept",
@@ -103,6 +109,18 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8, whole or not at all; its directory is created if absent.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with write_whole(path) as file:
+        file.write(text.encode())
+
+
 def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
     """Read JSON from outside.
 
@@ -149,3 +167,69 @@ _FINITE = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=_decimal, parse_constant=_not_finite
 )
 _ANY = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
+
+
+class YamlError(ValueError):
+    """Why a text is not the YAML of settings; ``line`` is its line, from 1, where one is known."""
+
+    def __init__(self, problem: str, line: int | None = None) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads ``on``, ``off``, ``yes`` and ``no`` as words, as YAML 1.2 does: they are values of several settings."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOLEAN, re.compile("(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+
+
+def parse_yaml(text: str) -> tuple[Any, yaml.Node | None]:
+    """Read one YAML document from outside: plain values alone, and no more of them than a person writes.
+
+    Returns:
+        Its value, and its nodes with their lines; both None for an empty text.
+
+    Raises:
+        YamlError: It is not YAML, too large, nested too deeply, or its aliases stand for too much.
+    """
+    if len(text) > _LARGEST_YAML:
+        raise YamlError(f"more than {_LARGEST_YAML} characters are no settings")
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None, None
+        _weigh(node, {})
+        return loader.construct_document(node), node
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise YamlError(f"not YAML: {error.problem}", line) from error
+    except RecursionError:
+        raise YamlError("nested too deeply") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        if isinstance(error, YamlError):
+            raise
+        raise YamlError(f"not YAML: {' '.join(str(error).split())}") from error
+
+
+def _weigh(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for, each alias counted again."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    line = node.start_mark.line + 1
+    if id(node) in known:
+        if not known[id(node)]:
+            raise YamlError("an alias stands inside what it stands for", line)
+        return known[id(node)]
+    known[id(node)] = 0
+    inner = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+    weight = 1 + sum(_weigh(part, known) for part in inner)
+    if weight > _LARGEST_YAML:
+        raise YamlError("its aliases stand for too many values", line)
+    known[id(node)] = weight
+    return weight

@@ -21,6 +21,7 @@ from rmr1.benchmarks.benchmark import PROTOCOLS, Benchmark, Entry, Policy, Proto
 from rmr1.benchmarks.eval_runs import JudgedBenchmark, read_run
 from rmr1.benchmarks.judged import Judged
 from rmr1.errors import ConfigError, MissingExtraError, RunError
+from rmr1.files import storage
 from rmr1.judging import Completion, read_texts
 from rmr1.records import Message, PreferencePair, Side, Verdict
 from rmr1.results import ProtocolScores, plain
@@ -189,12 +190,14 @@ def write_inspect_logs(run: Path, out: Path, protocol: Protocol, benchmarks: Ite
     sources = list(_sources(run, protocol, benchmarks))
     if not sources:
         raise RunError(f"{run}: nothing is judged yet; run the same rmr1 eval again")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    with storage(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
     written = []
     for source in sources:
         name = source.judged.benchmark.name
         path = out if len(sources) == 1 else out.with_name(f"{out.stem}-{name}{out.suffix}")
-        write_eval_log(_log(source), str(path))
+        with storage(path):
+            write_eval_log(_log(source), str(path))
         written.append(path)
     return written
 

@@ -9,7 +9,6 @@ read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from rmr1.benchmarks.suite.rewardbench import REWARDBENCH
 from rmr1.benchmarks.suite.rm_bench import RM_BENCH
 from rmr1.benchmarks.suite.rmb import RMB
 from rmr1.errors import DataError
+from rmr1.files import parse_json, read_text
 from rmr1.records import Generation
 from rmr1.results import (
     BenchmarkData,
@@ -177,8 +177,8 @@ def _from_counts(counts: Mapping[str, tuple[int, int]]) -> Observations:
 
 def _json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return parse_json(read_text(file))
     except OSError as error:
-        raise DataError(f"{file}: {error.strerror or error}") from error
+        raise DataError(str(error)) from error
     except ValueError as error:
         raise DataError(f"{file}: not JSON ({error})") from error

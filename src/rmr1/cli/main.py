@@ -1,13 +1,15 @@
 """``rmr1``: stdout is data, stderr is progress.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 below ``--fail-under``, 4 too many invalid verdicts, 130 interrupted and resumable.
+Exit codes: 0 done, 1 failed, 2 usage, 3 below ``--fail-under``, 4 too many invalid verdicts, 130 interrupted (Ctrl-C
+or SIGTERM) and resumable.
 """
 
 from __future__ import annotations
 
-import os
+import asyncio
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Annotated
 
@@ -20,6 +22,7 @@ from rmr1.cli.eval import evaluate_benchmarks
 from rmr1.cli.export import export_judge
 from rmr1.cli.judge import judge_file
 from rmr1.cli.options import VerbCommand
+from rmr1.cli.process import abandon_broken_streams, prepare_streams, quieten_libraries, stoppable
 from rmr1.cli.pull import pull_model
 from rmr1.cli.quickstart import show_quickstart
 from rmr1.cli.report import report_runs
@@ -27,6 +30,7 @@ from rmr1.cli.rl import reinforce
 from rmr1.cli.sft import fine_tune
 from rmr1.cli.train import train_by_recipe
 from rmr1.errors import InputError, RMR1Error
+from rmr1.files import storage_problem
 from rmr1.report.terminal import printable
 
 app = typer.Typer(
@@ -56,7 +60,7 @@ for _name, _verb in _VERBS.items():
 app.command("grpo", cls=VerbCommand, hidden=True, help="The same as rl.")(reinforce)
 
 _USAGE, _INTERRUPTED = 2, 130
-"""130 is what typer makes of Ctrl-C."""
+"""130 is what typer makes of Ctrl-C; SIGTERM is made one, see ``process.stoppable``."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -80,23 +84,58 @@ def _begin(
 
 def main() -> None:
     """Run the command line; errors that the user can fix are one line on stderr."""
+    prepare_streams()
+    quieten_libraries()
+    with stoppable():
+        code, message = _run()
+        for close in (_flush_stdout, sys.stderr.flush):
+            try:
+                close()
+            except BrokenPipeError:
+                code, message = code or 1, None
+            except OSError as error:
+                code, message = code or 1, message or f"standard output: {storage_problem(error)}"
+        if message is not None:
+            _tell(message)
+    abandon_broken_streams()
+    sys.exit(code)
+
+
+def _flush_stdout() -> None:
+    sys.stdout.flush()
+
+
+def _run() -> tuple[int, str | None]:
+    """Run a command; gives its exit code, and what there is to say about it."""
     try:
         code = app(standalone_mode=False, prog_name="rmr1")
-    except typer.TyperException as error:
-        _end(_usage(error), error.exit_code)
-    except InputError as error:
-        _end(str(error), _USAGE)
-    except RMR1Error as error:
-        _end(str(error), 1)
-    except BrokenPipeError:
-        # The reader of stdout has gone: nothing more can be printed, and the interpreter's own flush must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except typer.Abort:
-        _end("stopped", 1)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        code = _INTERRUPTED
+    except Exception as error:
+        ended = _ending(error)
+        if ended is None:
+            raise
+        return ended
     if code == _INTERRUPTED:
-        _end("interrupted; run the same command again to continue", _INTERRUPTED)
-    sys.exit(code)
+        return code, "interrupted; run the same command again to continue"
+    return code or 0, None
+
+
+def _ending(error: Exception) -> tuple[int, str | None] | None:
+    """The exit code of an error and its line; None for an error of ours, whose traceback is wanted."""
+    if isinstance(error, typer.TyperException):
+        return error.exit_code, _usage(error)
+    if isinstance(error, BrokenPipeError):  # the reader of stdout has gone: nothing more can be printed
+        return 1, None
+    known: tuple[tuple[type[Exception], int, str], ...] = (
+        (InputError, _USAGE, str(error)),
+        (RMR1Error, 1, str(error)),
+        (OSError, 1, storage_problem(error) if isinstance(error, OSError) else ""),
+        (RecursionError, 1, "the input is nested too deeply to be worked on; make it flatter"),
+        (MemoryError, 1, "out of memory; take a smaller model, or fewer requests at once (--concurrency)"),
+        (typer.Abort, 1, "stopped"),
+    )
+    return next(((code, message) for kind, code, message in known if isinstance(error, kind)), None)
 
 
 def _usage(error: typer.TyperException) -> str:
@@ -106,9 +145,10 @@ def _usage(error: typer.TyperException) -> str:
     return f"{message} (see {context.command_path} --help)" if context is not None else message
 
 
-def _end(message: str, code: int) -> None:
-    sys.stderr.write(f"rmr1: {printable(message)}\n")
-    sys.exit(code)
+def _tell(message: str) -> None:
+    with suppress(OSError):
+        sys.stderr.write(f"rmr1: {printable(message)}\n")
+        sys.stderr.flush()
 
 
 if __name__ == "__main__":

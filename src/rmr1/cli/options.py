@@ -12,6 +12,7 @@ An option that is not given is None, so that the layers beneath it count: flags,
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -72,7 +73,11 @@ class Layers(Generic[Config]):
 
 
 class VerbCommand(TyperCommand):
-    """A verb whose ``--help`` groups its options by heading and never cuts one."""
+    """A verb whose ``--help`` groups its options by heading and never cuts one, nor its own line in the list of verbs."""
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """The first sentence, whole; the list of verbs wraps it."""
+        return super().get_short_help_str(sys.maxsize)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options, a section for each heading."""
@@ -154,7 +159,7 @@ def default_text(key: Key) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {inner}" for name, inner in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value[:3])) + (", ..." if len(value) > 3 else "")
+        return ", ".join(map(str, value))
     return str(value)
 
 

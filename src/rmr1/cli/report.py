@@ -25,6 +25,7 @@ from rmr1.benchmarks import (
 from rmr1.cli.options import OUTPUT
 from rmr1.cli.streams import tell, write_json
 from rmr1.errors import ConfigError
+from rmr1.files import write_text
 from rmr1.report.evaluation import result_tables, results_csv
 from rmr1.report.sweep import sweep_csv, sweep_tables
 from rmr1.report.tables import Table, markdown, print_tables
@@ -193,6 +194,5 @@ def _leaderboard(run: Path, protocol: Protocol, out: Path | None, model: str | N
     if out is None:
         sys.stdout.write(text)
         return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
+    write_text(out, text)
     tell(f"written: {out}")

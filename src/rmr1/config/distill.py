@@ -11,7 +11,7 @@ from rmr1.config.judge import EngineConfig, JudgeConfig, OrderPolicy
 from rmr1.errors import ConfigError
 from rmr1.records import Usage
 
-_STRICT = ConfigDict(extra="forbid", frozen=True)
+_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 _MILLION = 1_000_000
 
 

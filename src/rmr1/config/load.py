@@ -19,23 +19,13 @@ from pydantic import BaseModel, ValidationError
 
 from rmr1.config.fields import list_keys, option_of, without_none
 from rmr1.errors import ConfigError
+from rmr1.files import YamlError, parse_yaml, read_text
 
 _PREFIX = "RMR1_"
 _NOT_CONFIGURATION = frozenset({"RMR1_CACHE"})
-_BOOLEAN = "tag:yaml.org,2002:bool"
 _IN_A_CHECKOUT = Path(__file__).parents[3] / "recipes"
+_LARGEST = 2**63 - 1
 Config = TypeVar("Config", bound=BaseModel)
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads ``on``, ``off``, ``yes`` and ``no`` as words, as YAML 1.2 does: they are values of several settings."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(_BOOLEAN, re.compile("(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +103,26 @@ def load_config(
     for key, value in (arguments or {}).items():
         read.put(key, value, _Origin("arguments", _quoted))
     try:
-        return kind.model_validate(read.values)
+        config = kind.model_validate(read.values)
     except ValidationError as error:
         lines = dict.fromkeys(
             _explain(kind, problem["loc"], problem["type"], problem["msg"], read) for problem in error.errors()
         )
         raise ConfigError("; ".join(lines)) from error
+    _refuse_huge(config, read)
+    return config
+
+
+def _refuse_huge(config: BaseModel, read: _Values) -> None:
+    """Python's integers have no end, those of all that is computed with have."""
+    for key in list_keys(type(config)):
+        value: Any = config
+        for part in key.name.split("."):
+            value = getattr(value, part, None)
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            origin = read.origin_of(tuple(key.name.split(".")))[1]
+            where = f"{origin.where}: " if origin else ""
+            raise ConfigError(f"{where}{key.name} is too large; it has to be below 2**63")
 
 
 def resolve_config(kind: type[Config], config: Config | None, settings: Mapping[str, object]) -> Config:
@@ -171,16 +175,13 @@ def _recipes() -> Path:
 
 def _read_file(file: Path, read: _Values) -> None:
     try:
-        loader = _Loader(file.read_text(encoding="utf-8"))
-        node = loader.get_single_node()
-        content = None if node is None else loader.construct_document(node)
+        content, node = parse_yaml(read_text(file))
     except OSError as error:
-        raise ConfigError(f"{file}: {error.strerror or error}") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{file}:{line}: not YAML: {error.problem}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: not YAML: {error}") from error
+        raise ConfigError(str(error)) from error
+    except YamlError as error:
+        raise ConfigError(f"{file}{'' if error.line is None else f':{error.line}'}: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{file}: {error}") from error
     if content is None:
         return
     if not isinstance(content, dict):
@@ -249,8 +250,8 @@ def _read_flags(flags: Mapping[str, object], options: Mapping[str, str], read: _
 
 def _yaml_value(text: str, where: str) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+        return parse_yaml(text)[0]
+    except YamlError as error:
         raise ConfigError(f"{where}: not a YAML value; put it into quotes") from error
 
 

@@ -59,7 +59,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 class VllmConfig(BaseModel):
     """How vLLM generates the rollouts, if ``rollout_backend`` is vllm. TRL corrects for its different probabilities."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     mode: Annotated[
         Literal["colocate", "server"], Field(description="In the trainer's processes, or as a server (trl vllm-serve)")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rmr1.config.fields import Flag
 
-_STRICT = ConfigDict(extra="forbid", frozen=True)
+_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 Tracker = Literal["tensorboard", "wandb", "trackio"]
 

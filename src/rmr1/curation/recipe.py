@@ -15,7 +15,7 @@ from rmr1.curation.raw_rows import ROW_READERS, Condition
 from rmr1.data import check_shares
 from rmr1.errors import ConfigError
 
-_STRICT = ConfigDict(extra="forbid", frozen=True)
+_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 _SPLIT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED = frozenset({"completions", "faults", "metrics"})
 

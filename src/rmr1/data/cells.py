@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import io
-import json
 import re
 import tokenize
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from typing import Any, TypeGuard
 
 from rmr1.data.messages import ROLES, Turns, is_conversation, message_keys
 from rmr1.data.rows import RowError
+from rmr1.files import parse_json
 from rmr1.records import Message
 
 _SPEAKER_KEYS = rf"""['"](?:role|from)['"]\s*:\s*['"](?:{"|".join(ROLES)})['"]"""
@@ -63,7 +63,7 @@ def unpack(value: Any, name: str) -> Any:
 def parse_literal(text: str) -> Any:
     """Parse JSON, a Python literal, or a NumPy array of texts or objects as it prints; None for a text that is none of these."""
     try:
-        return json.loads(text)
+        return parse_json(text, finite=False)
     except (ValueError, RecursionError):
         pass
     if len(text) > _LONGEST_PYTHON:

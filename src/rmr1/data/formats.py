@@ -17,6 +17,7 @@ from typing import IO, Any, Literal
 from rmr1.data.compressed import COMPRESSED_SUFFIXES, LONGEST_ROW, UTF8_BOM, open_content, read_whole
 from rmr1.data.rows import LocalFile, RawRow, RowReader, RowTest, has_lone_surrogate, utf8_problem
 from rmr1.errors import DataError, MissingExtraError
+from rmr1.files import parse_json
 
 Format = Literal["jsonl", "json", "csv", "tsv", "parquet"]
 
@@ -118,7 +119,7 @@ def _is_blank(content: IO[bytes]) -> bool:
 def _sniff_object(head: bytes, alone: bool) -> Format:
     """Tell one object on many lines from an object on each line; a damaged first line must not change the answer."""
     try:
-        json.loads(head)
+        parse_json(head, finite=False)
     except (ValueError, RecursionError):
         return "jsonl" if head.endswith(b"}") and not alone else "json"
     return "json" if alone else "jsonl"
@@ -147,7 +148,7 @@ def parse_object(line: bytes) -> tuple[dict[str, object] | None, str]:
     """Parse one line to an object, or say what is wrong with it."""
     try:
         text = line.decode()
-        value = json.loads(text)
+        value = parse_json(text, finite=False)
     except UnicodeDecodeError as error:
         return None, utf8_problem(error)
     except json.JSONDecodeError as error:
@@ -211,7 +212,7 @@ class JsonFile(LocalFile):
         except OSError as error:
             raise DataError(f"{self.name}: cannot be read ({error}); fetch it again") from error
         try:
-            document = json.loads(content.decode())
+            document = parse_json(content.decode(), finite=False)
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             byte = f"byte 0x{content[error.start]:02x}"

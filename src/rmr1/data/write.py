@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from rmr1.files import storage
 from rmr1.records import Message, PreferencePair
 
 
@@ -62,7 +63,7 @@ def open_pairs(path: Path) -> Iterator[Callable[[PreferencePair], None]]:
     temporary = path.with_name(f".{path.name}.tmp")
     whole = False
     try:
-        with temporary.open("wb") as file, _compressed(file) if path.suffix == ".gz" else file as out:
+        with storage(path), temporary.open("wb") as file, _compressed(file) if path.suffix == ".gz" else file as out:
 
             def add(pair: PreferencePair) -> None:
                 out.write(_line(pair))
@@ -70,10 +71,11 @@ def open_pairs(path: Path) -> Iterator[Callable[[PreferencePair], None]]:
             yield add
             whole = True
     finally:
-        if whole or not path.exists():
-            temporary.replace(path)
+        if whole or (temporary.exists() and not path.exists()):
+            with storage(path):
+                temporary.replace(path)
         else:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
 
 
 def _line(pair: PreferencePair) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 
 from rmr1.config import EngineConfig
 from rmr1.errors import EngineError, ModelNotFoundError
+from rmr1.files import parse_json
 from rmr1.records import UNKNOWN_USAGE, Generation, GenerationRequest, Message, Usage
 
 
@@ -66,7 +67,7 @@ class ReplayEngine:
                 if offset is None:
                     raise EngineError(f'{self.path}: nothing is recorded for the request "{request.id}"')
                 recording.seek(offset)
-                yield self._generation(request, json.loads(recording.readline()))
+                yield self._generation(request, parse_json(recording.readline(), finite=False))
 
     async def aclose(self) -> None:
         """Nothing to free."""
@@ -77,7 +78,7 @@ class ReplayEngine:
         with self.path.open("rb") as recording:
             for number, line in enumerate(recording, 1):
                 try:
-                    offsets[json.loads(line)["request"]] = position
+                    offsets[parse_json(line, finite=False)["request"]] = position
                 except (ValueError, KeyError, TypeError) as error:
                     raise EngineError(f'{self.path}:{number}: not a recording with "request" and "text"') from error
                 position += len(line)

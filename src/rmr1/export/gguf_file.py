@@ -7,7 +7,6 @@ a head apart.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rmr1.errors import MissingExtraError, ModelNotFoundError
+from rmr1.files import parse_json, read_text
 from rmr1.models.card import CARD_KEYS, ModelCard
 
 try:
@@ -56,7 +56,10 @@ def write_gguf(folder: Path, base: Path, target: Path, weight_type: str, card: M
     Raises:
         ModelNotFoundError: The architecture is not one of ``ARCHITECTURES``, or the two do not fit each other.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    try:
+        config = parse_json(read_text(folder / "config.json"))
+    except ValueError as error:
+        raise ModelNotFoundError(f"{folder / 'config.json'}: damaged ({error}); make the model again") from error
     architecture = config.get("model_type")
     if architecture not in ARCHITECTURES:
         raise ModelNotFoundError(

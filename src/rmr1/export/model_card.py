@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from rmr1.files import write_text
 from rmr1.models import find_model
 from rmr1.models.card import ModelCard
 from rmr1.results import RlEvalMetrics, RlResults, SftEvalMetrics, SftResults
@@ -30,7 +31,7 @@ def write_model_card(
         identity: That of the run that trained it, from its ``run.json``; empty where it is not known.
         results: What that run concluded; None where it is not known.
     """
-    (folder / "README.md").write_text(_front_matter(card) + _body(folder, card, identity, results), encoding="utf-8")
+    write_text(folder / "README.md", _front_matter(card) + _body(folder, card, identity, results))
 
 
 def _front_matter(card: ModelCard) -> str:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from rmr1.errors import ConfigError, ModelNotFoundError, RunError
 from rmr1.export.model_card import write_model_card
+from rmr1.files import storage
 from rmr1.models import cached_file, find_model
 from rmr1.models.card import ModelCard, read_card
 from rmr1.models.loading import hf_folder
@@ -75,8 +76,9 @@ def export_model(task: ExportTask) -> Exported:
     card = _published(source.card)
     if task.out.exists() and not task.replace:
         raise ConfigError(f"--out {task.out}: exists; pass --replace, or name another")
-    task.out.parent.mkdir(parents=True, exist_ok=True)
-    with _aside(task.out) as unfinished:
+    with storage(task.out):
+        task.out.parent.mkdir(parents=True, exist_ok=True)
+    with storage(task.out), _aside(task.out) as unfinished:
         if task.format == "gguf":
             from rmr1.export.gguf_file import write_gguf
 

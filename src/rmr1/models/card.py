@@ -13,6 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
+from pydantic import TypeAdapter
+
+from rmr1.errors import ModelNotFoundError
+from rmr1.files import parse_json, read_text, write_text
+
 CARD = "rmr1.json"
 """The file of a card in a model folder."""
 CARD_KEYS = "rmr1."
@@ -20,6 +25,7 @@ CARD_KEYS = "rmr1."
 Think = Literal["auto", "open", "closed"]
 _MAGIC = b"GGUF"
 _STRING = 8
+_LONGEST_TEXT = 1 << 26
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 """Bytes of a value by its type, as the GGUF specification numbers types."""
 
@@ -42,17 +48,23 @@ class ModelCard:
 
     def write(self, folder: Path) -> None:
         """Write the card to a model folder."""
-        (folder / CARD).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_text(folder / CARD, json.dumps(asdict(self), indent=2) + "\n")
 
 
 def read_card(folder: Path) -> ModelCard | None:
     """The card of a model folder, or None where there is none."""
     try:
-        fields = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    known = {name: fields[name] for name in ModelCard.__dataclass_fields__ if name in fields}
-    return ModelCard(**{"base": "", **known})
+        if not (folder / CARD).is_file():
+            return None
+        fields = parse_json(read_text(folder / CARD))
+        known = {name: fields[name] for name in ModelCard.__dataclass_fields__ if name in fields}
+        return _CARD.validate_python({"base": "", **known})
+    except (ValueError, TypeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise ModelNotFoundError(f"{folder / CARD}: damaged ({said}); write it again, or delete it") from error
+
+
+_CARD = TypeAdapter(ModelCard)
 
 
 def read_card_of(path: Path) -> ModelCard | None:
@@ -98,7 +110,10 @@ def _value(content: BinaryIO) -> str | None:
 
 
 def _text(content: BinaryIO) -> str:
-    return content.read(_number(content, "<Q")).decode("utf-8", "replace")
+    length = _number(content, "<Q")
+    if length > _LONGEST_TEXT:
+        raise struct.error("no text of a card is this long")
+    return content.read(length).decode("utf-8", "replace")
 
 
 def _number(content: BinaryIO, layout: str) -> int:

@@ -15,7 +15,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from rmr1.errors import MissingExtraError, ModelNotFoundError
+from rmr1.errors import MissingExtraError, ModelNotFoundError, RMR1Error, StorageError
+from rmr1.files import storage_problem
 from rmr1.models.card import CARD, ModelCard
 from rmr1.models.files import cache_directory
 
@@ -52,11 +53,23 @@ def convert_gguf(gguf: Path, target: Path, card: ModelCard) -> None:
         replace(card, gguf=str(gguf)).write(folder)
         folder.chmod(0o755)
         folder.rename(target)
-    except OSError:
-        if not is_converted(target):  # else another process was faster
-            raise
+    except RMR1Error:
+        raise
+    except OSError as error:
+        if is_converted(target):  # another process was faster
+            return
+        if error.errno is not None:
+            raise StorageError(storage_problem(error, target)) from error
+        raise _damaged(gguf, error) from error
+    except Exception as error:  # whatever two libraries raise about a damaged file
+        raise _damaged(gguf, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _damaged(gguf: Path, error: Exception) -> ModelNotFoundError:
+    said = " ".join(str(error).split())[:300] or type(error).__name__
+    return ModelNotFoundError(f"{gguf}: a GGUF file that is damaged or cannot be converted ({said}); fetch it again")
 
 
 def _convert(gguf: Path, folder: Path) -> None:

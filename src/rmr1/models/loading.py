@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rmr1.errors import MissingExtraError, ModelNotFoundError
+from rmr1.files import parse_json, read_text
 from rmr1.models.card import ModelCard
 from rmr1.models.catalogue import find_model
 from rmr1.models.files import Say, hub_folder, pull
@@ -20,6 +20,7 @@ from rmr1.models.gguf import conversion_folder, convert_gguf, is_converted
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_LONGEST_REASON = 300
 DType = Literal["float32", "bfloat16", "float16"]
 
 
@@ -77,8 +78,11 @@ def load_causal_lm(
                 folder, dtype=dtype, attn_implementation=attention, local_files_only=True
             )
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise ModelNotFoundError(f"{folder}: not a causal language model: {error}") from error
+        except Exception as error:  # whatever three libraries raise about a damaged or foreign file
+            said = " ".join(str(error).split())[:_LONGEST_REASON]
+            raise ModelNotFoundError(
+                f"{folder}: not a causal language model, or damaged ({said}); fetch it again, or name another"
+            ) from error
     placed: Any = model
     return placed.to(device), tokenizer
 
@@ -90,7 +94,10 @@ def context_of(model: PreTrainedModel) -> int:
 
 def published_type(folder: Path) -> DType:
     """The type of a folder's weights, by its ``config.json``; float32 where that does not say."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    try:
+        config = parse_json(read_text(folder / "config.json"))
+    except ValueError as error:
+        raise ModelNotFoundError(f"{folder / 'config.json'}: damaged ({error}); fetch the model again") from error
     kind = config.get("dtype") or config.get("torch_dtype")
     return kind if kind in ("bfloat16", "float16") else "float32"
 

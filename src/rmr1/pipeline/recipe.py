@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from rmr1.config import DistillConfig, JudgeConfig, RlConfig, SftConfig, find_recipe, load_config
 from rmr1.curation import DataRecipe, load_recipe
 
-_STRICT = ConfigDict(extra="forbid", frozen=True)
+_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class EvaluationRecipe(BaseModel):

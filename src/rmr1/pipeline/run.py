@@ -21,6 +21,7 @@ from rmr1.config import DistillConfig, RlConfig, SftConfig, find_recipe, is_sett
 from rmr1.curation import curate
 from rmr1.distillation import DistillCallbacks, distill
 from rmr1.errors import ConfigError, TrainingError
+from rmr1.files import write_text
 from rmr1.judging import JudgeCallbacks, PairTask, judge_pairs
 from rmr1.pipeline.recipe import TrainRecipe, load_train_recipe
 from rmr1.pipeline.report import Evaluation, training_report
@@ -213,7 +214,7 @@ def run_launched(command: Sequence[str], stage: str, config: Mapping[str, object
         KeyboardInterrupt: It was interrupted.
     """
     recipe = run.parent / f"{stage}.yaml"
-    recipe.write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
+    write_text(recipe, yaml.safe_dump(dict(config), sort_keys=False))
     # torchrun has options that begin with --run, and takes a bare --run for one of them.
     arguments = [stage, "--recipe", str(recipe), "--data", str(data), "--run-directory", str(run)]
     # The recipe says it all: settings of the environment would make another run of it.

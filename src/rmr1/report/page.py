@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import uuid
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import jinja2
 import markupsafe
 
+from rmr1.files import write_whole
 from rmr1.report import figures, samples
 from rmr1.report.charts import VIEW_BOX, draw
 
@@ -40,14 +40,8 @@ def render_page(template: str, styles: tuple[str, ...], script: str | None, **va
 
 def write_page(text: str, path: Path) -> None:
     """Write a page to ``path``, whole or not at all: readers see the old file until the new one is complete."""
-    temporary = path.with_name(f".report-{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(text.encode("utf-8"))
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with write_whole(path) as file:
+        file.write(text.encode("utf-8"))
 
 
 def macro(template: str, name: str) -> Callable[..., str]:

@@ -14,7 +14,7 @@ import shutil
 import zlib
 from pathlib import Path
 
-from rmr1.files import parse_json, read_text
+from rmr1.files import parse_json, read_text, write_text
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _LIST = "complete.json"
@@ -42,7 +42,7 @@ def commit(staged: Path, folder: Path) -> Path:
     files = sorted(path for path in staged.rglob("*") if path.is_file())
     states = {path.relative_to(staged).as_posix(): _state(path) for path in files}
     listing = staged / _LIST
-    listing.write_text(json.dumps(states, indent=1) + "\n", encoding="utf-8")
+    write_text(listing, json.dumps(states, indent=1) + "\n")
     for path in (*files, listing):
         _bring_to_disk(path)
     target = folder / staged.name

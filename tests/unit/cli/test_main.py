@@ -23,7 +23,7 @@ def run(monkeypatch, *words):
         ),
         (("judge", "x", "--votes", "0"), "rmr1: --votes 0: should be greater than or equal to 1"),
         (("sft",), "rmr1: Missing option '--data' (see rmr1 sft --help)"),
-        (("judge", "x", "--config", "nope.yaml"), "rmr1: nope.yaml: No such file or directory"),
+        (("judge", "x", "--config", "nope.yaml"), "rmr1: nope.yaml: No such file or directory; check the path"),
     ],
 )
 def test_a_wrong_command_line_is_one_line_and_code_2(monkeypatch, capsys, words, message):
