@@ -19,8 +19,8 @@ Label = Literal["A", "B", "tie"]
 Winner = Literal["A", "B", "tie"]
 PairOutcome = Literal["A", "B", "tie", "inconsistent", "half_judged", "no_verdict", "unjudged"]
 """What all completions of a pair say together, see ``Judgment.outcome``."""
-InvalidReason = Literal["missing", "conflicting", "truncated", "engine_error"]
-FinishReason = Literal["stop", "length", "error"]
+InvalidReason = Literal["missing", "conflicting", "truncated", "refused", "engine_error"]
+FinishReason = Literal["stop", "length", "refused", "error"]
 TaskType = Literal["Chat", "Reasoning"]
 
 
@@ -161,9 +161,10 @@ class TokenLogprob:
 class Generation:
     """What an engine wrote for one request.
 
-    ``finish_reason`` "length" means cut at ``max_tokens`` or the context; "error" means that the engine failed, ``error`` says how,
-    and ``text`` is no output of the model. ``think_open`` is true if the chat template had already opened a think block, so that
-    the text starts inside it.
+    ``finish_reason`` "length" means cut at ``max_tokens`` or the context; "refused" that the model, or a filter in front of it,
+    would not answer, and ``text`` is what it said instead; "error" that the engine failed, ``error`` says how, and ``text`` is no
+    output of the model. ``finish_detail`` is the server's own word for the end where it has another one. ``think_open`` is true
+    if the chat template had already opened a think block, so that the text starts inside it.
     """
 
     request_id: str
@@ -173,6 +174,7 @@ class Generation:
     think_open: bool = False
     tokens: tuple[TokenLogprob, ...] | None = None
     error: str | None = None
+    finish_detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

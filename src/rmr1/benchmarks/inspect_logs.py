@@ -106,11 +106,14 @@ def _answer(sample: Completion, model: str) -> Any:
     return ChatMessageAssistant(id=f"{sample.request}/answered", content=sample.text, model=model, metadata=about)
 
 
+_STOP_REASONS = {"length": "max_tokens", "refused": "content_filter"}
+
+
 def _output(written: Sequence[Completion], answers: Sequence[Any], usage: Any, model: str) -> Any:
     from inspect_ai.model import ChatCompletionChoice, ModelOutput
 
     choices = [
-        ChatCompletionChoice(message=answer, stop_reason="max_tokens" if sample.finish_reason == "length" else "stop")
+        ChatCompletionChoice(message=answer, stop_reason=_STOP_REASONS.get(sample.finish_reason, "stop"))
         for sample, answer in zip(written, answers, strict=True)
     ]
     return ModelOutput(model=model, choices=choices, usage=usage)

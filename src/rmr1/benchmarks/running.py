@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -28,7 +29,7 @@ from rmr1.judging import (
     run_blocking,
 )
 from rmr1.report.evaluation import plan_line, write_eval_report
-from rmr1.results import EvalResults, plain
+from rmr1.results import EvalResults, FaultKind, plain
 from rmr1.runs import NullCallbacks, RunDirectory, default_run_name
 
 REPORT = "report.html"
@@ -98,11 +99,21 @@ class EvalTask:
 
 @dataclass(frozen=True, slots=True)
 class EvalRunResult:
-    """What an evaluation leaves behind: its directory, what it concludes, and completions that the engine failed on."""
+    """What an evaluation leaves behind.
+
+    Args:
+        run: Its directory.
+        results: What it concludes.
+        engine_errors: Completions that the engine failed on.
+        faults: The reasons of those failures.
+        notes: What the engine said about its server.
+    """
 
     run: Path
     results: EvalResults
     engine_errors: int
+    faults: tuple[FaultKind, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -212,7 +223,16 @@ async def judge_and_score(
         judged = read_run(path, benchmarks=task.benchmarks)
         results = judged.score()
         run.write_json(RESULTS, results.to_json())
-    return judged, EvalRunResult(path, results, sum(one.results.unanswered for one in runs))
+    errors = sum(one.results.unanswered for one in runs)
+    notes = dict.fromkeys(note for one in runs for note in one.results.notes)
+    return judged, EvalRunResult(path, results, errors, _all_faults(runs), tuple(notes))
+
+
+def _all_faults(runs: Iterable[JudgeRunResult]) -> tuple[FaultKind, ...]:
+    counts: Counter[str] = Counter()
+    for one in runs:
+        counts.update({kind.reason: kind.count for kind in one.results.faults})
+    return tuple(FaultKind(reason, count) for reason, count in counts.most_common())
 
 
 def eval_identity(engine: Engine, plan: JudgingPlan) -> dict[str, object]:

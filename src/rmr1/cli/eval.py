@@ -33,6 +33,7 @@ from rmr1.cli.report import ProtocolOption, checked_protocol
 from rmr1.cli.streams import Bounds, RunOutcome, end_with, tell, write_json
 from rmr1.config import JudgeConfig, list_keys, parse_prices
 from rmr1.data import parse_columns
+from rmr1.report.console import trouble_rows
 from rmr1.report.evaluation import plan_table, result_tables
 from rmr1.report.progress import EvalProgress
 from rmr1.report.sweep import place_text, sweep_tables
@@ -160,6 +161,9 @@ def _conclude(result: EvalRunResult | SweepRunResult, output: EvalOutput) -> Non
     else:
         print_tables(sys.stdout, result_tables(result.results, output.protocol))
     results, page = (SWEEP, PAGE) if isinstance(result, SweepRunResult) else (RESULTS, REPORT)
+    if isinstance(result, EvalRunResult):
+        for name, said in trouble_rows(result.faults, result.notes):
+            tell(f"{name}: {said}")
     tell(f"results: {result.run / results}\nreport: {result.run / page}")
     end_with(_outcome(result, output.protocol), output.bounds)
 

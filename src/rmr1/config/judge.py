@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator, model_validator
 
 from rmr1.config.fields import Flag
+from rmr1.redaction import public_url
 
 OrderPolicy = Literal["both", "given", "swapped", "random"]
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -21,8 +23,19 @@ class EngineConfig(BaseModel):
         str | None, Field(description="Address of an OpenAI-compatible server; OpenAI's if not set")
     ] = None
     api_key_env: Annotated[str, Field(description="Environment variable that holds the API key")] = "OPENAI_API_KEY"
-    timeout_s: Annotated[float, Field(gt=0, description="Seconds to wait for one answer of a server")] = 600.0
-    max_retries: Annotated[int, Field(ge=0, description="How often the client library retries a request")] = 5
+    timeout_s: Annotated[
+        float, Field(gt=0, description="Seconds that one request to a server may take in all, with its retries")
+    ] = 600.0
+    max_retries: Annotated[
+        int, Field(ge=0, description="How often a request is sent again that a server could not answer")
+    ] = 5
+    max_answer_mb: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Megabytes that one answer of a server may have; if not set, 8 and one more for each 1,000 tokens",
+        ),
+    ] = None
     omit: Annotated[
         tuple[str, ...],
         Field(description="Request fields that the server refuses, such as temperature, top_p or seed"),
@@ -68,6 +81,29 @@ class EngineConfig(BaseModel):
             "auto: bfloat16 on a GPU, mixed on a CPU with bfloat16 instructions, float32 otherwise"
         ),
     ] = "auto"
+
+    @field_serializer("base_url", when_used="json-unless-none")
+    def _hide_credentials(self, url: str) -> str:
+        return public_url(url)  # what becomes JSON is kept in runs and reports
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url_is_an_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        shown = public_url(url)
+        try:
+            parts = urlsplit(url.strip())
+            host, _ = parts.hostname, parts.port
+        except ValueError as error:
+            raise ValueError(f"{shown} is no address: {error}") from error
+        if parts.scheme not in ("http", "https") or not host:
+            raise ValueError(
+                f"{shown} is no address of a server; write it with http:// or https://, such as http://localhost:8000/v1"
+            )
+        if parts.path.rstrip("/").endswith("/chat/completions"):
+            raise ValueError(f"{shown}: leave /chat/completions out; it is added to the address")
+        return url.strip()
 
 
 class JudgeConfig(BaseModel):

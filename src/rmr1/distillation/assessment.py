@@ -17,7 +17,7 @@ from rmr1.sides import decisive, pair_side
 from rmr1.verdict import moved, parse_verdict
 
 RULE = "default"
-Reason = Literal["wrong_verdict", "missing", "conflicting", "truncated", "format", "leaks_hint"]
+Reason = Literal["wrong_verdict", "missing", "conflicting", "truncated", "refused", "format", "leaks_hint"]
 _THINK_END = "</think>"
 
 
@@ -91,7 +91,7 @@ def assess(
     if completion.finish_reason == "length":
         reason = "truncated"
     elif verdict.invalid is not None:
-        reason = "conflicting" if verdict.invalid == "conflicting" else "missing"
+        reason = verdict.invalid if verdict.invalid in ("conflicting", "refused") else "missing"
     elif verdict.side != gold:
         reason = "wrong_verdict"
     elif hints:

@@ -23,6 +23,7 @@ from rmr1.judging import (
     CompletionReader,
     JudgeRequest,
     JudgingPlan,
+    RequestLog,
     RequestRunner,
     read_faults,
     refuse_pair,
@@ -41,6 +42,7 @@ _FAULTS: dict[Reason, str] = {
     "wrong_verdict": "It prefers the wrong response, so its reasoning must be mistaken somewhere.",
     "missing": "It gives no verdict that can be read.",
     "conflicting": "It gives two verdicts that contradict each other.",
+    "refused": "It refuses to judge.",
     "truncated": "It was too long and was cut off; be briefer.",
     "format": "Its verdict is right, but it breaks the output format: {problems}.",
 }
@@ -203,6 +205,7 @@ class DistillPass:
         run: The run's open directory.
         budget: Counts what is spent.
         keep_think: Whether think blocks become part of the traces.
+        log: Keeps what is worth telling about the requests.
         right: Counts the right traces, also those of earlier processes; None if they are not needed.
 
     Attributes:
@@ -220,6 +223,7 @@ class DistillPass:
         budget: Budget,
         *,
         keep_think: bool,
+        log: RequestLog,
         right: RightTraces | None = None,
     ) -> None:
         self.writer = writer
@@ -232,7 +236,7 @@ class DistillPass:
         self._faults = run.journal(f"{name}-faults.jsonl")
         self._places = array("q")
         self._faulted: set[int] = set()
-        self._runner = RequestRunner(writer.engine, partial(read_trace, keep_think=keep_think))
+        self._runner = RequestRunner(writer.engine, partial(read_trace, keep_think=keep_think), log)
         self._reader = CompletionReader(writer.plan.layout)
         self._restore()
 
@@ -311,6 +315,7 @@ class DistillPass:
         for line, completion in self._reader.read(self._journal.lines()):
             self._budget.spend(_counted(line, completion), self.writer.prices)
             self._count(completion, line.place)
+            self._runner.recall(completion, constrained=self.writer.plan.grammar is not None)
             self.restored += 1
         for line, completion in read_faults(self._faults.lines()):
             self._budget.spend(_counted(line, completion), self.writer.prices)

@@ -25,7 +25,7 @@ from rmr1.distillation.passes import (
 from rmr1.distillation.results import ComparisonOutcome, TraceWriter, distill_report
 from rmr1.engines import BatchLedger, Engine, batched, has_batches, open_model
 from rmr1.errors import ConfigError, DataError
-from rmr1.judging import PairTask, SourceGuard, plan_judging, run_blocking
+from rmr1.judging import PairTask, RequestLog, SourceGuard, all_notes, plan_judging, run_blocking
 from rmr1.prompts import load_repair_template
 from rmr1.records import PreferencePair
 from rmr1.report.judge import write_judge_report
@@ -114,6 +114,7 @@ class DistillRun:
         self._limit = limit
         self._skip = skip_unlabelled
         self._unchanged = unchanged
+        self._log = RequestLog()
 
     async def conclude(self) -> DistillRunResult:
         """Do what is left to do, and write traces and results.
@@ -125,6 +126,7 @@ class DistillRun:
         began = time.monotonic()
         config, directory, orders = self._config, self._directory, orders_of(self._config)
         budget = Budget(config.max_total_tokens, config.max_cost)
+        self._log.say = self._callbacks.say
         right = RightTraces(config)
         first = DistillPass(
             "pass1",
@@ -133,13 +135,16 @@ class DistillRun:
             directory,
             budget,
             keep_think=config.keep_think,
+            log=self._log,
             right=right,
         )
         with closing(first), ExitStack() as stack:
             covered = await self._teach(first, right)
             second = None
             if self._repairer is not None:
-                second = DistillPass("pass2", self._repairer, orders, directory, budget, keep_think=config.keep_think)
+                second = DistillPass(
+                    "pass2", self._repairer, orders, directory, budget, keep_think=config.keep_think, log=self._log
+                )
                 stack.enter_context(closing(second))
                 covered = covered and await self._repair(first, second, right)
             return self._write(first, second, budget, not covered, began)
@@ -177,13 +182,21 @@ class DistillRun:
                 if len(kept) < PAIRS_KEPT:
                     kept.append((pair, outcomes))
             self._check_end(first, second, writer.pairs)
-        results = writer.results()
-        self._directory.write_json("results.json", results.to_json())
         seconds = time.monotonic() - began
         answered = first.answered + (second.answered if second else 0)
         spent = {"tokens": budget.tokens, "cost": round(budget.cost, 6)}
         with self._directory.journal("metrics.jsonl") as metrics:
-            metrics.append({"answered": answered, "seconds": round(seconds, 3), "spent_in_all": spent})
+            notes = all_notes(metrics, self._log)
+            metrics.append(
+                {
+                    "answered": answered,
+                    "seconds": round(seconds, 3),
+                    "spent_in_all": spent,
+                    "notes": self._log.learnt,
+                }
+            )
+        results = replace(writer.results(), faults=self._log.faults, notes=notes)
+        self._directory.write_json("results.json", results.to_json())
         return DistillRunResult(self._directory.path, results, out_of_budget, seconds, kept)
 
     def _check_end(self, first: DistillPass, second: DistillPass | None, pairs: int) -> None:

@@ -1,10 +1,10 @@
 """Text generators behind one protocol, found by name and loaded lazily."""
 
 from rmr1.engines.batches import BatchEngine, BatchLedger, batched, has_batches
-from rmr1.engines.protocol import Engine
+from rmr1.engines.protocol import Engine, TellingEngine, is_telling
 from rmr1.engines.registry import EngineFactory, LoadedModel, open_model
 from rmr1.engines.replay import prompt_sha256
-from rmr1.engines.replies import checked_replies, dispatch
+from rmr1.engines.replies import ThinkHabit, checked_replies, dispatch, fault
 
 __all__ = [
     "BatchEngine",
@@ -12,10 +12,14 @@ __all__ = [
     "Engine",
     "EngineFactory",
     "LoadedModel",
+    "TellingEngine",
+    "ThinkHabit",
     "batched",
     "checked_replies",
     "dispatch",
+    "fault",
     "has_batches",
+    "is_telling",
     "open_model",
     "prompt_sha256",
 ]

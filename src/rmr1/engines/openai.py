@@ -12,28 +12,32 @@ import os
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from rmr1.config import BatchConfig, EngineConfig
 from rmr1.engines.batches import BatchLedger
+from rmr1.engines.chat_reply import is_web_page, read_reply, server_words
 from rmr1.engines.protocol import Engine
-from rmr1.engines.replies import dispatch
+from rmr1.engines.replies import dispatch, fault
+from rmr1.engines.request_shape import RequestShape, is_used_up, learn_shape, likely_cure
 from rmr1.errors import ConfigError, EngineError, MissingExtraError
-from rmr1.records import UNKNOWN_USAGE, FinishReason, Generation, GenerationRequest, TokenLogprob, Usage
+from rmr1.records import Generation, GenerationRequest
+from rmr1.redaction import public_url, redact
 
 try:
     import openai
-    from openai.types.chat import ChatCompletion
+
+    from rmr1.engines.chat_client import ChatClient
 except ImportError as error:
     raise MissingExtraError("the openai engine", "openai") from error
 
-_TOP_LOGPROBS = 5
 _ENDPOINT: Final = "/v1/chat/completions"
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _LARGEST_FILE = 100_000_000
 _TOKEN = "rmr1_batch"
-_FATAL = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
-_FINISH: Mapping[str | None, FinishReason] = {"stop": "stop", "length": "length"}
+_FATAL = (401, 403, 404)
 
 
 def load(model: str, config: EngineConfig, *, concurrency: int) -> OpenAIEngine:
@@ -42,16 +46,17 @@ def load(model: str, config: EngineConfig, *, concurrency: int) -> OpenAIEngine:
 
 
 class OpenAIEngine:
-    """Asks a server, through OpenAI's client, which retries and waits by itself.
+    """Asks a server. A field that the server refuses is changed or left out for all later requests, and told once.
 
     Args:
         model: The server's name of the model.
-        config: ``base_url``, ``api_key_env``, ``timeout_s``, ``max_retries``, ``server_grammar``, ``omit`` and ``think``
-            matter here.
+        config: ``base_url``, ``api_key_env``, ``timeout_s``, ``max_retries``, ``max_answer_mb``, ``server_grammar``, ``omit`` and
+            ``think`` matter here.
         concurrency: Requests under way.
 
     Attributes:
-        client: OpenAI's client, with its retries.
+        client: OpenAI's client, for batches.
+        shape: Which fields requests have at present.
 
     Raises:
         ConfigError: There is no API key and the server is OpenAI's.
@@ -71,20 +76,41 @@ class OpenAIEngine:
         self.think_open = config.think == "open"
         self._config = config
         self._concurrency = concurrency
-        self.client = openai.AsyncOpenAI(
-            api_key=key or "none", base_url=config.base_url, timeout=config.timeout_s, max_retries=config.max_retries
+        self._on_note: Callable[[str], None] = _unheard
+        self.client = _client(key, config)
+        url = config.base_url or str(self.client.base_url)
+        self.called = public_url(url) if config.base_url else "OpenAI"
+        self.secrets = tuple(filter(None, (key, *secrets_of(url))))
+        # OpenAI renamed the limit for its own models; the servers that imitate it keep the old name.
+        limit = "max_tokens" if config.base_url else "max_completion_tokens"
+        self.shape = RequestShape(limit, frozenset(config.omit))
+        self._answered = False
+        headers = {**self.client.default_headers, **self.client.auth_headers}
+        self._chat = ChatClient(
+            url,
+            {name: value for name, value in headers.items() if isinstance(value, str)},
+            timeout_s=config.timeout_s,
+            max_retries=config.max_retries,
+            most_mb=config.max_answer_mb,
+            concurrency=concurrency,
+            on_note=self._note,
         )
 
     def identity(self) -> Mapping[str, object]:
         """The model, the server, how a think block is treated, and which fields of a request are left out."""
-        identity = {"model": self.model, "base_url": self._config.base_url, "think": self._config.think}
+        url = self._config.base_url and public_url(self._config.base_url)
+        identity = {"model": self.model, "base_url": url, "think": self._config.think}
         return identity | ({"omit": list(self._config.omit)} if self._config.omit else {})
+
+    def hear(self, on_note: Callable[[str], None]) -> None:
+        """Pass notes on: what the server's refusals have taught, and which failures are retried."""
+        self._on_note = on_note
 
     def generate(self, requests: Iterable[GenerationRequest]) -> AsyncGenerator[Generation]:
         """Ask for all requests, ``concurrency`` at a time.
 
         Raises:
-            EngineError: The server refuses the key or does not know the model.
+            EngineError: The server refuses the key, does not know the model, or wants money.
         """
         return dispatch(requests, self._complete, self._concurrency)
 
@@ -94,91 +120,114 @@ class OpenAIEngine:
 
     async def aclose(self) -> None:
         """Close the connections."""
+        await self._chat.aclose()
         await self.client.close()
 
     async def _complete(self, request: GenerationRequest) -> Generation:
-        try:
-            completion = await self.client.chat.completions.create(**self.arguments(request))
-        except _FATAL as error:
-            raise EngineError(f"{self._config.base_url or 'OpenAI'} refuses {self.model}: {error}") from error
-        except openai.OpenAIError as error:
-            return Generation(request.id, "", "error", error=f"{type(error).__name__}: {error}")
-        return self.read(request.id, completion)
+        while True:
+            shape = self.shape
+            sent = self.fields(request, shape)
+            answer = await self._chat.post(sent, request.sampling.max_tokens)
+            if answer.failure is not None:
+                return fault(request.id, answer.failure, self.secrets)
+            if 200 <= answer.status < 300:
+                generation = self.read(request.id, answer.body)
+                self._answered = self._answered or generation.finish_reason != "error"
+                return generation
+            words = server_words(answer.body)
+            if self.reshape(shape, sent, answer.status, words):
+                continue
+            return fault(
+                request.id, self.refusal(sent, answer.status, words, page=is_web_page(answer.body)), self.secrets
+            )
 
-    def arguments(self, request: GenerationRequest) -> dict[str, Any]:
-        """What the client is called with."""
-        sampling = request.sampling
-        # OpenAI renamed the limit for its own models; the servers that imitate it keep the old name.
-        limit = "max_tokens" if self._config.base_url else "max_completion_tokens"
-        arguments: dict[str, Any] = {
-            "model": self.model,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            limit: sampling.max_tokens,
-        }
-        if sampling.seed is not None:
-            arguments["seed"] = sampling.seed
-        if request.logprobs:
-            arguments |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
-        if request.grammar is not None:
-            arguments["extra_body"] = self._grammar(request.grammar)
-        return {name: value for name, value in arguments.items() if name not in self._config.omit}
+    def reshape(self, shape: RequestShape, sent: Mapping[str, object], status: int, words: str) -> bool:
+        """Learn from a refusal; whether the request should be sent again, in the shape of now.
 
-    def _grammar(self, grammar: str) -> dict[str, Any]:
-        if self._config.server_grammar == "vllm":
-            return {"structured_outputs": {"grammar": grammar}}
-        return {"grammar": grammar}
+        Args:
+            shape: The shape with which it was sent; another request may have learnt the same in the meantime.
+            sent: Its fields.
+            status: The status of the answer.
+            words: The server's words.
+        """
+        if status not in (400, 404, 415, 422, 500, 501):
+            return False
+        lesson = learn_shape(shape, sent, words)
+        if lesson is None or lesson.shape == shape:
+            return False
+        if self.shape == shape:
+            self.shape = lesson.shape
+            self._note(lesson.sentence)
+        return True
 
-    def read(self, request_id: str, completion: Any) -> Generation:
-        """What the server wrote, from the client's ``ChatCompletion``."""
-        if not completion.choices:
-            return Generation(request_id, "", "error", error=f"the server answered without choices: {completion}")
-        choice = completion.choices[0]
-        finish = _FINISH.get(choice.finish_reason)
-        if finish is None:
-            return Generation(request_id, "", "error", error=f"the server ended with {choice.finish_reason}")
-        text, thought = choice.message.content or "", _reasoning(choice.message)
-        if thought:
-            text = f"<think>\n{thought}\n</think>\n\n{text}"
-        return Generation(
-            request_id=request_id,
-            text=text,
-            finish_reason=finish,
-            usage=_usage(completion.usage),
-            think_open=self.think_open and not thought,
-            tokens=None if thought else _tokens(choice.logprobs),
+    def refusal(self, sent: Mapping[str, object], status: int, words: str, *, page: bool = False) -> str:
+        """What to say about a request that the server refuses.
+
+        Raises:
+            EngineError: It would refuse any other request too.
+        """
+        cure = "is /v1 missing at the end of the base URL?" if page else likely_cure(status, sent, words)
+        said = redact(f"HTTP {status}: {words}", self.secrets) + (f"; {cure}" if cure else "")
+        if is_used_up(status, words) or (status in _FATAL and not self._answered):
+            raise EngineError(f"{self.called} refuses {self.model}: {said}")
+        return said
+
+    def fields(self, request: GenerationRequest, shape: RequestShape) -> dict[str, object]:
+        """What the server is sent."""
+        return shape.fields(self.model, request) | self._grammar(request.grammar)
+
+    def _grammar(self, grammar: str | None) -> dict[str, object]:
+        if grammar is None:
+            return {}
+        return (
+            {"structured_outputs": {"grammar": grammar}}
+            if self._config.server_grammar == "vllm"
+            else {"grammar": grammar}
         )
 
+    def read(self, request_id: str, body: bytes | object) -> Generation:
+        """What the server wrote, from the body of an answer or of a line of a batch."""
+        return read_reply(request_id, body, think_open=self.think_open, secrets=self.secrets)
 
-def _reasoning(message: Any) -> str:
-    """What servers with a reasoning parser cut out of the content; the field has no standard name."""
-    extra = message.model_extra or {}
-    return extra.get("reasoning_content") or extra.get("reasoning") or ""
-
-
-def _usage(usage: Any) -> Usage:
-    if usage is None:
-        return UNKNOWN_USAGE
-    cached = getattr(usage.prompt_tokens_details, "cached_tokens", None) if usage.prompt_tokens_details else None
-    return Usage(usage.prompt_tokens, usage.completion_tokens, cached or 0)
+    def _note(self, sentence: str) -> None:
+        self._on_note(redact(f"{self.name}: {sentence}", self.secrets))
 
 
-def _tokens(logprobs: Any) -> tuple[TokenLogprob, ...] | None:
-    if logprobs is None or not logprobs.content:
-        return None
-    return tuple(
-        TokenLogprob(token.token, token.logprob, tuple((other.token, other.logprob) for other in token.top_logprobs))
-        for token in logprobs.content
+def _client(key: str | None, config: EngineConfig) -> openai.AsyncOpenAI:
+    url, query = config.base_url, {}
+    if url is not None:
+        query, url = dict(parse_qsl(urlsplit(url).query)), url.partition("?")[0]
+    return openai.AsyncOpenAI(
+        api_key=key or "none",
+        base_url=url,
+        timeout=config.timeout_s,
+        max_retries=config.max_retries,
+        default_query=query,
     )
+
+
+def secrets_of(url: str) -> tuple[str, ...]:
+    """The password and the values of the query in an address, as they are written and as they are meant."""
+    parts = urlsplit(url)
+    written = [parts.password or "", *(one.partition("=")[2] for one in parts.query.split("&"))]
+    return tuple({one for value in written for one in (value, unquote(value)) if one})
+
+
+def _unheard(sentence: str) -> None:
+    """Nobody listens."""
 
 
 @dataclass(slots=True)
 class _Awaited:
-    """Requests that wait for one batch, by their keys; ``failures`` says what the provider says against some of them."""
+    """Requests that wait for one batch, by their keys; ``failures`` says what the provider says against some of them.
+
+    ``shape`` is the one with which they were sent, and ``again`` the keys of those to send in another one.
+    """
 
     requests: dict[str, GenerationRequest] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    shape: RequestShape | None = None
+    again: list[str] = field(default_factory=list)
 
 
 class OpenAIBatchEngine:
@@ -209,10 +258,16 @@ class OpenAIBatchEngine:
         self._config = config
         self._say = say
         self._awaited: dict[str, _Awaited] = {}
+        self._first_shape = engine.shape
+        self._again: list[GenerationRequest] = []
 
     def identity(self) -> Mapping[str, object]:
         """That of the engine: a batch sends the same requests another way."""
         return self._engine.identity()
+
+    def hear(self, on_note: Callable[[str], None]) -> None:
+        """Pass notes on."""
+        self._engine.hear(on_note)
 
     async def aclose(self) -> None:
         """Close the connections; batches under way go on at the provider."""
@@ -228,7 +283,8 @@ class OpenAIBatchEngine:
         more = True
         try:
             await self._find_unaccepted()
-            while more or self._awaited:
+            while more or self._awaited or self._again:
+                more = more or bool(self._again)
                 while more and len(self._awaited) < self._config.under_way:
                     more = await self._draw(source)
                 for token in list(self._awaited):
@@ -244,8 +300,9 @@ class OpenAIBatchEngine:
                 f"batches under way"
             ) from error
 
-    async def _draw(self, source: Iterator[GenerationRequest]) -> bool:
+    async def _draw(self, requests: Iterator[GenerationRequest]) -> bool:
         """Fill and send one batch; whether there may be more."""
+        source = chain(self._take_refused(), requests)
         new: dict[str, GenerationRequest] = {}
         lines: list[bytes] = []
         size = 0
@@ -267,9 +324,9 @@ class OpenAIBatchEngine:
         return True
 
     def _line(self, request: GenerationRequest) -> tuple[str, bytes]:
-        arguments = self._engine.arguments(request)
-        body = arguments.pop("extra_body", {}) | arguments
-        text = json.dumps(body, sort_keys=True)
+        # The key does not depend on what was learnt: the next process has to learn it again, and must find its batches before.
+        text = json.dumps(self._engine.fields(request, self._first_shape), sort_keys=True)
+        body = self._engine.fields(request, self._engine.shape)
         key = hashlib.blake2b(f"{request.id}\0{text}".encode(), digest_size=16).hexdigest()
         line = {"custom_id": key, "method": "POST", "url": _ENDPOINT, "body": body}
         return key, json.dumps(line).encode() + b"\n"
@@ -277,7 +334,7 @@ class OpenAIBatchEngine:
     async def _send(self, new: dict[str, GenerationRequest], lines: list[bytes]) -> None:
         if not new:
             return
-        token = uuid.uuid4().hex
+        token, shape = uuid.uuid4().hex, self._engine.shape
         client = self._engine.client
         file = await client.files.create(file=("requests.jsonl", b"".join(lines)), purpose="batch")
         self._ledger.prepare(token, new)
@@ -286,7 +343,7 @@ class OpenAIBatchEngine:
             input_file_id=file.id, endpoint=_ENDPOINT, completion_window="24h", metadata={_TOKEN: token}
         )
         self._ledger.accept(token, batch.id)
-        self._awaited[token] = _Awaited(new)
+        self._awaited[token] = _Awaited(new, shape=shape)
         self._say(f"batch {batch.id}: {len(new)} requests sent")
 
     async def _find_unaccepted(self) -> None:
@@ -317,9 +374,10 @@ class OpenAIBatchEngine:
         if batch.error_file_id:
             for _ in self._answers(awaited, await self._download(batch.error_file_id)):
                 pass  # an error file holds no answers; reading it fills in the failures
+        self._again += [awaited.requests.pop(key) for key in awaited.again]
         for key, request in awaited.requests.items():
             error = awaited.failures.get(key, f"batch {batch.id} ended as {batch.status} without an answer")
-            yield Generation(request.id, "", "error", error=error)
+            yield fault(request.id, error, self._engine.secrets)
 
     async def _download(self, name: str) -> list[bytes]:
         content = await self._engine.client.files.content(name)
@@ -327,22 +385,44 @@ class OpenAIBatchEngine:
 
     def _answers(self, awaited: _Awaited, lines: Iterable[bytes]) -> Iterator[Generation]:
         for line in lines:
-            if not line.strip():
+            key, response, error = _read_line(line)
+            request = awaited.requests.get(key)
+            if request is None:
                 continue
-            answer = json.loads(line)
-            key = answer.get("custom_id")
-            if key not in awaited.requests:
-                continue
-            response = answer.get("response") or {}
-            if answer.get("error") or response.get("status_code") != 200:
-                awaited.failures[key] = json.dumps(answer.get("error") or response.get("body"))
-                continue
-            try:
-                completion = ChatCompletion.model_validate(response["body"])
-            except ValueError as error:
-                awaited.failures[key] = f"not a chat completion: {error}"
-                continue
-            yield self._engine.read(awaited.requests.pop(key).id, completion)
+            if error is None and response.get("status_code") == 200:
+                yield self._engine.read(awaited.requests.pop(key).id, response.get("body"))
+            else:
+                self._refused(awaited, key, request, response, error)
+
+    def _refused(
+        self, awaited: _Awaited, key: str, request: GenerationRequest, response: Mapping[str, Any], error: object
+    ) -> None:
+        body = response.get("body") if error is None else error
+        status = response.get("status_code")
+        status, words = status if isinstance(status, int) else 0, server_words(body)
+        shape = awaited.shape or self._first_shape
+        sent = self._engine.fields(request, shape)
+        if key not in awaited.again and self._engine.reshape(shape, sent, status, words):
+            awaited.again.append(key)
+        else:
+            cure = likely_cure(status, sent, words)
+            awaited.failures[key] = f"{f'HTTP {status}: ' if status else ''}{words}" + (f"; {cure}" if cure else "")
+
+    def _take_refused(self) -> Iterator[GenerationRequest]:
+        while self._again:
+            yield self._again.pop(0)
+
+
+def _read_line(line: bytes) -> tuple[str, Mapping[str, Any], object]:
+    """The key, the response and the error of a line of a batch's file; what cannot be read has no key."""
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        return "", {}, None
+    if not isinstance(answer, Mapping):
+        return "", {}, None
+    response = answer.get("response")
+    return str(answer.get("custom_id")), response if isinstance(response, Mapping) else {}, answer.get("error")
 
 
 def _errors(batch: Any) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from typing import Protocol
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from typing import Protocol, TypeGuard
 
 from rmr1.records import Generation, GenerationRequest
 
@@ -42,3 +42,19 @@ class Engine(Protocol):
     async def aclose(self) -> None:
         """Free the model or the connections."""
         ...
+
+
+class TellingEngine(Engine, Protocol):
+    """An engine that has something to say while it works: what it has learnt about its server, and why it waits."""
+
+    def hear(self, on_note: Callable[[str], None]) -> None:
+        """Have each note passed on from now on.
+
+        Args:
+            on_note: Called with a sentence.
+        """
+
+
+def is_telling(engine: Engine) -> TypeGuard[TellingEngine]:
+    """Whether an engine makes notes."""
+    return hasattr(engine, "hear")

@@ -56,6 +56,7 @@ class Completion:
         pair_hash: Hash of the pair, see the function of that name.
         verdict: What the text says, parsed once, on arrival.
         error: What the engine said if it failed.
+        finish_detail: The server's own word for the end where it has another one.
     """
 
     pair: int
@@ -77,6 +78,7 @@ class Completion:
     pair_hash: str
     verdict: Verdict
     error: str | None = None
+    finish_detail: str | None = None
 
     def verdict_by(self, rule: str) -> Verdict:
         """The verdict by a rule. The text is parsed again only if the stored verdict is by another rule."""
@@ -103,13 +105,14 @@ class Completion:
 
     def to_record(self) -> dict[str, Any]:
         """The journal's line, with the whole verdict; it holds sections as spans of the text."""
-        record = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "error"}
+        record = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in _WHERE_GIVEN}
         verdict = {name: getattr(self.verdict, name) for name in _VERDICT_FIELDS}
         spans = [[span.name, span.start, span.end] for span in self.verdict.spans]
         record["usage"] = asdict(self.usage)
         record["verdict"] = {**verdict, "sections": spans}
-        if self.error is not None:
-            record["error"] = self.error
+        for name in _WHERE_GIVEN:
+            if (value := getattr(self, name)) is not None:
+                record[name] = value
         return record
 
     @classmethod
@@ -130,10 +133,12 @@ class Completion:
             usage=Usage(**record["usage"]),
             verdict=_read_verdict(record["verdict"], fields["text"]),
             error=record.get("error"),
+            finish_detail=record.get("finish_detail"),
         )
 
 
-_BUILT = ("error", "usage", "verdict")
+_WHERE_GIVEN = ("error", "finish_detail")
+_BUILT = (*_WHERE_GIVEN, "usage", "verdict")
 _VERDICT_FIELDS = ("side", "invalid", "candidates", "problems", "position", "rule")
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 _Text = InstanceOf[str]
@@ -186,6 +191,7 @@ class _CompletionRecord(BaseModel):
     pair_hash: _ShortHash
     verdict: Annotated[_VerdictRecord, Field(strict=False)]
     error: _Text | None = None
+    finish_detail: _Text | None = None
     counted: Annotated[list[_Count], Field(min_length=2, max_length=2)] | None = None
 
 

@@ -19,7 +19,7 @@ from rmr1.errors import DataError, JournalError, RunError
 from rmr1.judging.completions import BitSet, Completion, CompletionReader, refuse_pair
 from rmr1.judging.loops import run_blocking
 from rmr1.judging.plan import JudgingPlan, plan_judging
-from rmr1.judging.runner import JudgeRequest, RequestRunner
+from rmr1.judging.runner import JudgeRequest, RequestLog, RequestRunner, all_notes
 from rmr1.judging.texts import keeping_texts
 from rmr1.judging.votes import JudgmentTally, combine
 from rmr1.records import Judgment, PreferencePair, Usage
@@ -217,6 +217,7 @@ class JudgeRun:
         self._clusters = array("Q")
         self._answered = 0
         self._spent = Usage()
+        self._log = RequestLog()
 
     async def judge(self, pairs: Iterable[PreferencePair]) -> AsyncGenerator[tuple[int, Judgment]]:
         """Yield the number and the judgment of each pair, as soon as its last comparison is answered.
@@ -228,6 +229,8 @@ class JudgeRun:
             JournalError: The journal holds a line that is not of this run, or not about these pairs.
             DataError: The pairs have changed meanwhile.
         """
+        self._log.say = self._callbacks.say
+        runner = RequestRunner(self._engine, self._plan.read, self._log)
         with ExitStack() as stack:
             journal = faults = None
             restored = 0
@@ -236,10 +239,10 @@ class JudgeRun:
                 faults = stack.enter_context(self._directory.journal("faults.jsonl"))
                 for completion in self._restored(journal):
                     restored += 1
+                    runner.recall(completion, constrained=self._plan.grammar is not None)
                     if (judged := self._collect(completion)) is not None:
                         yield judged
             self._callbacks.started(self._total, restored)
-            runner = RequestRunner(self._engine, self._plan.read)
             async with aclosing(runner.ask(self._open_requests(islice(pairs, self._limit)))) as completions:
                 async for completion in completions:
                     self._keep(completion, journal, faults)
@@ -273,11 +276,19 @@ class JudgeRun:
                     tally.add(number, judgment)
                     if number < PAIRS_KEPT:
                         first[number] = judgment
-        results = tally.results(self._clusters)
         seconds = time.monotonic() - began
-        directory.write_json("results.json", results.to_json())
         with directory.journal("metrics.jsonl") as metrics:
-            metrics.append({"answered": self._answered, "seconds": round(seconds, 3), "tokens": asdict(self._spent)})
+            notes = all_notes(metrics, self._log)
+            metrics.append(
+                {
+                    "answered": self._answered,
+                    "seconds": round(seconds, 3),
+                    "tokens": asdict(self._spent),
+                    "notes": self._log.learnt,
+                }
+            )
+        results = replace(tally.results(self._clusters), faults=self._log.faults, notes=notes)
+        directory.write_json("results.json", results.to_json())
         kept = islice(pairs, PAIRS_KEPT if self._limit is None else min(self._limit, PAIRS_KEPT))
         shown = [(pair, first[number]) for number, pair in enumerate(kept) if number in first]
         return JudgeRunResult(directory.path, results, shown, seconds, self._answered, self._spent)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from rmr1.engines import Engine, checked_replies, prompt_sha256
+from rmr1.engines import Engine, ThinkHabit, checked_replies, is_telling, prompt_sha256
 from rmr1.errors import EngineError
 from rmr1.judging.completions import Completion, pair_hash
 from rmr1.prompts import Prompt
 from rmr1.records import Comparison, Generation, GenerationRequest, PreferencePair, Verdict
+from rmr1.results import FaultKind
+from rmr1.runs import Journal
 from rmr1.verdict import verdict_probability
 
 MAX_CONSECUTIVE_FAULTS = 20
 """This many failed requests in a row mean that the engine is gone, not that the requests are odd."""
+MAX_FAULT_KINDS = 20
+"""This many kinds of failures are told apart."""
+_NUMBERS = re.compile(r"[0-9a-f]{8,}|\d+")
 ReadVerdict = Callable[[Generation], Verdict]
 
 
@@ -30,19 +36,107 @@ class JudgeRequest:
     prompt: Prompt
 
 
+class RequestLog:
+    """What is worth telling about the requests of a run: the kinds of failures with their cures, and the engine's notes.
+
+    Attributes:
+        say: Called with a sentence about what happens for the first time.
+    """
+
+    def __init__(self) -> None:
+        self.say: Callable[[str], None] = _unheard
+        self._kinds: dict[str, FaultKind] = {}
+        self._notes: dict[str, None] = {}
+        self._constrained = self._disobeyed = 0
+
+    @property
+    def faults(self) -> tuple[FaultKind, ...]:
+        """Failed requests by reason, the most frequent first."""
+        return tuple(sorted(self._kinds.values(), key=lambda kind: (-kind.count, kind.reason)))
+
+    @property
+    def learnt(self) -> tuple[str, ...]:
+        """What the engine has said."""
+        return tuple(self._notes)
+
+    @property
+    def disobedience(self) -> tuple[str, ...]:
+        """A sentence about completions that do not follow their grammar, if there are any."""
+        return (self._disobedience(),) if self._disobeyed else ()
+
+    def failed(self, reason: str) -> None:
+        """Count a request that the engine failed on; the first ones of a kind are told."""
+        kind = _NUMBERS.sub("#", reason)
+        if kind not in self._kinds and len(self._kinds) >= MAX_FAULT_KINDS:
+            kind, reason = "", "other reasons"
+        known = self._kinds.get(kind, FaultKind(reason, 0))
+        self._kinds[kind] = replace(known, count=known.count + 1)
+        if not known.count:
+            self.say(f"a request failed: {reason}")
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence of the engine and pass it on, once."""
+        if sentence not in self._notes:
+            self._notes[sentence] = None
+            self.say(sentence)
+
+    def constrained(self, *, obeyed: bool) -> None:
+        """Count a completion that was to follow a grammar."""
+        self._constrained += 1
+        self._disobeyed += not obeyed
+        if not obeyed and self._disobeyed == 1:
+            self.say(self._disobedience())
+
+    def _disobedience(self) -> str:
+        return (
+            f"{self._disobeyed} of {self._constrained} constrained completions do not follow the grammar that was sent: the server "
+            f"does not obey it. Set engine.server_grammar to what the server is, or leave out --constrain"
+        )
+
+
+def _unheard(sentence: str) -> None:
+    """Nobody listens."""
+
+
+def all_notes(metrics: Journal, log: RequestLog) -> tuple[str, ...]:
+    """What a run says about its server: what the engine told in earlier processes and in this one, and whether it obeys grammars.
+
+    Args:
+        metrics: Has a line with ``notes`` for each earlier process.
+        log: That of this process.
+    """
+    earlier = [record.get("notes") for record in metrics]
+    told = [str(note) for notes in earlier if isinstance(notes, list) for note in notes]
+    return (*dict.fromkeys((*told, *log.learnt)), *log.disobedience)
+
+
 class RequestRunner:
     """Asks an engine, and makes a completion of each reply. A reply is parsed once, here.
 
     Args:
         engine: What answers.
         read: Reads the verdict of a generation.
+        log: Keeps what is worth telling about the requests.
     """
 
-    def __init__(self, engine: Engine, read: ReadVerdict) -> None:
+    def __init__(self, engine: Engine, read: ReadVerdict, log: RequestLog | None = None) -> None:
         self._engine = engine
         self._read = read
+        self._log = log or RequestLog()
+        self._habit = ThinkHabit()
+        if is_telling(engine):
+            engine.hear(self._log.note)
         self._under_way: dict[str, JudgeRequest] = {}
         self._faults_in_a_row = 0
+
+    def recall(self, completion: Completion, *, constrained: bool = False) -> None:
+        """Look at a completion of an earlier process: it shows how a server's texts begin, and whether grammars are obeyed."""
+        self._habit.learn(completion.text, completion.finish_reason)
+        self._check_grammar(completion, constrained=constrained)
+
+    def _check_grammar(self, completion: Completion, *, constrained: bool) -> None:
+        if constrained and completion.finish_reason == "stop":
+            self._log.constrained(obeyed=completion.verdict.invalid is None)
 
     async def ask(self, requests: Iterable[JudgeRequest]) -> AsyncGenerator[Completion]:
         """Yield a completion for each request as it is answered; a failed one has the ``finish_reason`` "error".
@@ -50,9 +144,11 @@ class RequestRunner:
         Raises:
             EngineError: No request can succeed, or many in a row have failed.
         """
-        async with aclosing(checked_replies(self._engine, self._named(requests))) as generations:
+        async with aclosing(checked_replies(self._engine, self._named(requests), self._habit)) as generations:
             async for generation in generations:
-                completion = self._completion(generation, self._under_way.pop(generation.request_id))
+                request = self._under_way.pop(generation.request_id)
+                completion = self._completion(generation, request)
+                self._check_grammar(completion, constrained=request.request.grammar is not None)
                 yield completion
                 self._count_faults(completion)
 
@@ -69,6 +165,7 @@ class RequestRunner:
             self._faults_in_a_row = 0
             return
         self._faults_in_a_row += 1
+        self._log.failed(completion.error or "")
         if self._faults_in_a_row >= MAX_CONSECUTIVE_FAULTS:
             raise EngineError(
                 f"{self._faults_in_a_row} requests failed in a row, the last with: {completion.error}. "
@@ -98,4 +195,5 @@ class RequestRunner:
             pair_hash=pair_hash(source),
             verdict=verdict,
             error=generation.error,
+            finish_detail=generation.finish_detail,
         )

@@ -13,7 +13,7 @@ from rich.table import Table
 from rmr1.records import Judgment, Message, PreferencePair, Usage, Vote
 from rmr1.report.pairs import OUTCOMES, figure_rows, interval, share
 from rmr1.report.terminal import literal, terminal_console
-from rmr1.results import DataResults, DistillResults, Estimate, JudgeResults, ResponseLengths, SplitCounts
+from rmr1.results import DataResults, DistillResults, Estimate, FaultKind, JudgeResults, ResponseLengths, SplitCounts
 
 _OUTCOMES = {
     **OUTCOMES,
@@ -69,10 +69,19 @@ def summary_rows(
     """
     yield from figure_rows(results)
     yield "tokens", token_counts(results.tokens)
+    yield from trouble_rows(results.faults, results.notes)
     if answered:
         speed = f"{seconds:.1f} s, {answered / seconds:.2f} completions/s"
         written = "" if results.tokens.unknown else f", {completion_tokens / seconds:.0f} tokens written/s"
         yield "this process", speed + written
+
+
+def trouble_rows(faults: Iterable[FaultKind], notes: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The lines of a summary about requests that failed, by reason, and about what the server refuses."""
+    for kind in faults:
+        yield "failed requests", f"{kind.count}: {kind.reason}"
+    for note in notes:
+        yield "note", note
 
 
 def token_counts(tokens: Usage) -> str:
@@ -201,6 +210,7 @@ def distill_rows(results: DistillResults) -> Iterator[tuple[str, str]]:
         yield role, f"{one.answered} answers, {right} right{_counts(one.rejected)}; tokens: {tokens}{cost}"
     if results.problems:
         yield "problems of format in the traces", _counts(results.problems).removeprefix(": ")
+    yield from trouble_rows(results.faults, results.notes)
     if results.leaked_hints:
         yield "leaked hints, by pattern", _counts(results.leaked_hints).removeprefix(": ")
 

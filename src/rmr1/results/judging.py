@@ -11,6 +11,14 @@ from rmr1.results.base import Estimate, InvalidVerdicts, Results
 
 
 @dataclass(frozen=True, slots=True)
+class FaultKind:
+    """Requests that the engine failed on for one reason: what was said about one of them, with the likely cure, and how many."""
+
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class PairFigures:
     """The figures of judged pairs. ``rmr1 judge`` and ``rmr1 eval`` make them of completions alike, and print the same.
 
@@ -73,6 +81,8 @@ class JudgeResults(Results, PairFigures):
         fenced_prompts: Prompts in which marks were fenced.
         tokens: Tokens of all completions.
         by_category: ``accuracy`` of each category; empty if no pair has one.
+        faults: Requests that the engine failed on in the last process, by reason.
+        notes: What the engine said about its server, such as a field that it refuses, and whether it obeys grammars.
     """
 
     kind: ClassVar[str] = "judge"
@@ -81,6 +91,8 @@ class JudgeResults(Results, PairFigures):
     fenced_prompts: int
     tokens: Usage
     by_category: Mapping[str, Estimate | None] = field(default_factory=dict)
+    faults: tuple[FaultKind, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +185,5 @@ class DistillResults(Results):
     passes: Mapping[str, DistillPassResults]
     tokens: Usage
     cost: float | None
+    faults: tuple[FaultKind, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -8,7 +8,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 
-from rmr1.records import Generation, InvalidReason, RubricItem, Sections, Side, Span, TaskType, TokenLogprob, Verdict
+from rmr1.records import (
+    FinishReason,
+    Generation,
+    InvalidReason,
+    RubricItem,
+    Sections,
+    Side,
+    Span,
+    TaskType,
+    TokenLogprob,
+    Verdict,
+)
 from rmr1.verdict.elements import outline
 from rmr1.verdict.problems import find_problems
 from rmr1.verdict.rules import RULES, RuleFinding
@@ -18,6 +29,7 @@ _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)[ \t]{0,4}%")
 _FRACTION = re.compile(r"weight[ \t]{0,4}[:=]?[ \t]{0,4}(0?\.\d{1,4}|1(?:\.0{1,4})?)(?!\d)", re.IGNORECASE)
 _MAX_ITEMS = 64
 _WEIGHT_WITHIN = 400
+_WITHOUT: dict[FinishReason, InvalidReason] = {"length": "truncated", "refused": "refused"}
 _TASK_TYPES: dict[str, TaskType] = {"Chat": "Chat", "Reasoning": "Reasoning"}
 
 
@@ -29,7 +41,8 @@ def parse_verdict(generation: Generation, rule: str = "default") -> Verdict:
         rule: A name in ``RULES``.
 
     Returns:
-        The verdict, in shown sides. ``invalid`` is ``engine_error`` if the engine failed, ``conflicting`` if the rule found two
+        The verdict, in shown sides. ``invalid`` is ``engine_error`` if the engine failed, ``refused`` if the model or a filter
+        would not answer, ``conflicting`` if the rule found two
         values, ``truncated`` if it found none in a text that was cut, and ``missing`` if it found none in any other text. A text
         that was cut while the judge still thought is ``truncated`` by every rule, whatever the thought holds.
 
@@ -84,9 +97,11 @@ def parse_choice(generation: Generation, best: str, letters: str, rule: str = "d
     letters = "" if parts.cut_thought else letters
     chosen = next((letter for letter in letters if f"[[{letter}]]" in said), None)
     side: Side | None = None if chosen is None else "A" if chosen == best else "B"
+    if generation.finish_reason == "refused":
+        side = None
     return Verdict(
         side=side,
-        invalid=None if side else "truncated" if generation.finish_reason == "length" else "missing",
+        invalid=None if side else _WITHOUT.get(generation.finish_reason, "missing"),
         candidates=(side,) if side else (),
         sections=sections_of(text, spans),
         rule=rule,
@@ -109,11 +124,12 @@ def moved(verdict: Verdict, by: int) -> Verdict:
 
 
 def _invalid(finding: RuleFinding, generation: Generation) -> InvalidReason | None:
-    if finding.conflict:
-        return "conflicting"
-    if finding.sides:
-        return None
-    return "truncated" if generation.finish_reason == "length" else "missing"
+    if generation.finish_reason != "refused":
+        if finding.conflict:
+            return "conflicting"
+        if finding.sides:
+            return None
+    return _WITHOUT.get(generation.finish_reason, "missing")
 
 
 def sections_of(text: str, spans: Iterable[Span]) -> Sections:

@@ -1,0 +1,199 @@
+"""How requests to a server are shaped, and what its refusals teach about that.
+
+Servers that speak OpenAI's protocol differ in the fields that they take. A refusal names the field; the shape of all later requests
+of the run follows it, and the user is told once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from rmr1.records import GenerationRequest, Message
+
+TOP_LOGPROBS = 5
+_LIMITS = ("max_tokens", "max_completion_tokens")
+_REFUSAL = re.compile(
+    r"unsupported|not supported|n[o']t support|unknown|unrecogni[sz]ed|unexpected|not permitted|not allowed|cannot find"
+    r"|not available|not enabled|forbidden|deprecated|only the default|cannot both|not both|incompatible|extra[_ ]"
+    r"|invalid (?:parameter|argument|field)|not accept|no such|unavailable",
+    re.IGNORECASE,
+)
+_RANGE = re.compile(
+    r"too (?:large|big|high|low|small)|at most|at least|maximum|minimum|exceed|less than|greater than|must be|has to be|range"
+    r"|between|positive|should be",
+    re.IGNORECASE,
+)
+_NO_SYSTEM = re.compile(
+    r"system (?:role|message|prompt|instruction)s?\b.{0,80}(?:not|n't|unsupported|beginning|must)"
+    r"|(?:not|n't|no|without|unsupported|unknown|invalid|unexpected)\b.{0,80}"
+    r"(?:\bsystem (?:role|message|prompt|instruction)|['\"`]system['\"`]|role\W{1,4}system)"
+    r"|developer instruction|roles? must alternate|alternate user/assistant|only \W?user\W? and \W?(?:assistant|model)\W? roles",
+    re.IGNORECASE,
+)
+_TOO_LONG = re.compile(
+    r"context (?:length|window|size)|maximum context|too long|max_model_len|n_ctx|exceeds? the (?:available )?context"
+    r"|too many (?:input )?tokens|prompt is longer",
+    re.IGNORECASE,
+)
+_GRAMMAR = re.compile(r"grammar|structured_outputs|guided", re.IGNORECASE)
+_MODEL_UNKNOWN = re.compile(r"model", re.IGNORECASE)
+_USED_UP = re.compile(
+    r"insufficient_quota|exceeded your current quota|credit balance|insufficient (?:credit|balance|fund)|out of credit"
+    r"|billing (?:hard )?limit|payment required|quota (?:is )?(?:used up|exhausted)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestShape:
+    """Which fields requests have.
+
+    Args:
+        limit: The name of the field that limits a completion.
+        omit: Fields that are left out.
+        merge_system: Whether the system message stands at the head of the user message.
+    """
+
+    limit: str
+    omit: frozenset[str] = frozenset()
+    merge_system: bool = False
+
+    def fields(self, model: str, request: GenerationRequest) -> dict[str, object]:
+        """The fields of a request, but for its grammar."""
+        sampling = request.sampling
+        messages = merge_system(request.messages) if self.merge_system else request.messages
+        found: dict[str, object] = {
+            "model": model,
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            self.limit: sampling.max_tokens,
+        }
+        if sampling.seed is not None:
+            found["seed"] = sampling.seed
+        if request.logprobs:
+            found |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+        return {name: value for name, value in found.items() if name not in self.omit}
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a refusal has taught: the shape of the next requests, and a sentence about it."""
+
+    shape: RequestShape
+    sentence: str
+
+
+def learn_shape(shape: RequestShape, sent: Mapping[str, object], words: str) -> Lesson | None:
+    """What a refusal teaches; None if its words name no change that helps.
+
+    Args:
+        shape: The shape with which the request was sent.
+        sent: Its fields.
+        words: The server's words.
+    """
+    for learn in (_limit, _system, _field):
+        lesson = learn(shape, sent, words)
+        if lesson is not None:
+            return lesson
+    return None
+
+
+def is_template_error(words: str) -> bool:
+    """Whether a chat template refused the messages: it would again."""
+    return _NO_SYSTEM.search(words) is not None
+
+
+def is_used_up(status: int, words: str) -> bool:
+    """Whether a server refuses because money or a quota is used up: waiting does not help."""
+    return status == 402 or (status in (403, 429) and _USED_UP.search(words) is not None)
+
+
+def likely_cure(status: int, sent: Mapping[str, object], words: str) -> str:
+    """What the user can do about a refusal, as the end of a message; "" if that is not known."""
+    if status in (404, 405) and not _MODEL_UNKNOWN.search(words):
+        return "is /v1 missing at the end of the base URL?"
+    if status == 404:
+        return "is that the server's name of the model, and does the base URL end with /v1?"
+    if is_used_up(status, words):
+        return "what this key may spend is used up"
+    if status == 429:
+        return "lower --concurrency, or wait"
+    if status < 400 or status >= 500:
+        return ""
+    if _NO_SYSTEM.search(words):
+        return "try system_role=merge"
+    if _TOO_LONG.search(words):
+        return "lower --max-tokens, or serve the model with a larger context"
+    if _GRAMMAR.search(words):
+        return "does engine.server_grammar say how the server takes a grammar?"
+    named = _named(sent, words)
+    if named in _LIMITS:
+        return "lower --max-tokens" if _RANGE.search(words) else f"leave it out with engine.omit=[{named}]"
+    return f"if the server cannot take it, leave it out with engine.omit=[{named}]" if named else ""
+
+
+def merge_system(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages with the system message at the head of the next one."""
+    if len(messages) < 2 or messages[0].role != "system":
+        return tuple(messages)
+    first, second, *rest = messages
+    return (Message(second.role, f"{first.content}\n\n{second.content}"), *rest)
+
+
+def _limit(shape: RequestShape, sent: Mapping[str, object], words: str) -> Lesson | None:
+    other = next(name for name in _LIMITS if name != shape.limit)
+    named = re.search(rf"\b{other}\b", words) is not None
+    refused = re.search(rf"\b{shape.limit}\b", words) is not None and _REFUSAL.search(words) is not None
+    if shape.limit not in sent or not (named or (refused and not _RANGE.search(words))):
+        return None
+    return Lesson(replace(shape, limit=other), f"the server refuses {shape.limit}; requests have {other} from now on")
+
+
+def _system(shape: RequestShape, sent: Mapping[str, object], words: str) -> Lesson | None:
+    messages = sent.get("messages")
+    has_system = isinstance(messages, list) and any(one["role"] == "system" for one in messages)
+    if not has_system or not _NO_SYSTEM.search(words):
+        return None
+    return Lesson(
+        replace(shape, merge_system=True),
+        "the server takes no system message; from now on it stands at the head of the user message, as with system_role=merge",
+    )
+
+
+def _field(shape: RequestShape, sent: Mapping[str, object], words: str) -> Lesson | None:
+    name = _named(sent, words)
+    if name is None or name in _LIMITS:
+        return None
+    usual = {"temperature": 0, "top_p": 1}.get(name)
+    if not _REFUSAL.search(words) and (not _RANGE.search(words) or usual is None or sent[name] != usual):
+        return None  # the value that the user set is wrong, not the field
+    if "cannot both" in words and sent.get("top_p") == 1:
+        name = "top_p"
+    left_out = {"logprobs", "top_logprobs"} if name in ("logprobs", "top_logprobs") else {name}
+    return Lesson(
+        replace(shape, omit=shape.omit | left_out),
+        f"the server refuses {name}; requests leave it out from now on, as with engine.omit=[{name}]{_EFFECTS[name]}",
+    )
+
+
+def _named(sent: Mapping[str, object], words: str) -> str | None:
+    """The first field that the words name, among those that were sent and can be changed."""
+    places = {
+        name: place.start()
+        for name in (*_LIMITS, *_EFFECTS)
+        if name in sent and (place := re.search(rf"(?<![a-z]){name}(?![a-z_])", words))
+    }
+    return min(places, key=lambda name: places[name]) if places else None
+
+
+_EFFECTS = {
+    "seed": ": sampled completions cannot be repeated",
+    "temperature": ": completions are sampled at the server's own temperature",
+    "top_p": "",
+    "logprobs": ": there are no probabilities of verdicts",
+    "top_logprobs": ": there are no probabilities of verdicts",
+}
+"""What leaving a field out means for the run."""

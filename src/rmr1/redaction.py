@@ -1,0 +1,71 @@
+"""Secrets and control characters out of what others wrote, before it is shown or kept.
+
+An address may carry a password or a key, and a server may echo the key that it was sent. All patterns are bounded, so the time
+grows with the text alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit, urlunsplit
+
+MOST_WORDS = 500
+"""This many characters of a server's words are kept."""
+_HIDDEN = "***"
+_READ_AT_MOST = 20_000
+_SHORTEST_SECRET = 6
+_PLAIN_QUERY = ("api-version",)
+_SECRET_NAME = (
+    r"(?:api|access|auth|secret|private|x-api)?[_-]?(?:key|token|secret|password|passwd|pwd|signature|sig|credential)"
+)
+_KEY = r"(?:sk|pk|rk|hf|gsk|xai|ghp|gho|glpat|nvapi|r8|fw|tgp|csk|pplx)[-_](?=[\w*-]{0,64}[\d*])[\w*-]{8,512}"
+_TOKEN = r"(?:AIza[\w-]{20,64}|AKIA[A-Z0-9]{12,32}|eyJ[\w-]{8,4096}\.[\w-]{4,4096}\.[\w-]{4,4096})"
+_PATTERNS = (
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@'\"<>]{1,256}@", re.IGNORECASE), rf"\1{_HIDDEN}@"),
+    (re.compile(rf"([?&]{_SECRET_NAME}=)[^\s&#'\"<>]{{1,4096}}", re.IGNORECASE), rf"\1{_HIDDEN}"),
+    (re.compile(r"\b(bearer|basic)\s{1,4}(?=[\w.~+/-]{0,80}[\d=])[\w.~+/=-]{8,4096}", re.IGNORECASE), rf"\1 {_HIDDEN}"),
+    (
+        re.compile(rf"(\b{_SECRET_NAME}\b[\"']?\s{{0,4}}[:=]\s{{0,4}}[\"']?)[\w.~+/*-]{{6,4096}}", re.IGNORECASE),
+        rf"\1{_HIDDEN}",
+    ),
+    (re.compile(rf"\b{_KEY}"), _HIDDEN),
+    (re.compile(rf"\b{_TOKEN}"), _HIDDEN),
+)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """A text without the keys, tokens and passwords that it carries.
+
+    Args:
+        text: What may be shown or kept, such as an address or a server's words.
+        secrets: Values that are known to be secret; they are hidden wherever they occur.
+    """
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, _HIDDEN)
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def public_url(url: str) -> str:
+    """An address without user, password and the values of its query, except versions.
+
+    >>> public_url("https://me:pass@host/v1?key=abc&api-version=2")
+    'https://***@host/v1?key=***&api-version=2'
+    """
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    pairs = [one.partition("=") for one in parts.query.split("&") if one]
+    query = "&".join(
+        f"{name}{equals}{value if name in _PLAIN_QUERY or not value else _HIDDEN}" for name, equals, value in pairs
+    )
+    return urlunsplit((parts.scheme, f"{_HIDDEN if user else ''}{at}{host}", parts.path, query, ""))
+
+
+def foreign_words(text: str, secrets: Iterable[str] = ()) -> str:
+    """What a server said, fit for a message: one line, no control characters, no secrets, 500 characters at most."""
+    printable = "".join(one if one.isprintable() else " " for one in text[:_READ_AT_MOST])
+    words = " ".join(redact(printable, secrets).split())
+    return words if len(words) <= MOST_WORDS else words[: MOST_WORDS - 3] + "..."

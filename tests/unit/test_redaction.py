@@ -1,0 +1,63 @@
+"""Secrets out of addresses and of what servers say."""
+
+import time
+
+import pytest
+
+from rmr1.redaction import foreign_words, public_url, redact
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("https://user:pa55word@host/v1", "pa55word"),
+        ("see http://tok3n@host:80/v1.", "tok3n"),
+        ("http://h/v1?key=abc1&x=1", "abc1"),
+        ("http://h/v1?x=1&api_key=abc1", "abc1"),
+        ("Authorization: Bearer abcd1234efgh", "abcd1234"),
+        ('{"api_key": "abcd1234efgh"}', "abcd1234"),
+        ("Incorrect API key provided: sk-proj-abc123def456.", "abc123"),
+        ("token hf_abcdefgh12345678", "hf_abcd"),
+        ("AIzaSyA1234567890123456789012345", "AIzaSy"),
+        ("jwt eyJhbGciOiJI.eyJzdWIi.c2lnbmF0", "eyJzdW"),
+    ],
+)
+def test_secrets_are_hidden(text, hidden):
+    assert hidden not in redact(text)
+    assert "***" in redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["http://localhost:8000/v1", "the key is missing", "max_tokens: 2048", "hf_hub_download failed", "basic instructions",
+     "mail me@host.org", "task-oriented-dialogue", "The token limit is 4096"],
+)  # fmt: skip
+def test_plain_words_stay(text):
+    assert redact(text) == text
+
+
+def test_known_secrets_are_hidden_in_any_form():
+    assert redact("it says hunter22!", ["hunter22"]) == "it says ***!"
+    assert redact("a none", ["none", ""]) == "a none"  # too short to be a secret
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [
+        ("http://localhost:8000/v1", "http://localhost:8000/v1"),
+        ("https://u:p@host:1/v1?key=a%20b&api-version=2#f", "https://***@host:1/v1?key=***&api-version=2"),
+        ("https://host/v1?anything=secret", "https://host/v1?anything=***"),
+    ],
+)
+def test_addresses_that_may_be_shown(url, public):
+    assert public_url(url) == public
+
+
+@pytest.mark.parametrize(
+    "piece", ["http://", "a.", "sk-", "key=", "?key=", "Bearer ", "eyJaaaaaaaa.", "api_key: ", "-a+"]
+)
+def test_time_grows_with_the_text_alone(piece):
+    began = time.process_time()
+    redact(piece * (1_000_000 // len(piece)))
+    assert time.process_time() - began < 10  # coarse: a quadratic pattern would take hours
+    assert len(foreign_words(piece * 200_000)) <= 500
