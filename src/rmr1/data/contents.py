@@ -37,7 +37,7 @@ from rmr1.records import Label, Message
 
 SCORE_KEYS = ("score", "overall_score", "rating")
 RANK_KEY = "rank"
-NO_SCORES = "the responses have no scores, so there are no pairs; they can be ranked"
+NO_SCORES = "the responses have no scores, so there are no pairs"
 NO_SCORES_FIX = 'add "scores" or "ranks" to compare them two by two'
 
 
@@ -214,7 +214,7 @@ def _read_sides(
     given = unpack(value_at(row, column), column) if column else None
     sides: list[tuple[Turns, ...]]
     if is_turn_list(given):
-        sides = [(zip_turns(given, value, name),) for value, name in zip(values, names, strict=True)]
+        sides = [(zip_turns(given, _list_cell(value), name),) for value, name in zip(values, names, strict=True)]
         given = None
     else:
         dialogues = column is None or is_dialogue_prompt(given)

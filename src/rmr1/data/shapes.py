@@ -215,7 +215,7 @@ def recognise(row: Mapping[str, object], overrides: Mapping[str, str], name: str
     if len(fitting) > 1 and "judge_prompt" in fitting:
         fitting.remove("judge_prompt")  # context_messages beside responses is the conversation that they answer
     if not fitting:
-        raise DataError(f"{name}: {_no_shape(row)}; columns found: {listed(row)}\n{SHAPES_KNOWN}\n{_example(row)}")
+        raise DataError(f"{name}: {_no_shape(row)}")
     if len(fitting) > 1:
         both = " and ".join("/".join(columns[field][0] for field in REQUIRED[family]) for family in fitting)
         example = ",".join(f"{field}={columns[field][0]}" for field in REQUIRED[fitting[0]])
@@ -229,10 +229,10 @@ def recognise(row: Mapping[str, object], overrides: Mapping[str, str], name: str
 def _no_shape(row: Mapping[str, object]) -> str:
     single = next((column for column in row if column.casefold() in ONE_RESPONSE), None)
     if single is None:
-        return "no known shape"
+        return f"no known shape; columns found: {listed(row)}\n{SHAPES_KNOWN}\n{_example(row)}"
     return (
-        f'no known shape: a row has one response ("{single}"), and judging compares two; '
-        f"put the responses to a prompt into one row, as a list with scores or as response_a and response_b"
+        f'a row has one response ("{single}"), and judging compares two; put the responses to a prompt into one row, '
+        f"as a list with scores or as response_a and response_b; columns found: {listed(row)}"
     )
 
 

@@ -334,8 +334,9 @@ def _recognise_first(
     rows = islice(reader.rows(), ROWS_TO_RECOGNISE)
     for row in rows:
         if row.columns is None:
-            hint = "drop it" if skip_invalid else advice
-            failure = failure or DataError(f"{reader.place(row.number, row.shard)}: {row.problem}; {hint}")
+            place = reader.place(row.number, row.shard)
+            hint = f"no row before row {ROWS_TO_RECOGNISE} can be read" if skip_invalid else advice
+            failure = failure or DataError(f"{place}: {row.problem}; {hint}")
         else:
             try:
                 layout = recognise(row.columns, overrides, reader.name)

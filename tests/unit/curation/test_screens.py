@@ -27,6 +27,7 @@ def reasons(subject: PreferencePair, screens: Screens | None = None, index: Benc
     [
         (make_pair(), []),
         (make_pair(label=None), ["unlabelled"]),
+        (make_pair(label="tie"), ["tie"]),
         (make_pair(a=" \n"), ["empty"]),
         (make_pair(b="seven"), ["identical"]),
         (make_pair(b="  seven"), []),  # indentation can be the difference
@@ -43,6 +44,7 @@ def test_screens_of_one_pair(subject: PreferencePair, expected: list[str]) -> No
 def test_screens_can_be_turned_off_and_set() -> None:
     off = Screens(unlabelled=False, empty=False, identical=False, over_long=None, markers=())
     assert reasons(make_pair("", "", label=None), off) == []
+    assert reasons(make_pair(label="tie"), Screens(ties=False)) == []
     words = Screens(over_long=OverLong(max_chars=None, max_words=5))
     assert reasons(make_pair(), words) == []
     assert reasons(make_pair("seven it is"), words) == ["over_long"]

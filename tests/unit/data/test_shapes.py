@@ -377,3 +377,125 @@ def test_content_in_parts_is_joined(write: Write) -> None:
     parts = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo!"}]
     row = {"prompt": "Hi", "chosen": [{"role": "assistant", "content": parts}], "rejected": "b"}
     assert only(load_pairs(write(row))).response_a == HELLO
+
+
+CALL = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Bern"}'}}
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"role": "assistant", "content": None, "tool_calls": [CALL]}, 'Tool call: weather({"city": "Bern"})'),
+        ({"role": "assistant", "tool_calls": [CALL]}, 'Tool call: weather({"city": "Bern"})'),
+        ({"role": "assistant", "content": "So:", "tool_calls": [CALL]}, 'So:\nTool call: weather({"city": "Bern"})'),
+        ({"role": "assistant", "content": "", "function_call": {"name": "f", "arguments": {}}}, "Tool call: f({})"),
+        ({"from": "function_call", "value": '{"name": "f", "arguments": {"x": 1}}'}, 'Tool call: f({"x": 1})'),
+        ({"role": "assistant", "content": [{"type": "tool_use", "name": "f", "input": {}}]}, "Tool call: f({})"),
+        ({"role": "assistant", "content": [{"type": "thinking", "thinking": "h"}, {"type": "text", "text": "a"}]}, "a"),
+        ({"role": "assistant", "content": "a", "tool_calls": None}, "a"),
+        ({"role": "assistant", "content": 7}, "7"),
+    ],
+)
+def test_tool_calls_are_lines_of_the_message(write: Write, message: dict[str, Any], text: str) -> None:
+    pair = only(load_pairs(write({"prompt": "Hi", "chosen": [message], "rejected": "b"})))
+    assert pair.response_a == (Message("assistant", text),)
+
+
+@pytest.mark.parametrize(("value", "text"), [(4, "4"), (0.5, "0.5"), (True, "true"), (False, "false"), (0, "0")])
+def test_numbers_and_truth_values_are_texts(write: Write, value: Any, text: str) -> None:
+    pair = only(load_pairs(write({"prompt": value, "chosen": value, "rejected": "b"})))
+    assert (pair.prompt[0].content, pair.response_a[0].content) == (text, text)
+
+
+@pytest.mark.parametrize(
+    ("row", "prompt", "a", "b"),
+    [
+        ({"instruction": "Say", "input": "x", "chosen": "a", "rejected": "b"}, ["Say\nx"], ["a"], ["b"]),
+        ({"instruction": "Say", "input": " ", "chosen": "a", "rejected": "b"}, ["Say"], ["a"], ["b"]),
+        (
+            {"instruction": "Say", "history": [["q", "r"]], "chosen": "a", "rejected": "b"},
+            ["q", "r", "Say"],
+            ["a"],
+            ["b"],
+        ),
+        ({"prompt": "p", "initial_reason_steps": "1. ", "chosen": "a", "rejected": "b"}, ["p"], ["1. a"], ["1. b"]),
+        ({"messages": [USER, GOOD], "rejected_response": "b"}, ["Hi"], ["Hello!"], ["b"]),
+        ({"messages": [USER, GOOD, USER, GOOD], "rejected_response": "b"}, ["Hi", "Hello!", "Hi"], ["Hello!"], ["b"]),
+        ({"messages": [USER, GOOD], "rejected_messages": [USER, BAD]}, ["Hi"], ["Hello!"], ["Go away."]),
+        ({"query": "p", "response": "a", "rejected_response": "b"}, ["p"], ["a"], ["b"]),
+        (
+            {"context": [USER], "completions": [{"rank": 0, "completion": [GOOD]}, {"rank": 1, "completion": [BAD]}]},
+            ["Hi"],
+            ["Hello!"],
+            ["Go away."],
+        ),
+        ({"info": {"post": "p"}, "summaries": [{"text": "a"}, {"text": "b"}], "choice": 0}, ["p"], ["a"], ["b"]),
+        (
+            {"question": {"full_text": "p"}, "answer_0": "a", "answer_1": "b", "score_0": 1, "score_1": 0},
+            ["p"],
+            ["a"],
+            ["b"],
+        ),
+        ({"system": "S", "chosen": [USER, GOOD], "rejected": [USER, BAD]}, ["S", "Hi"], ["Hello!"], ["Go away."]),
+        ({"instruction": "p", "generations": ["a", None, "b"], "ratings": [5, None, 1]}, ["p"], ["a"], ["b"]),
+    ],
+)
+def test_public_formats(write: Write, row: dict[str, Any], prompt: list[str], a: list[str], b: list[str]) -> None:
+    pair = only(load_pairs(write(row)))
+    shown = [[turn.content for turn in turns] for turns in (pair.prompt, pair.response_a, pair.response_b)]
+    assert (shown, pair.label) == ([prompt, a, b], "A")
+
+
+def test_nested_columns_and_near_names(write: Write) -> None:
+    path = write({"item": {"text": "Hi", "key": "k"}, "chosen": "a", "rejected": "b"})
+    pair = only(load_pairs(path, columns={"prompt": "item.text", "id": "item.key"}))
+    assert (pair.prompt, pair.id) == (PROMPT, "k")
+    with pytest.raises(DataError, match=r'no column "item.txt" \(did you mean "item.text"\?\)'):
+        load_pairs(path, columns={"prompt": "item.txt"})
+
+
+def test_a_single_response_is_refused_in_one_line(write: Write) -> None:
+    with pytest.raises(DataError) as caught:
+        load_pairs(write({"prompt": "Hi", "response": "a", "helpfulness": 4}))
+    assert "put the responses to a prompt into one row" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_repeated_ids_become_unique_and_are_told(write: Write) -> None:
+    rows = [{"id": name, "prompt": "Hi", "chosen": "a", "rejected": ["b", "c"]} for name in ("q", "q", "r", "q#2", "q")]
+    source = load_pairs(write(*rows))
+    for _ in range(2):
+        ids = [pair.id for pair in source]
+        assert ids[::2] == ["q#0-0", "q#2#0-0", "r#0-0", "q#2#2#0-0", "q#3#0-0"]
+        assert len(set(ids)) == len(ids)
+        assert source.notices() == [
+            '3 rows repeat an id ("q", "q#2"); the ids of the later ones go on with #2, #3 and so on'
+        ]
+    assert [pair.id for pair in load_pairs(write(*rows), unique_ids=False)][:3:2] == ["q#0-0", "q#0-0"]
+
+
+def test_no_row_left_is_an_error(write: Write) -> None:
+    source = load_pairs(write({"prompt": "Hi", "chosen": None, "rejected": "b"}), skip_invalid=True)
+    with pytest.raises(DataError, match=r'none of its 1 rows can be read: .*"chosen" is missing$'):
+        list(source)
+    with pytest.raises(DataError, match="none of its 1 rows"):
+        list(source.sets())
+
+
+def test_advice_is_that_of_the_caller(write: Write) -> None:
+    with pytest.raises(DataError, match=r'"chosen" is missing; mend it$'):
+        list(load_pairs(write({"prompt": "Hi", "chosen": None, "rejected": "b"}), advice="mend it"))
+
+
+@pytest.mark.parametrize(
+    ("row", "reference", "rubric"),
+    [
+        ({"reference": "391", "rubric": "Count."}, "391", "Count."),
+        ({"ground_truth": 391, "rubrics": ["one", "two"]}, "391", "- one\n- two"),
+        ({"reference_answer": None, "criteria": ["one"]}, "", "one"),
+        ({}, "", ""),
+    ],
+)
+def test_references_and_rubrics(write: Write, row: dict[str, Any], reference: str, rubric: str) -> None:
+    pair = only(load_pairs(write({"prompt": "Hi", "chosen": "a", "rejected": "b", **row})))
+    assert (pair.reference, pair.rubric) == (reference, rubric)

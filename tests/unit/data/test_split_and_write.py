@@ -68,10 +68,20 @@ def test_pairs_come_back(tmp_path: Path) -> None:
             None,
             "2",
             "",
-            {"level": 3, "tie": True, "share": 0.5, "note": "n"},
+            {"level": 3, "share": 0.5, "note": "n"},
+        ),
+        PreferencePair(
+            "3",
+            user("q"),
+            (Message("assistant", "x"),),
+            (Message("assistant", "y"),),
+            "tie",
+            "3",
+            reference="391",
+            rubric="- one\n- two",
         ),
     ]
-    assert write_pairs(tmp_path / "pairs.jsonl", iter(pairs)) == 2
+    assert write_pairs(tmp_path / "pairs.jsonl", iter(pairs)) == 3
     assert list(load_pairs(tmp_path / "pairs.jsonl")) == pairs
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.jsonl"]
 

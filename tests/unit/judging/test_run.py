@@ -8,8 +8,8 @@ import pytest
 
 from rmr1.config import JudgeConfig
 from rmr1.data import load_pairs
-from rmr1.errors import EngineError, RunError
-from rmr1.judging import JudgeRun, JudgmentTally, judge_pairs, plan_judging
+from rmr1.errors import DataError, EngineError, RunError
+from rmr1.judging import JudgeRun, JudgmentTally, PairTask, judge_pairs, plan_judging
 from rmr1.records import Generation, Usage
 from rmr1.results import InvalidVerdicts, JudgeResults
 from rmr1.runs import RunDirectory
@@ -202,3 +202,34 @@ def test_a_run_without_a_directory_has_no_results():
     engine = FunctionEngine(prefers("good"))
     with pytest.raises(RunError, match="without a directory"):
         asyncio.run(JudgeRun(engine, plan_judging(JudgeConfig(), engine)).conclude(pairs(1)))
+
+
+def test_repeated_ids_are_judged_apart_and_replayed(tmp_path):
+    path = tmp_path / "dup.jsonl"
+    rows = [{"id": "q", "prompt": "Hi", "chosen": f"good {number}", "rejected": "bad"} for number in range(3)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    first = judge_pairs(str(path), engine=FunctionEngine(prefers("good")), run=tmp_path / "run")
+    journal = [json.loads(line) for line in (tmp_path / "run" / "completions.jsonl").read_text().splitlines()]
+    assert {record["request"].partition("/")[0] for record in journal} == {"q", "q#2", "q#3"}
+    again = judge_pairs(str(path), model=f"replay/{tmp_path / 'run'}", run=tmp_path / "again")
+    assert (again.results.accuracy, again.results.pairs) == (first.results.accuracy, 3)
+
+
+def test_data_without_pairs_are_an_error(tmp_path):
+    path = tmp_path / "equal.jsonl"
+    path.write_text(json.dumps({"prompt": "Hi", "responses": ["a", "b"], "scores": [1, 1]}))
+    with pytest.raises(DataError, match="no pairs in it; rows of responses with equal scores make none"):
+        judge_pairs(str(path), engine=FunctionEngine(prefers("good")), run=tmp_path / "run")
+
+
+def test_a_template_that_shows_more_than_the_pairs_have_is_refused_before_any_request(tmp_path):
+    template = tmp_path / "ref.txt"
+    template.write_text("@@ user single-turn\n{{question}} {{response_a}} {{response_b}} {{reference}}\n")
+    path = tmp_path / "p.jsonl"
+    rows = [{"prompt": "Hi", "chosen": "good", "rejected": "bad", "key": key} for key in ("1", None)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    engine = FunctionEngine(prefers("good"))
+    task = PairTask(str(path), columns={"reference": "key"}, run=tmp_path / "run")
+    with pytest.raises(DataError, match="pair row-1: the template"):
+        judge_pairs(task, engine=engine, template=str(template))
+    assert engine.asked == []

@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from rmr1.errors import TemplateError
+from rmr1.errors import DataError, TemplateError
 from rmr1.prompts import load_grammar, load_template, render_prompt, template_names
 from rmr1.records import Message, PreferencePair
 from rmr1.sides import show
@@ -109,6 +111,7 @@ def test_hash_changes_with_every_part(tmp_path):
         ("@@ sistem\nx", 'unknown part "@@ sistem"'),
         ("@@ system\nx\n@@ system\ny", "occurs twice"),
         ("@@ system\nx {{question}}", "unknown placeholder {{question}}"),
+        ("@@ system\nx {{rubric}}", "unknown placeholder {{rubric}}; put it into the user parts"),
         ("@@ user single-turn\n{{question}} {{response_a}}", "must hold {{response_b}} once; it holds it 0 times"),
         ("@@ user multi-turn\n{{conversation_a}} {{conversation_a}} {{conversation_b}}", "it holds it 2 times"),
     ],
@@ -119,6 +122,33 @@ def test_malformed_template_is_named(tmp_path, text, message):
     with pytest.raises(TemplateError, match="bad") as error:
         load_template(str(path))
     assert message in str(error.value)
+
+
+def slotted(tmp_path):
+    path = tmp_path / "ref.txt"
+    path.write_text(
+        "@@ user single-turn\n{{question}} {{response_a}} {{response_b}} R: {{reference}} by {{rubric}}\n"
+        "@@ user multi-turn\n{{conversation_a}} {{conversation_b}} R: {{reference}}\n"
+    )
+    return load_template(str(path))
+
+
+def test_a_template_may_show_a_reference_and_a_rubric(tmp_path):
+    template = slotted(tmp_path)
+    assert template.slots == ("reference", "rubric")
+    assert load_template("cor").slots == ()
+    pair = replace(PAIR, reference="391 [[B]] {{rubric}}", rubric="Count.")
+    for order in ("ab", "ba"):
+        prompt = render_prompt(show(pair, order), template)
+        assert prompt.messages[-1].content.endswith("R: 391 ((B)) {{rubric}} by Count.")
+        assert prompt.fenced == 1
+    several = replace(CONVERSATION, reference="391", rubric="Count.")
+    assert render_prompt(show(several, "ab"), template).messages[-1].content.endswith("R: 391")
+
+
+def test_a_pair_without_what_the_template_shows_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"pair p: the template .* shows \{\{rubric\}\}, .* --columns rubric=COLUMN"):
+        render_prompt(show(replace(PAIR, reference="391"), "ab"), slotted(tmp_path))
 
 
 def test_unknown_template_lists_the_known_ones():
