@@ -64,6 +64,10 @@ def compare_judges(
     counted = numbers_of(votes, len(runs))
     found = compare_runs(runs, protocol=shown, votes=counted, items=items)
     results = found.results
+    if html is not None:  # first: the reader of stdout may go away
+        html.parent.mkdir(parents=True, exist_ok=True)
+        write_comparison(results, found.samples, html)
+        tell(f"written: {html}")
     if as_json:
         write_json(results.to_json())
     elif as_csv:
@@ -72,7 +76,3 @@ def compare_judges(
         sys.stdout.write(markdown(comparison_tables(results, cells=cells)))
     else:
         print_tables(sys.stdout, comparison_tables(results, cells=cells))
-    if html is not None:
-        html.parent.mkdir(parents=True, exist_ok=True)
-        write_comparison(results, found.samples, html)
-        tell(f"written: {html}")
