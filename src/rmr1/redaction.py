@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 MOST_WORDS = 500
 """This many characters of a server's words are kept."""
@@ -50,18 +50,29 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def public_url(url: str) -> str:
-    """An address without user, password and the values of its query, except versions.
+    """An address without user, password and the values of its query, except versions; also if it is no valid address.
 
     >>> public_url("https://me:pass@host/v1?key=abc&api-version=2")
     'https://***@host/v1?key=***&api-version=2'
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = SplitResult("", "", url.partition("?")[0], "", "")
     user, at, host = parts.netloc.rpartition("@")
+    path = (
+        parts.path
+        if parts.netloc
+        else f"{_HIDDEN}@{parts.path.rpartition('@')[2]}"
+        if "@" in parts.path
+        else parts.path
+    )
     pairs = [one.partition("=") for one in parts.query.split("&") if one]
     query = "&".join(
         f"{name}{equals}{value if name in _PLAIN_QUERY or not value else _HIDDEN}" for name, equals, value in pairs
     )
-    return urlunsplit((parts.scheme, f"{_HIDDEN if user else ''}{at}{host}", parts.path, query, ""))
+    scheme = "" if parts.scheme and not parts.netloc and "@" in parts.path else parts.scheme  # a user, not a scheme
+    return urlunsplit((scheme, f"{_HIDDEN if user else ''}{at}{host}", path, query, ""))
 
 
 def foreign_words(text: str, secrets: Iterable[str] = ()) -> str:

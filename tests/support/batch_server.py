@@ -21,6 +21,7 @@ class Provider:
     Attributes:
         looks: So many looks at a batch find it under way.
         ends_as: The status with which batches end.
+        words: What it says about requests that fail; by default, their status.
         lose_answer: The next batch is made, but its maker never hears of it.
         asked: The bodies of all requests in all batches, in the order in which they came.
     """
@@ -30,6 +31,7 @@ class Provider:
         self.looks = 1
         self.ends_as = "completed"
         self.lose_answer = False
+        self.words: str | None = None
         self.files: dict[str, bytes] = {}
         self.batches: dict[str, dict] = {}
         self.asked: list[dict] = []
@@ -63,7 +65,7 @@ class Provider:
         for line in reversed(batch["lines"]):
             reply = self.reply(line["body"])
             if isinstance(reply, int):
-                response = {"status_code": reply, "body": {"error": {"message": f"asked for {reply}"}}}
+                response = {"status_code": reply, "body": {"error": {"message": self.words or f"asked for {reply}"}}}
                 errors.append({"custom_id": line["custom_id"], "response": response, "error": None})
             else:
                 response = {"status_code": 200, "body": completion(reply)}

@@ -46,6 +46,10 @@ def test_known_secrets_are_hidden_in_any_form():
     [
         ("http://localhost:8000/v1", "http://localhost:8000/v1"),
         ("https://u:p@host:1/v1?key=a%20b&api-version=2#f", "https://***@host:1/v1?key=***&api-version=2"),
+        ("me:pa55@host/v1", "***@host/v1"),
+        ("pa55@host", "***@host"),
+        ("http://me:pa55@[::1/v1?key=x", "***@[::1/v1"),
+        ("localhost:8000/v1", "localhost:8000/v1"),
         ("https://host/v1?anything=secret", "https://host/v1?anything=***"),
     ],
 )

@@ -96,7 +96,7 @@ class EngineConfig(BaseModel):
             parts = urlsplit(url.strip())
             host, _ = parts.hostname, parts.port
         except ValueError as error:
-            raise ValueError(f"{shown} is no address: {error}") from error
+            raise ValueError(f"{shown} is no address of a server ({error})") from error
         if parts.scheme not in ("http", "https") or not host:
             raise ValueError(
                 f"{shown} is no address of a server; write it with http:// or https://, such as http://localhost:8000/v1"

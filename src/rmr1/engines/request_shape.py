@@ -172,7 +172,9 @@ def _field(shape: RequestShape, sent: Mapping[str, object], words: str) -> Lesso
         return None  # the value that the user set is wrong, not the field
     if "cannot both" in words and sent.get("top_p") == 1:
         name = "top_p"
-    left_out = {"logprobs", "top_logprobs"} if name in ("logprobs", "top_logprobs") else {name}
+    if name == "top_logprobs":
+        name = "logprobs"
+    left_out = {"logprobs", "top_logprobs"} if name == "logprobs" else {name}
     return Lesson(
         replace(shape, omit=shape.omit | left_out),
         f"the server refuses {name}; requests leave it out from now on, as with engine.omit=[{name}]{_EFFECTS[name]}",
@@ -184,7 +186,7 @@ def _named(sent: Mapping[str, object], words: str) -> str | None:
     places = {
         name: place.start()
         for name in (*_LIMITS, *_EFFECTS)
-        if name in sent and (place := re.search(rf"(?<![a-z]){name}(?![a-z_])", words))
+        if name in sent and (place := re.search(rf"(?<![a-z_]){name}(?![a-z_])", words))
     }
     return min(places, key=lambda name: places[name]) if places else None
 
@@ -194,6 +196,6 @@ _EFFECTS = {
     "temperature": ": completions are sampled at the server's own temperature",
     "top_p": "",
     "logprobs": ": there are no probabilities of verdicts",
-    "top_logprobs": ": there are no probabilities of verdicts",
+    "top_logprobs": "",
 }
 """What leaving a field out means for the run."""

@@ -174,3 +174,12 @@ def test_a_journal_of_something_else_is_refused(tmp_path):
         kept.append({"x": 1})
     with Journal(tmp_path / "b.jsonl") as kept, pytest.raises(JournalError, match="does not describe a batch"):
         BatchLedger(kept)
+
+
+def test_a_field_that_a_batch_is_refused_for_is_left_out_of_the_next_one(tmp_path):
+    provider = Provider(lambda body: 400 if "seed" in body else echo(body))
+    provider.words = 'Unknown name "seed"'
+    with serving(provider) as address:
+        answers = ask(address, tmp_path / "b.jsonl", requests(4), size=2)
+    assert {one.finish_reason for one in answers.values()} == {"stop"}
+    assert sorted("seed" in body for body in provider.asked).count(False) == 4

@@ -10,6 +10,7 @@ from rmr1.errors import ConfigError, EngineError
 from rmr1.records import GenerationRequest, Message, Sampling
 from rmr1.verdict import parse_verdict, verdict_probability
 from tests.support import openai_server
+from tests.support.raw_server import TEXT, Raw, answering, completion, error
 
 
 def request(name, text="hello", **options):
@@ -128,3 +129,101 @@ def test_a_server_that_is_not_there_is_a_fault():
     (done,) = asyncio.run(run())
     assert done.finish_reason == "error"
     assert done.error.startswith("no answer from http://127.0.0.1:9/v1: the connection is refused")
+
+
+# what refusals teach
+
+
+def ask_raw(reply, *asked, concurrency=1, notes=None, **config):
+    """The generations and the requests that a server of raw answers got."""
+
+    async def run(address):
+        settings = EngineConfig(**{"base_url": address, "max_retries": 0, **config})
+        engine = open_model("openai/m", settings, concurrency=concurrency).engine
+        if notes is not None:
+            engine.hear(notes.append)
+        try:
+            return await collect(engine.generate(asked))
+        finally:
+            await engine.aclose()
+
+    with answering(reply) as server:
+        return asyncio.run(run(server.address)), server.asked
+
+
+def picky(request):
+    """Refuses whatever it can refuse, one at a time."""
+    refusals = {
+        "max_tokens": "'max_tokens' is not supported, use 'max_completion_tokens'",
+        "seed": 'Unknown name "seed"',
+        "temperature": "'temperature' does not support 0. Only the default (1) value is supported",
+        "top_p": "top_p: Extra inputs are not permitted",
+    }
+    for field, words in refusals.items():
+        if field in request:
+            return Raw(error(words), 400)
+    if any(message["role"] == "system" for message in request["messages"]):
+        return Raw(error("System role not supported"), 500)
+    return Raw(completion())
+
+
+def test_refusals_shape_all_later_requests_and_are_told_once():
+    messages = (Message("system", "s"), Message("user", "u"))
+    wanted = [GenerationRequest(str(number), messages, Sampling(seed=1)) for number in range(20)]
+    notes = []
+    done, asked = ask_raw(picky, *wanted, concurrency=4, notes=notes)
+    assert {one.text for one in done} == {TEXT}
+    assert len(notes) == len(set(notes)) == 5
+    assert all(note.startswith("openai/m: the server") for note in notes)
+    assert len(asked) <= 20 + 5 * 4
+    assert asked[-1] == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "s\n\nu"}],
+        "max_completion_tokens": 2048,
+    }
+
+
+def test_a_refusal_that_teaches_nothing_says_what_may_help():
+    (done,), asked = ask_raw(lambda request: Raw(error("prompt is too long: 9000 tokens"), 400), request("r"))
+    assert (
+        done.error
+        == "HTTP 400: prompt is too long: 9000 tokens; lower --max-tokens, or serve the model with a larger context"
+    )
+    assert len(asked) == 1
+
+
+def test_a_server_that_refuses_everything_ends_with_a_failure():
+    (done,), asked = ask_raw(lambda request: Raw(error("seed, temperature, top_p: unsupported"), 400), request("r"))
+    assert done.finish_reason == "error"
+    assert len(asked) < 6
+
+
+def test_used_up_money_ends_the_run_at_once():
+    quota = Raw(error("You exceeded your current quota", code="insufficient_quota"), 429)
+    with pytest.raises(EngineError, match=r"refuses m: HTTP 429: You exceeded .* used up$"):
+        ask_raw(lambda request: quota, request("r"), max_retries=5)
+
+
+def test_an_odd_refusal_after_good_answers_is_a_failure_of_its_request():
+    def reply(asked):
+        return Raw(completion()) if asked["messages"][0]["content"] != "odd" else Raw(b"<html>", 404)
+
+    (good, odd, last), _ = ask_raw(reply, request("a"), request("b", "odd"), request("c"))
+    assert (good.finish_reason, odd.finish_reason, last.finish_reason) == ("stop", "error", "stop")
+    assert odd.error == "HTTP 404: <html>; is /v1 missing at the end of the base URL?"
+
+
+def test_credentials_are_used_and_never_said(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "hunter22-hunter22")
+    (done,), _ = ask_raw(lambda request: Raw(error("wrong key hunter22-hunter22, s3cret-value"), 400), request("r"))
+    assert "hunter22" not in done.error
+    engine = open_model("openai/m", EngineConfig(base_url="https://me:pa55@host/v1?key=s3cret-value")).engine
+    try:
+        shown = str(engine.identity())
+        assert "https://***@host/v1?key=***" in shown
+        assert "s3cret" not in shown + engine.called
+        with pytest.raises(EngineError) as refused:
+            engine.refusal({}, 401, "the key s3cret-value is bad")
+        assert "s3cret" not in str(refused.value)
+    finally:
+        asyncio.run(engine.aclose())
