@@ -122,7 +122,8 @@ def judge_and_print(task: PairTask, config: JudgeConfig, output: JudgeOutput) ->
         results.unanswered,
         str(result.run / "faults.jsonl"),
         {"": results.invalid},
-        {"accuracy, of judged pairs whose label is a side,": results.accuracy},
+        {"accuracy": results.accuracy},
         results.unjudged,
+        "judged pairs whose label is a side",
     )
     end_with(outcome, output.bounds)

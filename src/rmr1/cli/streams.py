@@ -62,6 +62,7 @@ class RunOutcome:
         invalid: Invalid verdicts, by what they are of; "" if there is only one.
         scores: Scores by name; None for a score that could not be computed, which is below every bound.
         unjudged: Pairs that lack an answer for that reason; they are in no figure.
+        counted: What scores are about.
     """
 
     engine_errors: int
@@ -69,6 +70,7 @@ class RunOutcome:
     invalid: Mapping[str, InvalidVerdicts]
     scores: Mapping[str, Estimate | Figure | None]
     unjudged: int = 0
+    counted: str = "comparisons"
 
 
 def exit_code(outcome: RunOutcome, bounds: Bounds) -> int:
@@ -104,13 +106,13 @@ def _faults(outcome: RunOutcome) -> Iterator[str]:
 def _too_many_invalid(outcome: RunOutcome, bound: float | None) -> Iterator[str]:
     for name, invalid in outcome.invalid.items():
         if bound is not None and invalid.share > bound:
-            said = f"{invalid.share:.1%} of the {invalid.n:,} verdicts are invalid, more than {bound:.1%}"
+            said = f"{invalid.share:.1%} of the verdicts are invalid (n = {invalid.n:,}), more than {bound:.1%}"
             yield f"{name}{': ' if name else ''}{said}"
 
 
 def _low_scores(outcome: RunOutcome, bound: float | None) -> Iterator[str]:
     for name, value in outcome.scores.items():
         if bound is not None and value is None:
-            yield f"{name} is below {bound}: there is nothing that it counts"
+            yield f"{name} is below {bound}: there are no {outcome.counted}"
         elif bound is not None and value is not None and value.value < bound:
-            yield f"{name} is below {bound}: {value.value:.4g}, n = {value.n:,}"
+            yield f"{name} is below {bound}: {value.value:.4g}, of {value.n} {outcome.counted}"
