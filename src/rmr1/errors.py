@@ -24,6 +24,9 @@ A failure of a single request is not an error: it is a ``Generation`` whose ``fi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class RMR1Error(Exception):
     """Base of all errors of this package. The message says what, where, and the fix."""
@@ -104,3 +107,10 @@ class JournalError(RunError):
 
 class ResultsError(RunError):
     """A results file is of another kind or version, or is damaged."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about a name that is not known: the nearest one as a question, or ""."""
+    names = {name.lower(): name for name in known}
+    close = get_close_matches(word.lower(), names, 1)
+    return f'; did you mean "{names[close[0]]}"?' if close else ""

@@ -11,14 +11,13 @@ and from then on the name works wherever a built-in one does. Nothing is importe
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ParamSpec, TypeVar
 
-from rmr1.errors import ConfigError, PluginError, RMR1Error
+from rmr1.errors import ConfigError, PluginError, RMR1Error, did_you_mean
 
 Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
@@ -82,9 +81,7 @@ class PluginGroup:
 
     def _unknown(self, name: str) -> str:
         names = self.names()
-        close = difflib.get_close_matches(name, names, 1)
-        hint = f'; did you mean "{close[0]}"?' if close else ""
-        return f'no {self.kind} "{name}"; there is {", ".join(names)}{hint}'
+        return f'no {self.kind} "{name}"; there is {", ".join(names)}{did_you_mean(name, names)}'
 
 
 def _owner(point: EntryPoint) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from rmr1.cli.options import OUTPUT
 from rmr1.cli.streams import tell
-from rmr1.errors import ModelNotFoundError
+from rmr1.errors import ModelNotFoundError, did_you_mean
 from rmr1.models import cached_file, find_model, load_catalogue, pull
 
 
@@ -35,5 +35,8 @@ def pull_model(
         )
     wanted = find_model(name)
     if wanted is None:
-        raise ModelNotFoundError(f'"{name}" is not in the catalogue; its models are {", ".join(load_catalogue())}')
+        near = did_you_mean(name, load_catalogue())
+        raise ModelNotFoundError(
+            f'"{name}" is not in the catalogue; its models are {", ".join(load_catalogue())}{near}'
+        )
     sys.stdout.write(f"{pull(wanted, tell)}\n")

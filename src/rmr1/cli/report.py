@@ -24,7 +24,7 @@ from rmr1.benchmarks import (
 )
 from rmr1.cli.options import OUTPUT
 from rmr1.cli.streams import tell, write_json
-from rmr1.errors import ConfigError
+from rmr1.errors import ConfigError, did_you_mean
 from rmr1.files import write_text
 from rmr1.report.evaluation import result_tables, results_csv
 from rmr1.report.sweep import sweep_csv, sweep_tables
@@ -81,7 +81,9 @@ def report_runs(
     """
     shown = checked_protocol(protocol)
     if form not in FORMATS:
-        raise ConfigError(f"--format {form}: unknown; the formats are {', '.join(FORMATS)}")
+        raise ConfigError(
+            f"--format {form}: unknown; the formats are {', '.join(FORMATS)}{did_you_mean(form, FORMATS)}"
+        )
     if form in EXPORTS:
         if votes:
             raise ConfigError(f"--format {form}: has all votes of a run; leave out --votes {votes}")
@@ -140,7 +142,9 @@ def checked_protocol(name: str) -> Protocol:
     for protocol in PROTOCOLS:
         if protocol == name:
             return protocol
-    raise ConfigError(f"--protocol {name}: unknown; the protocols are {', '.join(PROTOCOLS)}")
+    raise ConfigError(
+        f"--protocol {name}: unknown; the protocols are {', '.join(PROTOCOLS)}{did_you_mean(name, PROTOCOLS)}"
+    )
 
 
 Content = TypeVar("Content", EvalResults, SweepResults)

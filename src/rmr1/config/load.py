@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from rmr1.config.fields import list_keys, option_of, without_none
-from rmr1.errors import ConfigError
+from rmr1.errors import ConfigError, did_you_mean
 from rmr1.files import YamlError, parse_yaml, read_text
 
 _PREFIX = "RMR1_"
@@ -165,7 +165,8 @@ def find_recipe(kind: str, name: str) -> Path:
     if path.is_file():
         return path
     known = ", ".join(recipe_names(kind)) or "none"
-    raise ConfigError(f"recipe {name}: neither a file nor a recipe for rmr1 {kind}; the recipes are {known}")
+    near = did_you_mean(name, recipe_names(kind))
+    raise ConfigError(f"recipe {name}: neither a file nor a recipe for rmr1 {kind}; the recipes are {known}{near}")
 
 
 def _recipes() -> Path:

@@ -24,8 +24,8 @@ from typing import Any
 
 from rmr1.config import EngineConfig
 from rmr1.engines.replies import dispatch
-from rmr1.errors import EngineError, MissingExtraError, ModelNotFoundError
-from rmr1.models import cached_file, find_model
+from rmr1.errors import EngineError, MissingExtraError, ModelNotFoundError, did_you_mean
+from rmr1.models import cached_file, find_model, load_catalogue
 from rmr1.models.files import file_fingerprint
 from rmr1.records import UNKNOWN_USAGE, FinishReason, Generation, GenerationRequest, TokenLogprob, Usage
 
@@ -97,7 +97,8 @@ class LlamaCppEngine:
                 )
             path = cached
         if not path.is_file():
-            raise ModelNotFoundError(f"{name}: no such GGUF file, and no such name in the catalogue")
+            near = did_you_mean(name, load_catalogue())
+            raise ModelNotFoundError(f"{name}: no such GGUF file, and no such name in the catalogue{near}")
         return cls(path, config, name)
 
     def identity(self) -> Mapping[str, object]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any
 
 from rmr1.config import JudgeConfig, load_config
+from rmr1.data.messages import message_keys, read_message
 from rmr1.engines import Engine, open_model
-from rmr1.judging.loops import BackgroundLoop, BlockingLoop, CallersLoop, iterate
+from rmr1.errors import DataError, InputError
+from rmr1.judging.loops import BackgroundLoop, BlockingLoop, CallersLoop, iterate, iterate_in
 from rmr1.judging.plan import JudgingPlan, plan_judging
 from rmr1.judging.run import JudgeRun
 from rmr1.records import Judgment, Label, Message, PreferencePair
 
-Text = str | Sequence[Message]
+Text = str | Message | Mapping[str, object] | Sequence[Message | Mapping[str, object]]
 
 
 class Judge:
@@ -44,6 +46,7 @@ class Judge:
         self.engine: Engine = loaded.engine
         self.plan: JudgingPlan = plan_judging(self.config, self.engine, model_template=loaded.template)
         self._blocking: BlockingLoop | None = None
+        self._closed = False
         self._making = threading.Lock()
 
     async def acompare(self, prompt: Text, a: Text, b: Text, *, label: Label | None = None) -> Judgment:
@@ -54,32 +57,45 @@ class Judge:
             a: A response, or the turns that continue the conversation.
             b: The other one.
             label: The better side or "tie" if it is known, for ``Judgment.correct``.
+
+        Raises:
+            DataError: An argument is no text, message or label; the error names it.
         """
-        pair = PreferencePair(
-            "pair", _messages(prompt, "user"), _messages(a, "assistant"), _messages(b, "assistant"), label
-        )
-        judgments = [judgment async for judgment in self.acompare_many([pair])]
+        judgments = [judgment async for judgment in self.acompare_many([_pair(prompt, a, b, label)])]
         return judgments[0]
 
     async def acompare_many(self, pairs: Iterable[PreferencePair]) -> AsyncGenerator[Judgment]:
-        """Judge any number of pairs; each judgment comes as soon as it is complete, in any order."""
-        async with aclosing(JudgeRun(self.engine, self.plan).judge(pairs)) as judgments:
+        """Judge any number of pairs; each judgment comes as soon as it is complete, in any order.
+
+        An engine with connections works in a loop of its own, so that one judge can be used in several loops.
+        """
+        loop = self._loop()
+        judging = self._judge(pairs)
+        async with aclosing(iterate_in(loop, judging) if isinstance(loop, BackgroundLoop) else judging) as judgments:
+            async for judgment in judgments:
+                yield judgment
+
+    async def _judge(self, pairs: Iterable[PreferencePair]) -> AsyncGenerator[Judgment]:
+        async with aclosing(JudgeRun(self.engine, self.plan).judge(_checked_pairs(pairs))) as judgments:
             async for _, judgment in judgments:
                 yield judgment
 
     def compare(self, prompt: Text, a: Text, b: Text, *, label: Label | None = None) -> Judgment:
         """``acompare`` for callers that are not asynchronous."""
-        return self._loop().run(self.acompare(prompt, a, b, label=label))
+        return next(iter(list(self.compare_many([_pair(prompt, a, b, label)]))))
 
     def compare_many(self, pairs: Iterable[PreferencePair]) -> Iterator[Judgment]:
         """``acompare_many`` for callers that are not asynchronous."""
-        return iterate(self._loop(), self.acompare_many(pairs))
+        return iterate(self._loop(), self._judge(pairs))
 
     def close(self) -> None:
-        """Free the engine."""
-        self._loop().run(self.engine.aclose())
-        self._loop().close()
-        self._blocking = None
+        """Free the engine; a second call does nothing."""
+        if self._closed:
+            return
+        loop = self._loop()
+        self._closed = True
+        loop.run(self.engine.aclose())
+        loop.close()
 
     def __enter__(self) -> Judge:
         return self
@@ -91,10 +107,45 @@ class Judge:
 
     def _loop(self) -> BlockingLoop:
         with self._making:
+            if self._closed:
+                raise InputError("this Judge is closed; make another one")
             if self._blocking is None:
                 self._blocking = CallersLoop() if self.engine.computes_in_caller else BackgroundLoop()
             return self._blocking
 
 
-def _messages(text: Text, role: str) -> tuple[Message, ...]:
-    return (Message(role, text),) if isinstance(text, str) else tuple(text)
+def _pair(prompt: Text, a: Text, b: Text, label: Label | None) -> PreferencePair:
+    if label not in ("A", "B", "tie", None):
+        raise DataError(f'label: {label!r} is neither "A", "B", "tie" nor None')
+    turns = (_messages(prompt, "user", "prompt"), _messages(a, "assistant", "a"), _messages(b, "assistant", "b"))
+    return PreferencePair("pair", *turns, label)
+
+
+def _messages(text: Text, role: str, name: str) -> tuple[Message, ...]:
+    """Messages of what a Python caller has: a text, a message, or several, each as ``Message`` or as a dict."""
+    if isinstance(text, str):
+        return (Message(role, text),)
+    items = [text] if isinstance(text, Message | Mapping) else text
+    wanted = 'a text, or messages such as {"role": "user", "content": "..."}'
+    if not isinstance(items, Sequence) or isinstance(items, bytes) or not items:
+        found = "an empty list" if isinstance(items, Sequence) and not items else type(text).__name__
+        raise DataError(f"{name}: expected {wanted}; got {found}")
+    messages = []
+    for number, item in enumerate(items, 1):
+        if isinstance(item, Mapping) and message_keys(item):
+            item = read_message(item, f"{name}, message {number}")
+        if not isinstance(item, Message) or not isinstance(item.content, str) or not isinstance(item.role, str):
+            raise DataError(f"{name}, message {number}: expected {wanted}; got {type(item).__name__}")
+        messages.append(item)
+    return tuple(messages)
+
+
+def _checked_pairs(pairs: Iterable[PreferencePair]) -> Iterator[PreferencePair]:
+    if not isinstance(pairs, Iterable) or isinstance(pairs, str | bytes | Mapping):
+        raise DataError(f"pairs: expected PreferencePairs; got {type(pairs).__name__}. load_pairs reads a file of them")
+    for number, pair in enumerate(pairs):
+        if not isinstance(pair, PreferencePair):
+            raise DataError(
+                f"pairs[{number}]: expected a PreferencePair; got {type(pair).__name__}. load_pairs reads a file of them"
+            )
+        yield pair

@@ -71,6 +71,10 @@ class BackgroundLoop:
             future.cancel()
             raise
 
+    async def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine to its end for a caller in another loop; cancelling the caller cancels it."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
     def close(self) -> None:
         """Stop the thread."""
         if self._loop.is_closed():
@@ -95,6 +99,18 @@ def iterate(loop: BlockingLoop, results: AsyncGenerator[Result]) -> Iterator[Res
                 return
     finally:
         loop.run(results.aclose())
+
+
+async def iterate_in(loop: BackgroundLoop, results: AsyncGenerator[Result]) -> AsyncGenerator[Result]:
+    """Take an asynchronous iterator's results in any loop, while it runs in its own; leaving early closes it."""
+    try:
+        while True:
+            try:
+                yield await loop.wait(_next(results))
+            except StopAsyncIteration:
+                return
+    finally:
+        await loop.wait(results.aclose())
 
 
 async def _next(results: AsyncGenerator[Result]) -> Result:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rmr1.config import JudgeConfig
 from rmr1.engines import Engine
-from rmr1.errors import ConfigError
+from rmr1.errors import ConfigError, did_you_mean
 from rmr1.judging.completions import ComparisonLayout
 from rmr1.prompts import FENCE_SHA256, Prompt, Template, load_grammar, load_template, render_prompt
 from rmr1.records import Comparison, Generation, GenerationRequest, PreferencePair, Sampling, Verdict
@@ -88,7 +88,9 @@ def plan_judging(config: JudgeConfig, engine: Engine, *, model_template: str | N
         TemplateError: The template or its grammar does not exist.
     """
     if config.rule not in RULES:
-        raise ConfigError(f"--rule {config.rule}: unknown; the rules are {', '.join(RULES)}")
+        raise ConfigError(
+            f"--rule {config.rule}: unknown; the rules are {', '.join(RULES)}{did_you_mean(config.rule, RULES)}"
+        )
     if config.constrain and not engine.obeys_grammars:
         raise ConfigError(
             f"--constrain: {engine.name} takes no grammar; for your own llama.cpp or vLLM server say which it is with "

@@ -81,6 +81,11 @@ class PairTask:
             limit: Take the first N of them.
             run: Directory of the run.
         """
+        if not isinstance(pairs, PairTask | PairSource | str | Path):
+            raise DataError(
+                f"pairs: expected a path, hf:OWNER/NAME or what load_pairs gave; got {type(pairs).__name__}. Pairs in memory are "
+                f"for Judge.compare_many, or for a file that write_pairs makes"
+            )
         if isinstance(pairs, PairSource):
             task = cls(pairs.path, skip_invalid=pairs.skip_invalid, source=pairs)
         else:

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rmr1.errors import ChecksumError, DownloadError, MissingExtraError, ModelNotFoundError
-from rmr1.models.catalogue import ModelEntry
+from rmr1.errors import ChecksumError, DownloadError, MissingExtraError, ModelNotFoundError, did_you_mean
+from rmr1.models.catalogue import ModelEntry, load_catalogue
 
 Say = Callable[[str], None]
 _REACH_TIMEOUT_S = 5.0
@@ -90,7 +90,7 @@ def hub_folder(repository: str, say: Say = lambda message: None) -> Path:
     if repository.count("/") != 1:
         raise ModelNotFoundError(
             f"{repository}: not a model folder, not a GGUF file, not OWNER/NAME of the hub, and not in the catalogue; "
-            f'"rmr1 pull --list" shows it'
+            f'"rmr1 pull --list" shows it{did_you_mean(repository, load_catalogue())}'
         )
     try:
         from huggingface_hub import snapshot_download
@@ -106,7 +106,8 @@ def hub_folder(repository: str, say: Say = lambda message: None) -> Path:
     try:
         return Path(snapshot_download(repository, allow_patterns=_HUB_FILES))
     except OSError as error:
-        raise ModelNotFoundError(f"{repository}: the hub did not deliver it: {error}") from error
+        said = " ".join(str(error).split())[:300]
+        raise ModelNotFoundError(f"{repository}: the hub did not deliver it: {said}") from error
 
 
 def file_fingerprint(path: Path) -> str:

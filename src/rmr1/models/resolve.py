@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rmr1.errors import ConfigError
+from rmr1.errors import ConfigError, did_you_mean
 from rmr1.models.card import ModelCard, Think, read_card_of
-from rmr1.models.catalogue import ModelEntry, find_model
+from rmr1.models.catalogue import ModelEntry, find_model, load_catalogue
 from rmr1.plugins import PluginGroup
 
 ENGINES = PluginGroup(
@@ -75,8 +75,14 @@ def resolve_model(model: str) -> ResolvedModel:
         return _resolved(engine if named else "llamacpp", name, entry, card)
     raise ConfigError(
         f'--model {model}: not a file, not a name in the catalogue ("rmr1 pull --list"), and not ENGINE/MODEL with one '
-        f"of the engines {', '.join(ENGINES.names())}"
+        f"of the engines {', '.join(ENGINES.names())}{_nearest(model)}"
     )
+
+
+def _nearest(model: str) -> str:
+    engine, slash, rest = model.partition("/")
+    engines = [f"{name}/{rest}" for name in ENGINES.names()] if slash and engine and rest else []
+    return did_you_mean(model, load_catalogue()) or did_you_mean(model, engines)
 
 
 def _resolved(engine: str, name: str, entry: ModelEntry | None, card: ModelCard | None) -> ResolvedModel:

@@ -29,7 +29,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template as Placeholders
 
-from rmr1.errors import TemplateError
+from rmr1.errors import TemplateError, did_you_mean
 
 _SINGLE = ("question", "response_a", "response_b")
 _MULTI = ("conversation_a", "conversation_b")
@@ -102,7 +102,9 @@ def load_template(name_or_path: str) -> Template:
     path = Path(name_or_path)
     if not path.is_file():
         known = ", ".join(template_names())
-        raise TemplateError(f'no template "{name_or_path}": it is neither a file nor one of {known}')
+        raise TemplateError(
+            f'no template "{name_or_path}": it is neither a file nor one of {known}{did_you_mean(name_or_path, template_names())}'
+        )
     try:
         return _build(str(path), path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
