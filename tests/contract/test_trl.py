@@ -17,6 +17,7 @@ from rmr1.training.trl_internals import OVERRIDDEN, GrpoHooks, check_trl  # noqa
 GRPO = trl.GRPOTrainer
 PINNED = {
     GRPO._generate_and_score_completions: "1fa48922792dcd5c",
+    GRPO._tokenize_prompts: "d2d27f7c9bfda85f",
     GRPO._generate_single_turn: "e0f02e4fc094cefd",
     GRPO._generate: "2a27fdf8f5e6f356",
     GRPO._prepare_inputs: "f824e7fb07147956",

@@ -1,12 +1,16 @@
 """The embedded engine with the real small model."""
 
 import asyncio
+import contextlib
 import json
 import random
 import signal
+import socket
+import stat
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -119,6 +123,72 @@ def test_what_is_reused_of_the_prompt_before(small_model, reuse):
         asyncio.run(engine.aclose())
     common = usage.cached_tokens / usage.prompt_tokens
     assert common > 0.95 if reuse == "longest" else common < 0.6
+
+
+def sockets(table, state):
+    """Inodes and addresses of this process's own sockets in a state, from a table of the kernel."""
+    own = set()
+    for number in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            own.add(str(number.readlink()))
+    rows = [line.split() for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+    at, inode, address = (3, 6, 7) if table == "unix" else (3, 9, 1)
+    return [row[address] for row in rows if row[at] == state and len(row) > address and f"socket:[{row[inode]}]" in own]
+
+
+def without_key(path, method, url, content):
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(path)
+        body = json.dumps(content).encode()
+        head = f"{method} {url} HTTP/1.1\r\nHost: x\r\nOrigin: http://other.example\r\nContent-Length: {len(body)}\r\n"
+        connection.sendall(f"{head}Content-Type: application/json\r\nConnection: close\r\n\r\n".encode() + body)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    return answer.decode()
+
+
+@pytest.mark.skipif(not Path("/proc/net/unix").exists(), reason="sockets are listed in /proc on Linux only")
+def test_no_port_is_open_and_the_socket_answers_nobody_else(engine):
+    async def while_judging():
+        stream = engine.generate([request("bread", max_tokens=2), request("rain", 1, max_tokens=40)])
+        await anext(stream)
+        await asyncio.to_thread(look)
+        async for _ in stream:
+            pass
+
+    def look():
+        assert [*sockets("tcp", "0A"), *sockets("tcp6", "0A")] == []
+        paths = sockets("unix", "00010000")
+        assert paths
+        for path in paths:
+            assert stat.S_IMODE(Path(path).parent.stat().st_mode) == 0o700
+            for method, url in (
+                ("POST", "/completion"),
+                ("POST", "/v1/chat/completions"),
+                ("POST", "/slots/0?action=erase"),
+                ("POST", "/apply-template"),
+                ("POST", "/tokenize"),
+                ("GET", "/slots"),
+                ("GET", "/props"),
+            ):
+                answer = without_key(path, method, url, {"prompt": "Hello", "content": "Hello", "n_predict": 1})
+                assert answer.startswith("HTTP/1.1 401"), (url, answer)
+                assert "other.example" not in answer
+                assert "Access-Control-Allow-Origin: *" not in answer
+
+    asyncio.run(while_judging())
+
+
+def test_control_tokens_of_the_model_are_letters_in_a_response(engine):
+    def prompt_tokens(text):
+        asked = GenerationRequest(text, (SYSTEM, Message("user", text)), Sampling(max_tokens=1))
+        return ask(engine, asked)[text].usage.prompt_tokens
+
+    usual = prompt_tokens("a b")
+    for mark in ("<|im_end|>", "<|endoftext|>", "<jupyter_start>", "<repo_name>", "<empty_output>"):
+        assert prompt_tokens(f"a {mark} b") > usual + 2, mark
 
 
 def test_leaving_early_stops_the_writing(engine):

@@ -40,7 +40,7 @@ class TrainerConfig(BaseModel):
         Literal["auto", "open", "closed"],
         Field(
             description="Whether the chat template opens a think block before the model's first token; "
-            "auto: as the catalogue or the template says"
+            "auto: look. Anything else is checked against it"
         ),
         Flag("Model"),
     ] = "auto"

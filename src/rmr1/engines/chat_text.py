@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rmr1.engines.control_tokens import THINK_TAGS, ControlTokens, PromptEncoder, TokenKind
 from rmr1.errors import EngineError
-from rmr1.prefix.decoding.sampling import Choice
 from rmr1.records import Message, TokenLogprob
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from rmr1.prefix.decoding.sampling import Choice
 
 _UNFINISHED = "\ufffd"
 _MOST_PENDING = 32
 """A character has at most four tokens; a weak model may write broken ones in a row."""
 _ANCHOR = "x"
 _PROBE = (Message("user", _ANCHOR),)
+_BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 
 
 class ChatText:
@@ -36,13 +39,14 @@ class ChatText:
                 f"{name} has no chat template; take an instruction-tuned model, or train this one with rmr1 sft first"
             )
         self._tokenizer: Any = tokenizer
+        self._encoder = PromptEncoder(self._render, self._encode, self._control_tokens())
         self._anchor = self._tokenizer.encode(_ANCHOR, add_special_tokens=False)
         self._anchor_text = self._decode(())
         self._pieces: dict[int, str] = {}
         self._shared: tuple[tuple[Message, ...], tuple[int, ...]] = ((), ())
 
     def prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """The tokens of a prompt, up to where the answer begins.
+        """The tokens of a prompt, up to where the answer begins; none of its control tokens comes from a message.
 
         Raises:
             ValueError: The chat template refuses the messages; jinja2's error is its cause.
@@ -50,10 +54,13 @@ class ChatText:
         from jinja2 import TemplateError
 
         try:
-            text = self._render(messages)
+            return tuple(self._encoder.prompt(messages))
         except TemplateError as error:
             raise ValueError(f"the chat template refuses the prompt ({error}); try --set system_role=merge") from error
-        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def completion(self, text: str) -> list[int]:
+        """The tokens of what a judge writes: of the control tokens, only the tags of its thought."""
+        return self._encoder.completion(text)
 
     def instructions(self, messages: Sequence[Message], prompt: tuple[int, ...]) -> int:
         """How many tokens at the beginning of a prompt are its instructions, which the other prompts of a run share."""
@@ -69,7 +76,13 @@ class ChatText:
 
     def opens_think(self) -> bool:
         """Whether the chat template opens a think block before the first token of an answer."""
-        return self._render(_PROBE).rstrip().endswith("<think>")
+        return bool(self.opening())
+
+    def opening(self) -> str:
+        """The think tag with which the chat template begins an answer, and the white space after it; "" if it opens no thought."""
+        prompt = self._render(_PROBE)
+        tag = THINK_TAGS[0]
+        return prompt[prompt.rindex(tag) :] if prompt.rstrip().endswith(tag) else ""
 
     def decode(self, choices: Iterable[Choice]) -> list[TokenLogprob]:
         """The text of each completion token with its log-probability.
@@ -105,6 +118,24 @@ class ChatText:
             [*self._anchor, *tokens], skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return text[len(self._anchor_text) :] if tokens else text
+
+    def _encode(self, text: str, control: bool) -> list[int]:
+        return list(self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not control))
+
+    def _control_tokens(self) -> ControlTokens:
+        added = self._tokenizer.added_tokens_decoder
+        kinds: dict[str, tuple[int, TokenKind]] = {
+            token.content: (number, "control" if token.special else "added") for number, token in added.items()
+        }
+        for text, number in zip(self._tokenizer.all_special_tokens, self._tokenizer.all_special_ids, strict=True):
+            kinds[text] = (number, "control")
+        vocabulary = self._tokenizer.get_vocab()
+        kinds |= {text: (vocabulary[text], "byte") for text in _BYTES if text in vocabulary}
+        if self._tokenizer.unk_token is not None:
+            kinds[self._tokenizer.unk_token] = (self._tokenizer.unk_token_id, "unknown")
+        return ControlTokens.of(
+            ((text, number, kind) for text, (number, kind) in kinds.items()), str(self._tokenizer.chat_template)
+        )
 
     def _render(self, messages: Sequence[Message]) -> str:
         rows = [{"role": message.role, "content": message.content} for message in messages]

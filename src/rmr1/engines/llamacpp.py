@@ -5,42 +5,59 @@ instructions are computed once, saved, and copied: to every slot at the start, a
 copy takes some 10 ms where computing them takes seconds on a small CPU. And because a prompt always meets the same state, and a
 completion always a prompt that was computed in the same way, its log-probabilities are the same in every run. ``reuse: longest``
 gives that up: then a slot keeps whatever the next prompt has in common with the one before.
+
+Completions are written by calls in this process. What llama.cpp offers only through its server (templates, tokens, saved states)
+goes through a socket in a folder of this user, with a key of this process: no port is open, and nobody else can ask or listen.
 """
 
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
+import secrets
+import socket
 import tempfile
 import threading
-import urllib.error
-import urllib.request
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rmr1.config import EngineConfig
+from rmr1.engines.control_tokens import ControlTokenError, ControlTokens, PromptEncoder
 from rmr1.engines.replies import dispatch
 from rmr1.errors import EngineError, MissingExtraError, ModelNotFoundError, did_you_mean
 from rmr1.models import cached_file, find_model, load_catalogue
 from rmr1.models.files import file_fingerprint
-from rmr1.records import UNKNOWN_USAGE, FinishReason, Generation, GenerationRequest, TokenLogprob, Usage
+from rmr1.models.gguf_vocabulary import special_tokens
+from rmr1.records import UNKNOWN_USAGE, FinishReason, Generation, GenerationRequest, Message, TokenLogprob, Usage
 
+_SPINS = "GOMP_SPINCOUNT"
+_spins = os.environ.get(_SPINS)
 try:
+    # Threads of OpenMP wait for each other in busy loops, about a millisecond long, at every operation. Where another process
+    # needs a core, that slows writing down ten times and more; short loops do not. OpenMP reads the setting as it is loaded.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault(_SPINS, "1000")
     import xllamacpp
 except ImportError as error:
     raise MissingExtraError("the llamacpp engine", "llamacpp") from error
+finally:
+    if _spins is None:
+        os.environ.pop(_SPINS, None)
 
 _DEFAULT_CONTEXT = 8192
 _TOP_LOGPROBS = 20
-_PROBE = [{"role": "user", "content": "x"}]
+_PROBE = Message("user", "x")
 _STATE = "instructions.bin"
+_SOCKET = "llama.sock"
+_LONGEST_SOCKET = 100
+"""A socket's path has room for 104 bytes on some systems."""
 _SLOT_TIMEOUT_S = 600
 Chunk = Mapping[str, Any]
-Messages = list[dict[str, str]]
 
 
 def load(model: str, config: EngineConfig, *, concurrency: int) -> LlamaCppEngine:
@@ -143,9 +160,11 @@ class _Completion:
 
     def run(self, server: LlamaCppServer) -> Generation:
         if not self.cancelled.is_set():
-            arguments = _arguments(self._request)
-            prepared = server.prepare(arguments["messages"])
-            server.complete(arguments | prepared.arguments, self._receive)
+            try:
+                prepared = server.prepare(self._request.messages)
+            except _RefusedError as refusal:
+                return Generation(self._request.id, "", "error", think_open=self._think_open, error=str(refusal))
+            server.complete(_arguments(self._request) | prepared.arguments, self._receive)
             cached = self._usage.cached_tokens - prepared.computed_tokens
             self._usage = replace(self._usage, cached_tokens=cached)
         error = self._error or (None if self._finish else "llama.cpp ended without a reason")
@@ -164,7 +183,7 @@ class _Completion:
             self._error = str(chunk["error"].get("message", chunk["error"]))
             return True
         for choice in chunk.get("choices", ()):
-            self._pieces.append(choice["delta"].get("content") or "")
+            self._pieces.append(choice["text"])
             self._tokens.extend(_token(token) for token in (choice.get("logprobs") or {}).get("content", ()))
             if choice.get("finish_reason"):
                 self._finish = "length" if choice["finish_reason"] == "length" else "stop"
@@ -176,7 +195,6 @@ class _Completion:
 def _arguments(request: GenerationRequest) -> dict[str, Any]:
     sampling = request.sampling
     arguments: dict[str, Any] = {
-        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "top_k": 0,
@@ -188,7 +206,7 @@ def _arguments(request: GenerationRequest) -> dict[str, Any]:
     if request.grammar is not None:
         arguments["grammar"] = request.grammar
     if request.logprobs:
-        arguments |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
+        arguments["logprobs"] = _TOP_LOGPROBS
     return arguments
 
 
@@ -210,6 +228,10 @@ class Prepared:
     computed_tokens: int = 0
 
 
+class _RefusedError(EngineError):
+    """llama.cpp refuses one request."""
+
+
 class LlamaCppServer:
     """One model with its slots.
 
@@ -226,70 +248,132 @@ class LlamaCppServer:
     def __init__(self, path: Path, slots: int, context: int, config: EngineConfig) -> None:
         self._slots = slots
         self._repeats = slots == 1 and config.reuse == "instructions"
-        self._states = tempfile.TemporaryDirectory(prefix="rmr1-llamacpp-")
+        self._states = _private_folder()
+        self._key = secrets.token_urlsafe(32)
         try:
-            self._server = _load_model(path, slots, context, config.threads, config.gpu_layers, self._states.name)
+            self._server = _load_model(path, slots, context, config, self._states.name, self._key)
+            self._encoder = self._prompt_encoder(path)
         except EngineError:
             self._states.cleanup()
             raise
         self._lock = threading.Lock()
-        self._instructions: Messages | None = None
-        self._prompt: Messages | None = None
+        self._instructions: tuple[Message, ...] | None = None
+        self._prompt: list[int] | None = None
 
     def complete(self, arguments: Mapping[str, Any], receive: Callable[[Chunk], bool]) -> None:
         """Write one completion; blocks. ``receive`` gets every chunk and stops the completion by returning True."""
         options = {"stream": True, "stream_options": {"include_usage": True}}
-        self._server.handle_chat_completions({**arguments, **options}, receive)
+        self._server.handle_completions({**arguments, **options}, receive)
 
-    def prepare(self, messages: Messages) -> Prepared:
-        """Bring a slot to the state in which this prompt's completion starts."""
-        instructions = messages[:1] if len(messages) > 1 else []
+    def prepare(self, messages: tuple[Message, ...]) -> Prepared:
+        """Bring a slot to the state in which this prompt's completion starts.
+
+        Raises:
+            EngineError: The chat template refuses the prompt.
+        """
+        prompt = self.tokens(messages)
+        instructions = messages[:1] if len(messages) > 1 else ()
         with self._lock:
             if instructions != self._instructions:
                 self._compute_instructions(instructions)
             if not self._repeats:
-                return Prepared()
-            if messages == self._prompt:
-                return Prepared({"id_slot": 0})
+                return Prepared({"prompt": prompt})
+            arguments = {"prompt": prompt, "id_slot": 0}
+            if prompt == self._prompt:
+                return Prepared(arguments)
             self._restore(0)
-            self._prompt = messages
-            usage = self._compute(messages)
-            return Prepared({"id_slot": 0}, usage["prompt_tokens"] - _cached_tokens(usage) if usage else 0)
+            self._prompt = prompt
+            usage = self._compute(prompt)
+            return Prepared(arguments, usage["prompt_tokens"] - _cached_tokens(usage) if usage else 0)
+
+    def tokens(self, messages: Sequence[Message]) -> list[int]:
+        """The tokens of a prompt; none of its control tokens comes from a message.
+
+        Raises:
+            EngineError: The chat template refuses the prompt.
+        """
+        try:
+            return self._encoder.prompt(messages)
+        except ControlTokenError as error:
+            raise _RefusedError(str(error)) from error
 
     def template_opens_think(self) -> bool:
         """Whether the model's chat template opens a think block before the first token of an answer."""
-        prompt: str = self._post("/apply-template", {"messages": _PROBE})["prompt"]
-        return prompt.rstrip().endswith("<think>")
+        return self._render([_PROBE]).rstrip().endswith("<think>")
 
     def close(self) -> None:
         """Unload the model. Nothing may be under way: llama.cpp does not survive it."""
         self._server = None
         self._states.cleanup()
 
-    def _compute_instructions(self, instructions: Messages) -> None:
-        self._compute([*instructions, *_PROBE])
-        self._post("/slots/0?action=save", {"filename": _STATE})
+    def _prompt_encoder(self, path: Path) -> PromptEncoder:
+        template = str(self._ask("GET", "/props").get("chat_template") or "")
+        usual, plain = (self._tokenize(_PROBE.content, True, add_special=add) for add in (True, False))
+        control = ControlTokens.of(special_tokens(path), template)
+        return PromptEncoder(self._render, self._tokenize, control, usual[: len(usual) - len(plain)])
+
+    def _render(self, messages: Sequence[Message]) -> str:
+        rows = [{"role": message.role, "content": message.content} for message in messages]
+        return str(self._ask("POST", "/apply-template", {"messages": rows})["prompt"])
+
+    def _tokenize(self, text: str, control: bool, *, add_special: bool = False) -> list[int]:
+        content = {"content": text, "parse_special": control, "add_special": add_special}
+        return [int(token) for token in self._ask("POST", "/tokenize", content)["tokens"]]
+
+    def _compute_instructions(self, instructions: tuple[Message, ...]) -> None:
+        self._compute(self.tokens([*instructions, _PROBE]))
+        self._ask("POST", "/slots/0?action=save", {"filename": _STATE})
         for slot in range(1, self._slots):
             self._restore(slot)
         self._instructions, self._prompt = instructions, None
 
-    def _compute(self, messages: Messages) -> Mapping[str, Any] | None:
-        answer = self._server.handle_chat_completions({"messages": messages, "max_tokens": 1, "id_slot": 0})
+    def _compute(self, prompt: list[int]) -> Mapping[str, Any] | None:
+        answer = self._server.handle_completions({"prompt": prompt, "max_tokens": 1, "id_slot": 0})
         # A prompt that is too long fails here first; the request itself will say so.
         return answer.get("usage") if isinstance(answer, dict) else None
 
     def _restore(self, slot: int) -> None:
-        self._post(f"/slots/{slot}?action=restore", {"filename": _STATE})
+        self._ask("POST", f"/slots/{slot}?action=restore", {"filename": _STATE})
 
-    def _post(self, path: str, content: Mapping[str, Any]) -> Any:
-        request = urllib.request.Request(
-            self._server.listening_address + path, json.dumps(content).encode(), {"Content-Type": "application/json"}
-        )
+    def _ask(self, method: str, path: str, content: Mapping[str, Any] | None = None) -> Any:
+        connection = _connect(self._server.listening_address)
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
         try:
-            with urllib.request.urlopen(request, timeout=_SLOT_TIMEOUT_S) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise EngineError(f"llama.cpp refuses {path}: {error.read().decode(errors='replace')}") from error
+            connection.request(method, path, json.dumps(content) if content is not None else None, headers)
+            answer = connection.getresponse()
+            text = answer.read().decode(errors="replace")
+        finally:
+            connection.close()
+        if answer.status != http.client.OK:
+            raise _RefusedError(f"llama.cpp refuses {path}: {text}")
+        return json.loads(text)
+
+
+class _SocketConnection(http.client.HTTPConnection):
+    """HTTP through a socket in the file system."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_SLOT_TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def _connect(address: str) -> http.client.HTTPConnection:
+    scheme, _, place = address.partition("://")
+    return _SocketConnection(place) if scheme == "unix" else http.client.HTTPConnection(place, timeout=_SLOT_TIMEOUT_S)
+
+
+def _private_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder that only this user can enter, with a path that is short enough for a socket."""
+    folder = tempfile.TemporaryDirectory(prefix="rmr1-llamacpp-")
+    if len(os.fsencode(folder.name)) + len(_SOCKET) < _LONGEST_SOCKET:
+        return folder
+    folder.cleanup()
+    return tempfile.TemporaryDirectory(prefix="rmr1-llamacpp-", dir="/tmp")
 
 
 def _cached_tokens(usage: Mapping[str, Any]) -> int:
@@ -302,16 +386,22 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _load_model(path: Path, slots: int, context: int, threads: int | None, gpu_layers: int, states: str) -> Any:
+def _load_model(path: Path, slots: int, context: int, config: EngineConfig, folder: str, key: str) -> Any:
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(path)
     parameters.verbosity = -1
     parameters.n_parallel = slots
     parameters.n_ctx = context * slots
-    parameters.n_gpu_layers = gpu_layers
-    parameters.slot_save_path = f"{states}{os.sep}"
+    parameters.n_gpu_layers = config.gpu_layers
+    parameters.slot_save_path = f"{folder}{os.sep}"
     parameters.ui = False
-    threads = threads or _processors()
+    # Where there are no sockets in the file system (Windows), the port on loopback is kept by the key alone.
+    parameters.hostnames = [f"{folder}{os.sep}{_SOCKET}"] if hasattr(socket, "AF_UNIX") else ["127.0.0.1"]
+    parameters.api_keys = [key]
+    parameters.cors_origins = ""
+    parameters.cors_origins_explicit = True
+    parameters.cors_credentials = False
+    threads = config.threads or _processors()
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
     # The parser of this project reads think blocks itself; the server must not cut them out.

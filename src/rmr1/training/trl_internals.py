@@ -24,6 +24,7 @@ Row: TypeAlias = dict[str, Any]
 """A row of the data set: its columns by name."""
 OVERRIDDEN = {
     "_generate_and_score_completions": ("self", "inputs"),
+    "_tokenize_prompts": ("self", "prompts"),
     "_generate_single_turn": ("self", "prompt_ids", "images", "multimodal_fields", "num_generations"),
     "_prepare_inputs": ("self", "generation_batch"),
     "_get_per_token_logps_and_entropies": (
@@ -68,6 +69,10 @@ class GrpoHooks(GRPOTrainer):  # type: ignore[misc]
         """
         raise NotImplementedError
 
+    def prompt_tokens(self) -> list[list[int]]:
+        """The tokens of the prompt of each row that is being made."""
+        raise NotImplementedError
+
     def write_rollouts(
         self, prompts: Sequence[Sequence[int]], by_trl: Callable[[int], tuple[Any, Any]]
     ) -> tuple[Any, Any]:
@@ -95,6 +100,10 @@ class GrpoHooks(GRPOTrainer):  # type: ignore[misc]
 
     def _generate_and_score_completions(self, inputs: list[Row]) -> Tensors:
         return self.make_batch(inputs, super()._generate_and_score_completions)
+
+    def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, Any]]:
+        # TRL's own way reads control tokens in what users wrote.
+        return self.prompt_tokens(), None, {}
 
     def _generate_single_turn(
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, *rest: Any, **more: Any

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rmr1.config import RlConfig, resolve_config
 from rmr1.data import load_pairs, split_of
+from rmr1.engines.chat_text import ChatText
 from rmr1.errors import ConfigError, DataError
 from rmr1.models.card import ModelCard
 from rmr1.models.hardware import Hardware, detect_hardware
@@ -124,7 +125,8 @@ class _RlRun:
         self._folder = folder
         self._published = published_type(folder)
         self._model, self._tokenizer = load_causal_lm(str(folder), dtype=run.weights(self._published), attention="sdpa")
-        self._card = settle_think(card, self._tokenizer)
+        self._text = ChatText(self._tokenizer, config.model)
+        self._card = settle_think(card, self._text, config.think)
         self._longest = min(config.max_prompt_tokens, context_of(self._model) - config.max_tokens)
         self._best = -1.0
 
@@ -167,8 +169,7 @@ class _RlRun:
     def _encode(self, pairs: Sequence[PreferencePair], config: RlConfig) -> EncodedPairs:
         shown = [judge_prompts(pair, self._template, config) for pair in pairs]
         prompts = [
-            [prompt_tokens(each.messages, self._tokenizer, f"pair {each.pair_id}") for each in orders]
-            for orders in shown
+            [prompt_tokens(each.messages, self._text, f"pair {each.pair_id}") for each in orders] for orders in shown
         ]
         fits = [max(map(len, orders)) <= self._longest for orders in prompts]
         return EncodedPairs(

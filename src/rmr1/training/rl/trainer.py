@@ -18,6 +18,7 @@ from datasets import Dataset
 from trl import GRPOConfig as TrlConfig
 
 from rmr1.config import RlConfig
+from rmr1.engines.chat_text import ChatText
 from rmr1.errors import ConfigError, TrainingError
 from rmr1.models.hardware import Hardware
 from rmr1.prefix.decoding.trial import trial_unsupported_reason
@@ -81,6 +82,7 @@ class VerdictTrainer(CheckpointedTrainer, GrpoHooks):
         self._batch: RolloutsUnderWay | RolloutBatch | None = None
         super().__init__(**{"callbacks": [callback], "reward_funcs": [self.reward], **arguments})
         self.follow(callback)
+        self._text = ChatText(arguments["processing_class"], config.model)
         self.sharing_unsupported = sharing_unsupported_reason(self.model, config.prefix_sharing)
 
     @property
@@ -156,6 +158,15 @@ class VerdictTrainer(CheckpointedTrainer, GrpoHooks):
         model = self.accelerator.unwrap_model(self.model)
         with self.accelerator.autocast():
             return write(model, prompts, samplings, frozenset(self.eos_token_ids), self._config.slots)
+
+    def prompt_tokens(self) -> list[list[int]]:
+        """The tokens of the prompt of each rollout; those of a group stand next to each other and are tokenised once."""
+        tokens: list[list[int]] = []
+        rollouts = self.under_way.rollouts
+        for number, rollout in enumerate(rollouts):
+            repeated = number > 0 and rollout.shown is rollouts[number - 1].shown
+            tokens.append(tokens[-1] if repeated else list(self._text.prompt(rollout.shown.messages)))
+        return tokens
 
     def write_rollouts(
         self, prompts: Sequence[Sequence[int]], by_trl: Callable[[int], tuple[Any, Any]]

@@ -9,8 +9,8 @@ A file has one JSON object a line::
 ``prompt`` and ``completion`` are TRL's conversational columns; all others may be absent.
 
 The prompt's tokens are exactly those that an engine sends at inference, the opening of the judge's turn included. The supervised
-tokens are exactly those of the trace and the one that ends the turn. Prompt and trace are tokenised apart, as a judge meets them:
-no token spans the boundary.
+tokens are exactly those of the trace, joined to a thought that the chat template has opened, and the one that ends the turn. Prompt
+and trace are tokenised apart, as a judge meets them: no token spans the boundary.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rmr1.errors import DataError
 from rmr1.records import Generation, Message, Side
 from rmr1.sides import OTHER_SIDE
-from rmr1.training.chat_tokens import encode, end_of_turn, render_chat
+from rmr1.training.chat_tokens import end_of_turn, joined, prompt_tokens
 from rmr1.verdict import parse_verdict
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from rmr1.engines.chat_text import ChatText
 
 IGNORED = -100
 """The label of a token that the loss is not on."""
@@ -127,7 +129,7 @@ def _draw(group: str, seed: int) -> float:
 class VerdictToken:
     """Where a trace says its verdict: index among the example's tokens, the token of the right letter, and the other one.
 
-    The right letter is the trace's label; a trace without a label is taken to be right.
+    The right letter is the one that the trace says: with a label, ``tokenise`` has checked it; without, it is taken to be right.
     """
 
     index: int
@@ -171,53 +173,66 @@ class Tokenised:
 def tokenise(
     traces: Sequence[Trace],
     tokenizer: PreTrainedTokenizerBase,
+    text: ChatText,
     max_length: int,
     *,
     verdicts: bool = False,
-    think_open: bool = False,
 ) -> Tokenised:
     """Make tokens of traces; an example longer than ``max_length`` is dropped, never cut.
 
     Args:
         traces: What to learn.
         tokenizer: The model's, with its chat template.
+        text: The same, between messages and tokens.
         max_length: Tokens of prompt and trace together.
         verdicts: Locate the verdict of each trace.
-        think_open: Whether the chat template opens a think block, in which the traces then begin.
 
     Raises:
-        DataError: The chat template refuses a prompt, such as one with a system message.
+        DataError: The chat template refuses a prompt, such as one with a system message; or a judge that wrote a trace under
+            this template would not be read as the trace's label.
     """
     end = end_of_turn(tokenizer)
-    rendered = [render_chat(trace.prompt, tokenizer, f"trace {trace.id}") for trace in traces]
-    prompts = encode(tokenizer, rendered)
-    completions = encode(tokenizer, [trace.completion for trace in traces])
+    opening = text.opening()
     examples: list[Example] = []
     too_long: list[str] = []
-    for trace, prompt, completion in zip(traces, prompts, completions, strict=True):
+    for trace in traces:
+        spoken = _spoken(trace, opening)
+        prompt = prompt_tokens(trace.prompt, text, f"trace {trace.id}")
+        completion = text.completion(spoken.text)
         tokens = (*prompt, *completion, end)
         if len(tokens) > max_length:
             too_long.append(trace.id)
             continue
-        verdict = _locate(trace, completion, len(prompt), tokenizer, think_open) if verdicts else None
+        verdict = _locate(trace, spoken, completion, len(prompt), text) if verdicts else None
         examples.append(Example(trace.id, tokens, len(prompt), verdict))
     return Tokenised(examples, too_long)
 
 
+def _spoken(trace: Trace, opening: str) -> Generation:
+    """A trace as the judge is to write it under this chat template, checked to be read then as what it says."""
+    spoken = Generation(trace.id, joined(trace.completion, opening), think_open=bool(opening))
+    read = parse_verdict(spoken)
+    wanted = trace.label or parse_verdict(Generation(trace.id, trace.completion)).side
+    if read.side != wanted:
+        verdict = read.side or f"no verdict ({read.invalid})"
+        unclosed = ", because its thought is never closed" if "unclosed_think" in read.problems else ""
+        raise DataError(
+            f"trace {trace.id}: its label is {wanted}, but a judge that writes it is read as {verdict}{unclosed}; "
+            f"correct it or leave it out"
+        )
+    return spoken
+
+
 def _locate(
-    trace: Trace, completion: list[int], offset: int, tokenizer: PreTrainedTokenizerBase, think_open: bool
+    trace: Trace, spoken: Generation, completion: list[int], offset: int, encoder: ChatText
 ) -> VerdictToken | None:
-    verdict = parse_verdict(Generation(trace.id, trace.completion, think_open=think_open))
+    verdict = parse_verdict(spoken)
     if verdict.side is None or verdict.position is None:
         return None
-    text, place = trace.completion, verdict.position
-    swapped = f"{text[:place]}{OTHER_SIDE[verdict.side]}{text[place + 1 :]}"
-    (other,) = encode(tokenizer, [swapped])
+    text, place = spoken.text, verdict.position
+    other = encoder.completion(f"{text[:place]}{OTHER_SIDE[verdict.side]}{text[place + 1 :]}")
     differing = [index for index, pair in enumerate(zip(completion, other, strict=False)) if pair[0] != pair[1]]
     if len(other) != len(completion) or len(differing) != 1:
         return None  # the letters are parts of tokens that are cut differently
     index = differing[0]
-    gold, wrong = completion[index], other[index]
-    if trace.label not in (None, verdict.side):
-        gold, wrong = wrong, gold
-    return VerdictToken(offset + index, gold, wrong)
+    return VerdictToken(offset + index, completion[index], other[index])

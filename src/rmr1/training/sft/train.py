@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmr1.config import SftConfig, resolve_config
+from rmr1.engines.chat_text import ChatText
 from rmr1.errors import ConfigError, DataError
 from rmr1.models.card import ModelCard
 from rmr1.models.hardware import detect_hardware, has_flash_attention
@@ -114,10 +115,11 @@ class _SftRun:
         published = published_type(folder)
         model, tokenizer = load_causal_lm(str(folder), dtype=run.weights(published), attention=self._attention())
         stop_at(model, end_of_turn(tokenizer))
-        card = settle_think(card, tokenizer)
+        text = ChatText(tokenizer, config.model)
+        card = settle_think(card, text, config.think)
         longest = min(config.max_length, context_of(model))
-        trained = tokenise(training, tokenizer, longest)
-        unseen = tokenise(held, tokenizer, longest, verdicts=True, think_open=card.think == "open")
+        trained = tokenise(training, tokenizer, text, longest)
+        unseen = tokenise(held, tokenizer, text, longest, verdicts=True)
         self._tell(trained, unseen, longest)
         rows = Rows(trained.examples, config, run.hardware)
         checkpoint, done = run.find_checkpoint()
