@@ -123,13 +123,11 @@ def write_trace(comparison: Comparison) -> str:
     """
     found = read_demand(_text(comparison.prompt))
     if found is None:
-        raise DataError(
-            f"{comparison.pair_id}: no family of the curriculum reads this prompt, so the program cannot judge it"
-        )
+        raise DataError("no family of the curriculum reads this prompt, so the program cannot judge it")
     family, demand = found
     a, b = demand.examine(_text(comparison.shown_a)), demand.examine(_text(comparison.shown_b))
     if a.meets == b.meets:
-        raise DataError(f"{comparison.pair_id}: {'both responses meet' if a.meets else 'no response meets'} the demand")
+        raise DataError(f"{'both responses meet' if a.meets else 'no response meets'} the demand")
     evaluation = f"{_cite('A', a, demand.wanted)} {_cite('B', b, demand.wanted)}"
     better: Side = "A" if a.meets else "B"
     if family.task_type == "Reasoning":
