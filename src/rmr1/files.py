@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NoReturn, cast
 
 import yaml
 
@@ -47,9 +47,9 @@ def storage_problem(error: OSError, path: str | os.PathLike[str] | None = None) 
 
     Args:
         error: The error.
-        path: The file or directory, where the error does not name it.
+        path: What the user calls the file or directory; what the error names if not given.
     """
-    where = path if error.filename is None else error.filename
+    where = error.filename if path is None else path
     what = error.strerror or str(error) or type(error).__name__
     fix = _FIXES.get(error.errno or 0)
     place = (
@@ -88,6 +88,42 @@ def read_text(path: Path) -> str:
         raise ValueError(f"not UTF-8: byte 0x{content[error.start]:02x} at byte {error.start + 1}") from error
 
 
+class _Written:
+    """A file whose failures name it; those of the code around it are not taken for its own."""
+
+    def __init__(self, file: IO[bytes], shown: Path) -> None:
+        self._file = file
+        self._shown = shown
+
+    def write(self, content: bytes) -> int:
+        with storage(self._shown):
+            return self._file.write(content)
+
+    def flush(self) -> None:
+        with storage(self._shown):
+            self._file.flush()
+
+
+@contextmanager
+def open_to_write(path: Path, shown: Path) -> Iterator[IO[bytes]]:
+    """Open a file for writing.
+
+    Args:
+        path: The file.
+        shown: What errors call it.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    with storage(shown):
+        file = path.open("wb")
+    try:
+        yield cast("IO[bytes]", _Written(file, shown))
+    finally:
+        with storage(shown):
+            file.close()
+
+
 @contextmanager
 def write_whole(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that takes its name at the end: a reader sees the old one or the new one.
@@ -99,9 +135,9 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
+        with open_to_write(temporary, path) as file:
+            yield file
         with storage(path):
-            with temporary.open("wb") as file:
-                yield file
             temporary.replace(path)
     except BaseException:
         with suppress(OSError):

@@ -59,6 +59,8 @@ for _name, _verb in _VERBS.items():
     app.command(_name, cls=VerbCommand)(_verb)
 app.command("grpo", cls=VerbCommand, hidden=True, help="The same as rl.")(reinforce)
 
+_STDOUT = "standard output"
+"""What an error of the operating system without a name is about: all files are named where they are read and written."""
 _USAGE, _INTERRUPTED = 2, 130
 """130 is what typer makes of Ctrl-C; SIGTERM is made one, see ``process.stoppable``."""
 
@@ -94,7 +96,7 @@ def main() -> None:
             except BrokenPipeError:
                 code, message = code or 1, None
             except OSError as error:
-                code, message = code or 1, message or f"standard output: {storage_problem(error)}"
+                code, message = code or 1, message or storage_problem(error, _STDOUT)
         if message is not None:
             _tell(message)
     abandon_broken_streams()
@@ -130,7 +132,7 @@ def _ending(error: Exception) -> tuple[int, str | None] | None:
     known: tuple[tuple[type[Exception], int, str], ...] = (
         (InputError, _USAGE, str(error)),
         (RMR1Error, 1, str(error)),
-        (OSError, 1, storage_problem(error) if isinstance(error, OSError) else ""),
+        (OSError, 1, storage_problem(error, error.filename or _STDOUT) if isinstance(error, OSError) else ""),
         (RecursionError, 1, "the input is nested too deeply to be worked on; make it flatter"),
         (MemoryError, 1, "out of memory; take a smaller model, or fewer requests at once (--concurrency)"),
         (typer.Abort, 1, "stopped"),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import typer
 
+from rmr1.files import storage
 from rmr1.report.terminal import printable, printable_json
 from rmr1.results import Estimate, Figure, InvalidVerdicts
 
@@ -26,8 +27,9 @@ def spooled(source: str) -> Iterator[str]:
         yield source
         return
     with tempfile.NamedTemporaryFile(prefix="rmr1-stdin-") as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy, 1 << 20)
-        copy.flush()
+        with storage(f"the copy of standard input, {copy.name}"):
+            shutil.copyfileobj(sys.stdin.buffer, copy, 1 << 20)
+            copy.flush()
         yield copy.name
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
-from rmr1.files import storage
+from rmr1.files import open_to_write, storage
 from rmr1.records import Message, PreferencePair
 
 
@@ -63,7 +63,10 @@ def open_pairs(path: Path) -> Iterator[Callable[[PreferencePair], None]]:
     temporary = path.with_name(f".{path.name}.tmp")
     whole = False
     try:
-        with storage(path), temporary.open("wb") as file, _compressed(file) if path.suffix == ".gz" else file as out:
+        with (
+            open_to_write(temporary, path) as file,
+            _compressed(file) if path.suffix == ".gz" else nullcontext(file) as out,
+        ):
 
             def add(pair: PreferencePair) -> None:
                 out.write(_line(pair))
@@ -86,7 +89,7 @@ def _line(pair: PreferencePair) -> bytes:
         return json.dumps(row, separators=(",", ":")).encode() + b"\n"
 
 
-def _compressed(file: BinaryIO) -> BinaryIO:
+def _compressed(file: IO[bytes]) -> BinaryIO:
     # Neither a name nor a time, which would differ from one run to the next.
     return cast(BinaryIO, gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6, mtime=0))
 

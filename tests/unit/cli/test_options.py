@@ -1,5 +1,7 @@
 """Options out of configuration models, and the help that shows them."""
 
+import re
+
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -126,3 +128,26 @@ def test_defaults_as_help_shows_them():
     texts = {key.name: default_text(key) for key in list_keys(SftConfig)}
     assert (texts["betas"], texts["report_to"], texts["max_steps"]) == ("0.9, 0.999", "none", "none")
     assert (texts["keep_checkpoints"], texts["learning_rate"]) == ("false", "1e-05")
+
+
+@pytest.mark.parametrize("verb", [None, *VERBS])
+def test_help_in_80_columns_cuts_nothing(verb, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    shown = CliRunner().invoke(app, [*([verb] if verb else []), "--help"], terminal_width=80).output
+    body = shown.partition("\n")[2]
+    assert not re.search(r"[a-z]\.\.\.(?! <)|, \.\.\.", body)
+    assert "\u2026" not in shown
+    words = " ".join(shown.split())
+    if verb is None:
+        for name, command in VERBS.items():
+            if not command.hidden:
+                assert f"{name} {' '.join(command.help.split(chr(10) + chr(10))[0].split('. ')[0].split())}" in words
+        return
+    for parameter in VERBS[verb].params:
+        for option in (*parameter.opts, *parameter.secondary_opts):
+            if option.startswith("--"):
+                assert option in words
+    for key in list_keys(MODELS[verb]) if verb in MODELS else ():
+        if key.option in words:
+            assert f"[default: {default_text(key)}]" in words, key.name
