@@ -116,12 +116,12 @@ def test_unknown_families_and_levels_are_named():
 
 def test_the_teacher_refuses_what_it_does_not_know():
     pair = PreferencePair("p", (Message("user", "Hello?"),), (Message("assistant", "a"),), (Message("assistant", "b"),))
-    with pytest.raises(DataError, match="^no family of the curriculum reads this prompt"):
+    with pytest.raises(DataError, match=r"^no family of the curriculum reads this prompt"):
         write_trace(show(pair, "ab"))
     same = PreferencePair(
         "q", (Message("user", "What is 1 + 1?"),), (Message("assistant", "2"),), (Message("assistant", "It is 2."),)
     )
-    with pytest.raises(DataError, match="^both responses meet the demand"):
+    with pytest.raises(DataError, match=r"^both responses meet the demand"):
         write_trace(show(same, "ab"))
 
 
