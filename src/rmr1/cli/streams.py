@@ -108,7 +108,7 @@ def _faults(outcome: RunOutcome) -> Iterator[str]:
 def _too_many_invalid(outcome: RunOutcome, bound: float | None) -> Iterator[str]:
     for name, invalid in outcome.invalid.items():
         if bound is not None and invalid.share > bound:
-            said = f"{invalid.share:.1%} of the verdicts are invalid (n = {invalid.n:,}), more than {bound:.1%}"
+            said = f"{invalid.share:.1%} of the verdicts are invalid, more than {bound:.1%} (n = {invalid.n:,})"
             yield f"{name}{': ' if name else ''}{said}"
 
 
@@ -117,4 +117,4 @@ def _low_scores(outcome: RunOutcome, bound: float | None) -> Iterator[str]:
         if bound is not None and value is None:
             yield f"{name} is below {bound}: there are no {outcome.counted}"
         elif bound is not None and value is not None and value.value < bound:
-            yield f"{name} is below {bound}: {value.value:.4g}, of {value.n} {outcome.counted}"
+            yield f"{name} is below {bound}: it is {value.value:.4g} over {value.n} {outcome.counted}"

@@ -13,6 +13,7 @@ from rmr1.results import Estimate, Figure
 
 Unit = Literal["share", "number"]
 MISSING = "n/a"
+_FIXED = "\N{NO-BREAK SPACE}"
 _WITH_INTERVAL = 3
 _NUMBER = r"<?[-+−±]?\d[\d,.]*([eE][-+]?\d+)?( ?(%|s|ms|/s))?"
 _NUMERIC = re.compile(rf"{_NUMBER}( (to|±) {_NUMBER})?|[-–—]|n/a|")
@@ -52,7 +53,7 @@ class Bar:
 
 def noted(note: str, estimate: Estimate | Figure) -> str:
     """The note of a metric, with what it is a share of and what qualifies its interval."""
-    size = "" if not estimate.n else f"n = {estimate.n:,}"
+    size = f"n{_FIXED}={_FIXED}{estimate.n:,}" if estimate.n else ""
     prompts = "" if not estimate.clusters else f", {estimate.clusters:,} prompt{'s' * (estimate.clusters != 1)}"
     caveat = f"interval {estimate.caveat}" if estimate.caveat else ""
     return "; ".join(part for part in (note, size + prompts, caveat) if part)

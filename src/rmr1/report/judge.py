@@ -92,7 +92,7 @@ def headline(results: JudgeResults) -> tuple[Metric, ...]:
             results.invalid.share,
             None,
             None,
-            f"completions in which no verdict could be read; n = {results.invalid.n:,}",
+            f"completions in which no verdict could be read; n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{results.invalid.n:,}",
             "share",
         ),
     )

@@ -113,9 +113,9 @@ FAULTS = (
         (0, Bounds(), 0, []),
         (0, Bounds(0.7, 0.1), 0, []),
         (2, Bounds(0.9, 0.01), 1, [FAULTS]),
-        (0, Bounds(0.9, 0.05), 4, ["b: 10.0% of the verdicts are invalid (n = 40), more than 5.0%"]),
-        (0, Bounds(0.75, 0.1), 3, ["one is below 0.75: 0.7, of 20 comparisons"]),
-        (0, Bounds(0.9), 3, ["one is below 0.9: 0.7, of 20 comparisons", "two is below 0.9: 0.8, of 10 comparisons"]),
+        (0, Bounds(0.9, 0.05), 4, ["b: 10.0% of the verdicts are invalid, more than 5.0% (n = 40)"]),
+        (0, Bounds(0.75, 0.1), 3, ["one is below 0.75: it is 0.7 over 20 comparisons"]),
+        (0, Bounds(0.9), 3, ["one is below 0.9: it is 0.7 over 20 comparisons", "two is below 0.9: it is 0.8 over 10 comparisons"]),
     ],
 )
 def test_the_gravest_failure_makes_the_code(errors, bounds, code, messages, capsys):
@@ -132,5 +132,5 @@ def test_no_score_is_below_every_bound(capsys):
     assert exit_code(outcome, Bounds(None, 0.4)) == 4
     assert capsys.readouterr().err.splitlines() == [
         "rmr1: accuracy is below 0.0: there are no comparisons",
-        "rmr1: 50.0% of the verdicts are invalid (n = 2), more than 40.0%",
+        "rmr1: 50.0% of the verdicts are invalid, more than 40.0% (n = 2)",
     ]
