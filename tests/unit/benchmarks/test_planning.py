@@ -115,7 +115,12 @@ FAULTS = (
         (2, Bounds(0.9, 0.01), 1, [FAULTS]),
         (0, Bounds(0.9, 0.05), 4, ["b: 10.0% of the verdicts are invalid, more than 5.0% (n = 40)"]),
         (0, Bounds(0.75, 0.1), 3, ["one is below 0.75: it is 0.7 over 20 comparisons"]),
-        (0, Bounds(0.9), 3, ["one is below 0.9: it is 0.7 over 20 comparisons", "two is below 0.9: it is 0.8 over 10 comparisons"]),
+        (
+            0,
+            Bounds(0.9),
+            3,
+            ["one is below 0.9: it is 0.7 over 20 comparisons", "two is below 0.9: it is 0.8 over 10 comparisons"],
+        ),
     ],
 )
 def test_the_gravest_failure_makes_the_code(errors, bounds, code, messages, capsys):

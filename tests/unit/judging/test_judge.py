@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from rmr1 import Judge
+from rmr1.records import Generation
 from tests.support.engines import FunctionEngine, answer, pairs, prefers
 
 
@@ -33,6 +34,17 @@ def test_judge_object(in_caller):
         assert {judgment.id for judgment in judge.compare_many(pairs(4))} == {"p0", "p1", "p2", "p3"}
     assert engine.closed
     assert (engine.threads == {threading.current_thread()}) == in_caller
+
+
+def test_a_pair_that_the_engine_fails_on_is_a_value_that_says_so():
+    engine = FunctionEngine(
+        lambda request: Generation(request.id, "", "error", error="HTTP 500") if "/ba/" in request.id else answer("A")
+    )
+    with Judge(engine) as judge:
+        one, *many = judge.compare("Which?", "good", "bad", label="A"), *judge.compare_many(pairs(3))
+    assert {(judgment.outcome, judgment.winner, judgment.correct, judgment.error) for judgment in (one, *many)} == {
+        ("unjudged", None, None, "HTTP 500")
+    }
 
 
 @pytest.mark.parametrize("in_caller", [True, False])
