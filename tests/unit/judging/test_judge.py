@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from rmr1 import Judge
-from rmr1.records import Generation
+from rmr1.errors import DataError, InputError
+from rmr1.judging import judge_pairs
+from rmr1.records import Generation, Message
 from tests.support.engines import FunctionEngine, answer, pairs, prefers
 
 
@@ -118,3 +120,90 @@ def test_environment_does_not_reach_the_python_api(monkeypatch):
     monkeypatch.setitem(os.environ, "RMR1_VOTES", "7")
     with Judge(FunctionEngine(prefers("good"))) as judge:
         assert judge.config.votes == 1
+
+
+class LoopEngine(FunctionEngine):
+    """As an engine with connections: it works in the loop alone in which it was used first."""
+
+    loop = None
+
+    async def generate(self, requests):
+        loop = asyncio.get_running_loop()
+        assert self.loop in (None, loop), "another event loop"
+        self.loop = loop
+        async for generation in super().generate(requests):
+            yield generation
+
+
+def test_one_judge_works_in_several_event_loops_and_beside_them():
+    judge = Judge(LoopEngine(prefers("good")))
+
+    async def many():
+        return sorted([judgment.id async for judgment in judge.acompare_many(pairs(3))])
+
+    async def leaves_early():
+        async for judgment in judge.acompare_many(pairs(3)):
+            return judgment.winner
+
+    for _ in range(2):
+        assert asyncio.run(judge.acompare("Which?", "bad", "good")).winner == "B"
+        assert judge.compare("Which?", "good", "bad").winner == "A"
+        assert asyncio.run(many()) == ["p0", "p1", "p2"]
+        assert asyncio.run(leaves_early()) == "A"
+    judge.close()
+    judge.close()
+    with pytest.raises(InputError, match="this Judge is closed"):
+        judge.compare("Which?", "good", "bad")
+    with pytest.raises(InputError, match="this Judge is closed"):
+        asyncio.run(judge.acompare("Which?", "good", "bad"))
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Which?",
+        {"role": "user", "content": "Which?"},
+        [{"role": "user", "content": "Which?"}],
+        [{"role": "system", "content": "Be kind."}, Message("user", "Which?")],
+        Message("user", "Which?"),
+        (Message("user", "Which?"),),
+        [{"role": "user", "content": [{"type": "text", "text": "Which?"}]}],
+    ],
+)
+def test_messages_are_given_as_what_callers_have(prompt):
+    engine = FunctionEngine(prefers("good"))
+    with Judge(engine) as judge:
+        assert len(judge.compare(prompt, [{"role": "assistant", "content": "bad"}], "good").votes) == 2
+    assert "Which?" in engine.asked[0].messages[-1].content
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((None, "a", "b"), "prompt: expected a text, or messages such as .*; got NoneType"),
+        (("p", 7, "b"), "a: expected a text, or messages such as .*; got int"),
+        (("p", "a", b"b"), "b: expected a text, or messages such as .*; got bytes"),
+        (("p", "a", []), "b: expected a text, or messages such as .*; got an empty list"),
+        (([{"content": "x"}], "a", "b"), "prompt, message 1: expected"),
+        ((["x"], "a", "b"), "prompt, message 1: expected .*; got str"),
+        (([{"role": "king", "content": "x"}], "a", "b"), 'prompt, message 1 has the unknown role "king"'),
+        (([{"role": "user", "content": None}], "a", "b"), "prompt, message 1 has no text"),
+        (([Message("user", None)], "a", "b"), "prompt, message 1: expected"),
+    ],
+)
+def test_what_is_no_message_is_named(arguments, told):
+    with Judge(FunctionEngine(prefers("good"))) as judge, pytest.raises(DataError, match=told):
+        judge.compare(*arguments)
+
+
+def test_what_is_no_label_and_no_pair_is_named():
+    with Judge(FunctionEngine(prefers("good"))) as judge:
+        with pytest.raises(DataError, match="label: 'chosen' is neither"):
+            judge.compare("p", "a", "b", label="chosen")
+        with pytest.raises(DataError, match=r"pairs\[1\]: expected a PreferencePair; got dict"):
+            list(judge.compare_many([*pairs(1), {"prompt": "x"}]))
+        for wrong in ("pairs.jsonl", None, 7, {"prompt": "x"}):
+            with pytest.raises(DataError, match="pairs: expected PreferencePairs"):
+                list(judge.compare_many(wrong))
+    with pytest.raises(DataError, match="pairs: expected a path, hf:OWNER/NAME or what load_pairs gave; got list"):
+        judge_pairs(pairs(2), engine=FunctionEngine(prefers("good")))

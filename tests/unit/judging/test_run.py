@@ -8,11 +8,11 @@ import pytest
 
 from rmr1.config import JudgeConfig
 from rmr1.data import load_pairs
-from rmr1.errors import DataError, EngineError, RunError
+from rmr1.errors import DataError, EngineError, JournalError, RunError
 from rmr1.judging import JudgeRun, JudgmentTally, PairTask, judge_pairs, plan_judging
 from rmr1.records import Generation, Usage
 from rmr1.results import InvalidVerdicts, JudgeResults
-from rmr1.runs import RunDirectory
+from rmr1.runs import NullCallbacks, RunDirectory
 from tests.support.engines import FunctionEngine, answer, pairs, prefers
 
 
@@ -233,3 +233,71 @@ def test_a_template_that_shows_more_than_the_pairs_have_is_refused_before_any_re
     with pytest.raises(DataError, match="pair row-1: the template"):
         judge_pairs(task, engine=engine, template=str(template))
     assert engine.asked == []
+
+
+def write_source(path, count, changed=None):
+    text = "x" * 50_000  # more than is read at once
+    rows = [{"id": f"p{n}", "prompt": f"q{n} {text}", "chosen": "good", "rejected": "bad"} for n in range(count)]
+    if changed is not None:
+        rows[changed]["chosen"] = "best"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("count", "changed", "told"),
+    [
+        (3, None, "6 pairs at the beginning, 3 at the end, its content is another one"),
+        (9, None, "6 pairs at the beginning, 9 at the end"),
+        (6, 5, "changed during the run: its content is another one"),
+    ],
+)
+def test_a_source_that_changes_while_it_is_judged_is_an_error(tmp_path, count, changed, told):
+    path = write_source(tmp_path / "pairs.jsonl", 6)
+
+    def reply(request):
+        write_source(path, count, changed)
+        return prefers("good")(request)
+
+    with pytest.raises(DataError, match=told):
+        judge_pairs(path, engine=FunctionEngine(reply), run=tmp_path / "run")
+    assert not (tmp_path / "run" / "results.json").exists()
+    write_source(path, 6)
+    if changed is not None:
+        with pytest.raises(RunError, match=r"completions\.jsonl:\d+: .*another pair than .p5."):
+            judge_pairs(path, engine=FunctionEngine(prefers("good")), run=tmp_path / "run")
+        return
+    kept = (tmp_path / "run" / "completions.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "run" / "completions.jsonl").write_bytes(b"".join(kept[:12]))
+    result = judge_pairs(path, engine=FunctionEngine(prefers("good")), run=tmp_path / "run")
+    assert (result.results.pairs, result.results.right) == (6, 6)
+
+
+def test_completions_of_pairs_that_are_not_there_are_refused(tmp_path):
+    plan = plan_judging(JudgeConfig(), FunctionEngine(prefers("good")))
+    for count, told in ((4, None), (3, r"completions\.jsonl:7: .*there are only 3 pairs")):
+        with RunDirectory(tmp_path / "run", {}) as directory:
+            judging = JudgeRun(FunctionEngine(prefers("good")), plan, directory).conclude(pairs(count))
+            if told is None:
+                asyncio.run(judging)
+                continue
+            with pytest.raises(JournalError, match=told):
+                asyncio.run(judging)
+
+
+def test_a_cut_line_is_said_and_its_completion_requested_again(tmp_path):
+    class Said(NullCallbacks):
+        def __init__(self):
+            self.said = []
+
+        def say(self, message):
+            self.said.append(message)
+
+    path = write_source(tmp_path / "pairs.jsonl", 2)
+    judge_pairs(path, engine=FunctionEngine(prefers("good")), run=tmp_path / "run")
+    journal = tmp_path / "run" / "completions.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-20])
+    engine, callbacks = FunctionEngine(prefers("good")), Said()
+    judge_pairs(path, engine=engine, run=tmp_path / "run", callbacks=callbacks)
+    assert len(engine.asked) == 1
+    assert any("completions.jsonl: an interruption cut the last line" in one for one in callbacks.said)
