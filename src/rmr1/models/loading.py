@@ -74,9 +74,13 @@ def load_causal_lm(
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         try:
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, attn_implementation=attention, local_files_only=True
+            found: Any = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, attn_implementation=attention, local_files_only=True, output_loading_info=True
             )
+            model, loaded = found
+            missing = sorted(loaded["missing_keys"])
+            if missing:  # transformers draws these at random and goes on
+                raise ValueError(f"its files lack {len(missing)} weights, such as {missing[0]}")
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # whatever three libraries raise about a damaged or foreign file
             said = " ".join(str(error).split())[:_LONGEST_REASON]
@@ -104,7 +108,7 @@ def published_type(folder: Path) -> DType:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Import and use transformers without its progress bars.
+    """Import and use transformers without its progress bars and warnings.
 
     Raises:
         MissingExtraError: transformers or torch is not installed.
@@ -115,11 +119,13 @@ def quiet_transformers() -> Iterator[None]:
         from transformers.utils import logging
     except ImportError as error:
         raise MissingExtraError("a transformers model", "train") from error
-    shown = logging.is_progress_bar_enabled()
+    shown, told = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
+        logging.set_verbosity(told)
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 

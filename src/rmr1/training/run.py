@@ -16,7 +16,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rmr1.config import TrainerConfig
-from rmr1.errors import ConfigError, JournalError, TrainingError
+from rmr1.errors import ConfigError, JournalError, StorageError, TrainingError
+from rmr1.files import storage
 from rmr1.models import find_model
 from rmr1.models.card import ModelCard, read_card
 from rmr1.models.files import folder_fingerprint
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from rmr1.training.trainer import CheckpointedTrainer, TrainingCallback
 
 METRICS = "metrics.jsonl"
+_WRITE_FAILED = ("PytorchStreamWriter", "unexpected pos", "I/O error", "IoError", "No space left")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ResultsT = TypeVar("ResultsT", bound=Results)
 MetricsT = TypeVar("MetricsT", bound=TrainingMetrics)
@@ -113,7 +115,7 @@ class TrainingRun:
         Raises:
             KeyboardInterrupt: The user interrupted before the last step was done; a checkpoint was written.
         """
-        with known_warnings(), self._interruptible(trainer.callback):
+        with weights_on_disk(self.path), known_warnings(), self._interruptible(trainer.callback):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         if trainer.callback.interrupted and not trainer.callback.finished:
             raise KeyboardInterrupt
@@ -162,7 +164,8 @@ class TrainingRun:
         if self.hardware.rank == 0:
             shutil.rmtree(staging, ignore_errors=True)
         write = trainer.write_copy if best else trainer.write_model
-        write(staging, published)
+        with weights_on_disk(target):
+            write(staging, published)
         if self.hardware.rank:
             return
         tokenizer.save_pretrained(staging)
@@ -287,6 +290,23 @@ def check_batch(batch_size: int, micro_batch_size: int, hardware: Hardware, name
             f"{name} {batch_size} cannot be shared by {hardware.processes} processes with micro_batch_size "
             f"{micro_batch_size}; make it a multiple of {together}"
         )
+
+
+@contextmanager
+def weights_on_disk(path: Path) -> Iterator[None]:
+    """Turn what torch and safetensors raise where weights cannot be written into ``StorageError``."""
+    from safetensors import SafetensorError
+
+    try:
+        with storage(path):
+            yield
+    except (RuntimeError, SafetensorError) as error:
+        said = " ".join(str(error).split())
+        if any(sign in said for sign in _WRITE_FAILED):
+            raise StorageError(
+                f"{path}: the weights cannot be written ({said[:200]}); free some space and run the same command again"
+            ) from error
+        raise
 
 
 @contextmanager

@@ -62,3 +62,9 @@ def test_a_step_that_is_saved_again_replaces_the_damaged_one(tmp_path):
     (write(tmp_path, 3) / "weights").unlink()
     write(tmp_path, 3)
     assert latest_whole(tmp_path) == (tmp_path / "checkpoint-3", [])
+
+
+def test_a_state_that_was_changed_without_changing_its_size_is_seen(tmp_path):
+    first, second = write(tmp_path, 1), write(tmp_path, 2)
+    (second / "deep" / "state").write_bytes(b"t" * 10)
+    assert latest_whole(tmp_path) == (first, [second])

@@ -1,5 +1,6 @@
 """How a training ends, and with what it does not begin."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,12 +9,13 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("trl", reason="the train extra is not installed")
 
 from rmr1.config import SftConfig  # noqa: E402
-from rmr1.errors import ConfigError  # noqa: E402
+from rmr1.errors import ConfigError, JournalError, StorageError  # noqa: E402
 from rmr1.models import find_model  # noqa: E402
 from rmr1.models import loading as hf_model  # noqa: E402
 from rmr1.models.hardware import Hardware, detect_hardware  # noqa: E402
-from rmr1.runs import NullCallbacks  # noqa: E402
-from rmr1.training.run import TrainingRun, card_of, check_launch  # noqa: E402
+from rmr1.runs import NullCallbacks, RunDirectory  # noqa: E402
+from rmr1.training.checkpoints import commit, staging_folder  # noqa: E402
+from rmr1.training.run import TrainingRun, card_of, check_launch, weights_on_disk  # noqa: E402
 
 
 def hardware(device="cpu"):
@@ -83,3 +85,54 @@ def test_a_hub_model_that_is_partly_there_is_fetched(tmp_path, monkeypatch):
     assert (asked, said) == ([True, False], ["fetching someone/model from the hub"])
     assert hf_model.hf_folder("someone/model", said.append) == tmp_path
     assert asked == [True, False, True]
+
+
+def resumed(folder, steps, done=3):
+    """The steps that are kept of a training whose metrics are these, with a checkpoint after step ``done``."""
+    with RunDirectory(folder, {}) as directory:
+        written = staging_folder(folder / "checkpoints") / f"checkpoint-{done}"
+        written.mkdir()
+        (written / "weights").write_bytes(b"w")
+        commit(written, folder / "checkpoints")
+        with directory.rewrite("metrics.jsonl", sealed=True) as add:
+            for kind, step in steps:
+                add({"kind": kind, "step": step})
+        TrainingRun(SftConfig(), hardware(), folder, directory, NullCallbacks()).find_checkpoint()
+        with directory.journal("metrics.jsonl") as metrics:
+            return [(line["kind"], line["step"]) for line in metrics]
+
+
+WHOLE = [("held_out", 0), ("step", 1), ("step", 2), ("held_out", 2), ("step", 3), ("step", 4), ("held_out", 4)]
+
+
+def test_metrics_after_the_checkpoint_are_dropped(tmp_path):
+    assert resumed(tmp_path, WHOLE) == WHOLE[:5]
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        (WHOLE[:2] + WHOLE[3:], r"metrics\.jsonl:4: step 3 of kind .step. follows step 1"),
+        (WHOLE[:2] + WHOLE[1:], r"metrics\.jsonl:3: step 1 of kind .step. follows step 1"),
+        (WHOLE[:4] + WHOLE[3:], r"metrics\.jsonl:5: step 2 of kind .held_out. follows step 2"),
+        (WHOLE[:3], r"metrics\.jsonl: the steps after 2 are missing"),
+        ([("step", "1")], r"metrics\.jsonl:1: not the metrics"),
+    ],
+)
+def test_metrics_that_are_missing_or_there_twice_are_refused(tmp_path, steps, told):
+    with pytest.raises(JournalError, match=told):
+        resumed(tmp_path, steps)
+
+
+@pytest.mark.parametrize(
+    ("error", "stored"),
+    [
+        (RuntimeError("[enforce fail at inline_container.cc:820] . PytorchStreamWriter failed writing file"), True),
+        (OSError(28, "No space left on device"), True),
+        (RuntimeError("CUDA out of memory"), False),
+    ],
+)
+def test_weights_that_cannot_be_written_are_told(error, stored):
+    with pytest.raises(StorageError if stored else RuntimeError) as raised, weights_on_disk(Path("runs/x/model")):
+        raise error
+    assert not stored or str(raised.value).startswith("runs/x/model: ")
