@@ -47,10 +47,10 @@ class Noting(FunctionEngine):
     def hear(self, on_note):
         self.on_note = on_note
 
-    def _answers(self, waiting):
-        if waiting:
+    async def generate(self, requests):
+        async for generation in super().generate(requests):
             self.on_note("the server refuses seed")
-        yield from super()._answers(waiting)
+            yield generation
 
 
 def judged(engine, run, **config):
