@@ -53,7 +53,7 @@ def completion(entry, index, order, side):
     return Completion(
         pair=0, index=index, request=request, pair_id=entry.id, group=entry.prompt, category=entry.subset, label=entry.label,
         order=order, vote=0, text=text, finish_reason="stop", think_open=False, usage=Usage(), p_shown_a=None, fenced=0,
-        prompt_sha256="", verdict=parse_verdict(Generation(request, text)),
+        prompt_sha256="", pair_hash="0" * 16, verdict=parse_verdict(Generation(request, text)),
     )  # fmt: skip
 
 

@@ -127,4 +127,6 @@ def test_an_evaluation_has_the_figures_of_the_judge_run_on_the_same_completions(
     for number, one in enumerate(labelled):
         tally.add(number, combine(one, "default"))
     expected = tally.figures([one[0].pair % 3 for one in labelled])
-    assert pair_figures(completions, ScoringContext(0, "default")) == expected
+    assert pair_figures(completions, ScoringContext(0, "default")) == expected, (
+        "to the last bit, however clusters are named"
+    )

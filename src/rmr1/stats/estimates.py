@@ -212,7 +212,9 @@ def cluster_variance(residuals: Array, counts: Array, doubt: Array) -> tuple[flo
 def _estimate(value: float, sums: Array, counts: Array, weights: Array, confidence: float) -> Estimate:
     """An average of cells: ``sums`` and ``counts`` are [clusters, cells], ``weights`` [cells]; they sum to 1."""
     touched = counts.sum(axis=1) > 0
-    sums, counts = sums[touched], counts[touched]
+    # Sums of floats depend on their order, and clusters have none; sorted, equal outcomes give equal figures to the last bit.
+    order = numpy.lexsort(numpy.hstack((sums[touched], counts[touched])).T)
+    sums, counts = sums[touched][order], counts[touched][order]
     value = min(max(value, 0.0), 1.0)  # rounding may leave the scale
     total = float(counts.sum())
     clusters = (counts > 0).sum(axis=0)
