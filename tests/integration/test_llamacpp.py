@@ -61,6 +61,12 @@ def test_generation_carries_text_usage_and_log_probabilities(engine):
     assert all(token.logprob <= 0 and len(token.top) == 20 for token in done.tokens)
 
 
+def test_the_token_that_ends_the_turn_is_no_part_of_the_text(engine):
+    (done,) = ask(engine, request("bread", grammar='root ::= "Yes."', logprobs=True)).values()
+    assert (done.text, done.finish_reason) == ("Yes.", "stop")
+    assert all(token.text for token in done.tokens)
+
+
 def test_instructions_are_computed_once(engine):
     ask(engine, request("bread"))
     (done,) = ask(engine, request("the sea")).values()

@@ -183,8 +183,9 @@ class _Completion:
             self._error = str(chunk["error"].get("message", chunk["error"]))
             return True
         for choice in chunk.get("choices", ()):
-            self._pieces.append(choice["text"])
-            self._tokens.extend(_token(token) for token in (choice.get("logprobs") or {}).get("content", ()))
+            if choice["text"]:  # not for the token that ends a turn, which is no part of the text
+                self._pieces.append(choice["text"])
+                self._tokens.extend(_token(token) for token in (choice.get("logprobs") or {}).get("content", ()))
             if choice.get("finish_reason"):
                 self._finish = "length" if choice["finish_reason"] == "length" else "stop"
         if "usage" in chunk:
