@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from rmr1.runs import read_document, read_journal
 from tests.support.processes import kill_when, lines_of
 from tests.support.tiny_model import write_pairs_file, write_tiny_judge
 
@@ -45,7 +46,7 @@ def undisturbed(folder):
 
 
 def lines(run):
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [line.record for line in read_journal(run, "metrics.jsonl")]
 
 
 def untimed(run):
@@ -59,7 +60,7 @@ def weights(run):
 @pytest.mark.slow
 def test_it_optimises_and_leaves_the_last_and_the_best_model(folder, undisturbed):
     run = folder / "undisturbed"
-    results = json.loads((run / "results.json").read_text())
+    results = read_document(run, "results.json")
     assert json.loads(undisturbed.stdout) == {"run": "undisturbed", "model": "undisturbed/model", **results}
     steps = [line for line in lines(run) if line["kind"] == "step"]
     assert [line["step"] for line in steps] == list(range(1, results["steps"] + 1))

@@ -11,6 +11,7 @@ from functools import partial
 
 import pytest
 
+from rmr1.runs import read_document
 from tests.support.processes import kill_when, lines_of, wait_until
 from tests.support.tiny_model import write_tiny_model, write_traces
 
@@ -56,7 +57,7 @@ def weights(run):
 @pytest.mark.slow
 def test_it_learns_and_leaves_a_model_that_says_how_it_wants_to_be_asked(folder, undisturbed):
     run = folder / "undisturbed"
-    results = json.loads((run / "results.json").read_text())
+    results = read_document(run, "results.json")
     assert json.loads(undisturbed.stdout) == {"run": "undisturbed", "model": "undisturbed/model", **results}
     assert results["steps"] == STEPS == sum(kind == "step" for kind, *_ in losses(run))
     assert results["last_loss"] < results["first_loss"]
