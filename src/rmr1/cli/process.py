@@ -45,8 +45,10 @@ def abandon_broken_streams() -> None:
 
 
 def quieten_libraries() -> None:
-    """Keep warnings of libraries and their reports of cancelled work off stderr, unless ``python -W`` asks for them."""
+    """Keep warnings of libraries and their reports of retries and cancelled work off stderr, unless ``python -W`` asks for them."""
     if not sys.warnoptions:
+        for library in ("HF_HUB", "DATASETS", "TRANSFORMERS"):
+            os.environ.setdefault(f"{library}_VERBOSITY", "error")
         warnings.simplefilter("ignore")
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 

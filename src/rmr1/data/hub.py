@@ -12,7 +12,7 @@ from typing import Any
 
 from rmr1.data.compressed import file_digest
 from rmr1.data.rows import RawRow
-from rmr1.errors import DataError, DownloadError, MissingExtraError
+from rmr1.errors import DataError, DownloadError, MissingExtraError, RMR1Error
 
 HUB_PREFIX = "hf:"
 ADDRESS = re.compile(r"hf:(?P<dataset>[^:@#]+)(:(?P<config>[^@#]+))?(@(?P<revision>[^#]+))?(#(?P<split>.+))?")
@@ -117,7 +117,7 @@ class HubDataset:
 
 def hub_error(place: str, error: Exception) -> Exception:
     """Say in our own terms what went wrong with the hub; our own errors pass unchanged."""
-    if isinstance(error, (DataError, MissingExtraError)):
+    if isinstance(error, RMR1Error):
         return error
     # datasets raises these for a name, a configuration or a file that does not exist, and all else for the network.
     if isinstance(error, (FileNotFoundError, ValueError)):

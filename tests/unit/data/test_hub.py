@@ -10,7 +10,7 @@ import datasets
 import pytest
 
 from rmr1.data import load_pairs
-from rmr1.data.hub import HubAddress, parse_address
+from rmr1.data.hub import HubAddress, hub_error, parse_address
 from rmr1.errors import DataError, DownloadError, MissingExtraError
 
 ROWS = [{"prompt": f"p{n}", "chosen": [{"role": "assistant", "content": "a"}], "rejected": "b"} for n in range(300)]
@@ -146,3 +146,8 @@ def test_without_datasets_the_extra_is_named(saved: Path, monkeypatch: pytest.Mo
     for path in ("hf:o/n", f"{saved}/one"):
         with pytest.raises(MissingExtraError, match=r"pip install 'rmr1\[hub\]'"):
             load_pairs(path)
+
+
+@pytest.mark.parametrize("error", [DataError("no such split"), DownloadError("hf:x/y: the hub cannot be read")])
+def test_what_is_told_once_is_not_told_again(error):
+    assert hub_error("hf:x/y: row 1", error) is error
