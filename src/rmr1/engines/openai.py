@@ -84,6 +84,7 @@ class OpenAIEngine:
         # OpenAI renamed the limit for its own models; the servers that imitate it keep the old name.
         limit = "max_tokens" if config.base_url else "max_completion_tokens"
         self.shape = RequestShape(limit, frozenset(config.omit))
+        self._left: set[RequestShape] = set()
         self._answered = False
         headers = {**self.client.default_headers, **self.client.auth_headers}
         self._chat = ChatClient(
@@ -144,6 +145,8 @@ class OpenAIEngine:
     def reshape(self, shape: RequestShape, sent: Mapping[str, object], status: int, words: str) -> bool:
         """Learn from a refusal; whether the request should be sent again, in the shape of now.
 
+        A shape that was left is never taken again: a server whose words lead back to it would be asked for ever.
+
         Args:
             shape: The shape with which it was sent; another request may have learnt the same in the meantime.
             sent: Its fields.
@@ -153,9 +156,10 @@ class OpenAIEngine:
         if status not in (400, 404, 415, 422, 500, 501):
             return False
         lesson = learn_shape(shape, sent, words)
-        if lesson is None or lesson.shape == shape:
+        if lesson is None or lesson.shape == shape or lesson.shape in self._left:
             return False
         if self.shape == shape:
+            self._left.add(shape)
             self.shape = lesson.shape
             self._note(lesson.sentence)
         return True

@@ -145,9 +145,10 @@ def merge_system(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 def _limit(shape: RequestShape, sent: Mapping[str, object], words: str) -> Lesson | None:
     other = next(name for name in _LIMITS if name != shape.limit)
-    named = re.search(rf"\b{other}\b", words) is not None
-    refused = re.search(rf"\b{shape.limit}\b", words) is not None and _REFUSAL.search(words) is not None
-    if shape.limit not in sent or not (named or (refused and not _RANGE.search(words))):
+    named, refused = (re.search(rf"\b{name}\b", words) is not None for name in (other, shape.limit))
+    says_no, about_its_value = _REFUSAL.search(words) is not None, _RANGE.search(words) is not None
+    learnt = (says_no or not about_its_value) if named else (refused and says_no and not about_its_value)
+    if shape.limit not in sent or not learnt:
         return None
     return Lesson(replace(shape, limit=other), f"the server refuses {shape.limit}; requests have {other} from now on")
 

@@ -198,6 +198,18 @@ def test_a_server_that_refuses_everything_ends_with_a_failure():
     assert len(asked) < 6
 
 
+def test_a_server_whose_words_lead_back_is_not_asked_for_ever():
+    asked = []
+
+    def reply(request):
+        asked.append(request)  # it gives in after a while, so that a circle ends this test
+        words = "neither max_tokens nor max_completion_tokens is supported"
+        return Raw(error(words), 400) if len(asked) < 30 else Raw(completion())
+
+    (done, again), _ = ask_raw(reply, request("r"), request("s"))
+    assert (done.finish_reason, again.finish_reason, len(asked)) == ("error", "error", 3)
+
+
 def test_used_up_money_ends_the_run_at_once():
     quota = Raw(error("You exceeded your current quota", code="insufficient_quota"), 429)
     with pytest.raises(EngineError, match=r"refuses m: HTTP 429: You exceeded .* used up$"):

@@ -40,6 +40,7 @@ def test_the_limit_gets_its_other_name(words):
     [
         "max_tokens is too large: 100000. This model supports at most 16384 completion tokens",
         "max_tokens must be at least 1",
+        "'max_tokens' or 'max_completion_tokens' is too large: 8192. This model's maximum context length is 4096 tokens",
         "This model's maximum context length is 4096 tokens; max_tokens is not supported beyond it",
     ],
 )
