@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rmr1.curation.candidates import Candidate, PairStore, content_digests, rank_of
-from rmr1.curation.raw_rows import row_transform
+from rmr1.curation.raw_rows import rows_where
 from rmr1.curation.recipe import CurriculumRequest, DataRecipe, SourceRecipe
 from rmr1.curation.screens import PassRates, Reason, Screen
 from rmr1.curation.selection import signature_of
@@ -56,7 +56,7 @@ class _File:
             str(recipe.path),
             columns=recipe.columns,
             skip_invalid=recipe.skip_invalid,
-            transform=row_transform(recipe.reader, recipe.where),
+            transform=rows_where(recipe.where),
             unique_ids=unique_ids,
             allow_empty=True,
             advice="drop the row or set skip_invalid: true for this source",

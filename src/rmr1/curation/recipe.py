@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rmr1.config import Flag, find_recipe, load_config, recipe_names
-from rmr1.curation.raw_rows import ROW_READERS, Condition
+from rmr1.curation.raw_rows import Condition
 from rmr1.data import check_shares
 from rmr1.errors import ConfigError
 
@@ -64,7 +64,6 @@ class SourceRecipe(BaseModel):
     name: Annotated[str | None, Field(description="Begins the ids where there are several sources")] = None
     path: Annotated[str | None, Field(description="A file, a saved data set, or hf:OWNER/NAME")] = None
     curriculum: Annotated[CurriculumRequest | None, Field(description="Pairs to generate instead")] = None
-    reader: Annotated[str | None, Field(description="Named change of the rows, before they are read")] = None
     columns: Annotated[dict[str, str], Field(description="Our fields with the columns that hold them")] = {}
     where: Annotated[dict[str, Condition], Field(description="Conditions on columns; extra.level goes into extra")] = {}
     category: Annotated[str | None, Field(description="Category of all its pairs")] = None
@@ -72,19 +71,12 @@ class SourceRecipe(BaseModel):
     cap: Annotated[int | None, Field(ge=1, description="At most this many pairs")] = None
     skip_invalid: Annotated[bool, Field(description="Leave out rows that cannot be read")] = False
 
-    @field_validator("reader")
-    @classmethod
-    def _known_reader(cls, value: str | None) -> str | None:
-        if value is not None and value not in ROW_READERS:
-            raise ValueError(f'no reader "{value}"; the readers are {", ".join(ROW_READERS)}')
-        return value
-
     @model_validator(mode="after")
     def _one_origin(self) -> SourceRecipe:
         if (self.path is None) == (self.curriculum is None):
             raise ValueError('a source has either "path" or "curriculum"')
-        if self.curriculum is not None and (self.reader or self.columns or self.where):
-            raise ValueError('"reader", "columns" and "where" read rows of a path; generated pairs have none')
+        if self.curriculum is not None and (self.columns or self.where):
+            raise ValueError('"columns" and "where" read rows of a path; generated pairs have none')
         return self
 
     @property

@@ -85,7 +85,7 @@ def test_a_missing_turn_is_an_empty_one_and_a_lost_one_an_error(tmp_path: Path) 
     [
         "[1, 2, 3]",
         '[{"name": "Ann"}]',
-        '{"role": "CEO", "content": "Ann"}',
+        '{"role": "director", "content": "Ann"}',
         '{"from": "2020", "to": "2021"}',
         "[link](http://x)",
         "[{'name': 'Ann'",
