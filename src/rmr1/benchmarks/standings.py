@@ -67,14 +67,15 @@ def compare_field(field: Field, items: int) -> tuple[BenchmarkComparison, tuple[
     judged = [key for key in sides[0].pairs if all(key in side.pairs for side in sides[1:])]
     if not judged:
         return BenchmarkComparison(field.title, field.policy, problem="no pair is judged in all of the runs"), ()
+    observed = [collected(field.observe(side.values, field.common)) for side in sides] if field.common else []
     counted = set(field.common)
     differing = [key for key in judged if _differ(sides, key, worth=key in counted)]
     comparison = BenchmarkComparison(
         title=field.title,
         policy=field.policy,
         pairs=len(field.common),
-        runs=_standings(field, len(judged)),
-        versus=tuple(_versus(field, judged)),
+        runs=_standings(field, observed, len(judged)),
+        versus=tuple(_versus(field, observed, judged)),
         differing=len(differing),
         items=tuple(_item(sides, key) for key in differing[:items]),
         notes=tuple(_notes(field, judged)),
@@ -106,14 +107,12 @@ def with_ranks(comparison: BenchmarkComparison) -> BenchmarkComparison:
     return replace(comparison, runs=runs, versus=versus)
 
 
-def _standings(field: Field, judged: int) -> dict[str, Standing]:
-    sides, common = field.sides, field.common
-    observed = [collected(field.observe(side.values, common)) for side in sides] if common else []
+def _standings(field: Field, observed: Sequence[Observations], judged: int) -> dict[str, Standing]:
     figures = field.averages(observed[0].cells) if observed else {}
     cells = {cell: Average((cell,)) for cell in observed[0].cells} if observed else {}
     differences = [_from_first(observed, average) for average in (figures, cells)]
     standings = {}
-    for place, side in enumerate(sides):
+    for place, side in enumerate(field.sides):
         scores = protocol_scores(field.policy, figures, observed[place]) if observed else None
         standings[side.name] = Standing(
             metrics=scores.metrics if scores else {},
@@ -137,12 +136,11 @@ def _from_first(observed: Sequence[Observations], figures: Mapping[str, Average]
     ]
 
 
-def _versus(field: Field, judged: Sequence[PairKey]) -> Iterator[HeadToHead]:
-    observed = {side.name: collected(field.observe(side.values, field.common)) for side in field.sides if field.common}
-    named = field.averages(next(iter(observed.values())).cells) if observed else {}
+def _versus(field: Field, observed: Sequence[Observations], judged: Sequence[PairKey]) -> Iterator[HeadToHead]:
+    named = field.averages(observed[0].cells) if observed else {}
     headline = dict(list(named.items())[:1])
-    for one, other in combinations(field.sides, 2):
-        found = paired_differences(observed[one.name], observed[other.name], headline) if observed else {}
+    for (place, one), (other_place, other) in combinations(enumerate(field.sides), 2):
+        found = paired_differences(observed[place], observed[other_place], headline) if observed else {}
         ahead = [_sign(other.values[key] - one.values[key]) for key in field.common]
         agreement, kappa = _agreement(one, other, judged)
         yield HeadToHead(

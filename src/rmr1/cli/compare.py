@@ -10,7 +10,7 @@ import typer
 
 from rmr1.benchmarks import ITEMS, compare_runs
 from rmr1.cli.options import OUTPUT
-from rmr1.cli.report import ProtocolOption, checked_protocol, numbers_of
+from rmr1.cli.report import ProtocolOption, VotesOption, checked_protocol, numbers_of
 from rmr1.cli.streams import tell, write_json
 from rmr1.errors import ConfigError
 from rmr1.report.comparison import comparison_csv, comparison_tables, write_comparison
@@ -22,14 +22,7 @@ def compare_judges(
         list[Path], typer.Argument(help="Runs of rmr1 judge or rmr1 eval, or folders of released logs; two or more.")
     ],
     protocol: ProtocolOption = "official",
-    votes: Annotated[
-        str | None,
-        typer.Option(
-            help="Count only the first K votes of each order: K, or one number for each run.",
-            rich_help_panel=OUTPUT,
-            metavar="K,...",
-        ),
-    ] = None,
+    votes: VotesOption = None,
     cells: Annotated[
         bool, typer.Option("--cells", help="Also every subset or category.", rich_help_panel=OUTPUT)
     ] = False,

@@ -43,6 +43,14 @@ ProtocolOption = Annotated[
         metavar="|".join(PROTOCOLS),
     ),
 ]
+VotesOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Count only the first K votes of each order: K, or one number for each run.",
+        rich_help_panel=OUTPUT,
+        metavar="K,...",
+    ),
+]
 
 
 def report_runs(
@@ -54,14 +62,7 @@ def report_runs(
     cells: Annotated[
         bool, typer.Option("--cells", help="Also every subset, or pair of styles.", rich_help_panel=OUTPUT)
     ] = False,
-    votes: Annotated[
-        str | None,
-        typer.Option(
-            help="Count only the first K votes of each order: K, or one number for each run.",
-            rich_help_panel=OUTPUT,
-            metavar="K,...",
-        ),
-    ] = None,
+    votes: VotesOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
