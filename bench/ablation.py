@@ -23,7 +23,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,10 +84,16 @@ def traces(out: Path, data: Path, template: str) -> Path:
     file = run / "traces.jsonl"
     if template == REASONING:
         return file
-    return rewrite(file, run / "verdicts.jsonl", lambda text, _: f"<answer>{VERDICT.search(text)[0]}</answer>")
+    return rewrite(file, run / "verdicts.jsonl", lambda text, _: f"<answer>{verdict_in(text)[0]}</answer>")
 
 
-def rewrite(source: Path, target: Path, change) -> Path:
+def verdict_in(text: str) -> re.Match[str]:
+    found = VERDICT.search(text)
+    assert found is not None, "a trace says its verdict"
+    return found
+
+
+def rewrite(source: Path, target: Path, change: Callable[[str, str], str]) -> Path:
     rows = [json.loads(line) for line in source.read_text().splitlines()]
     with target.open("w") as lines:
         for row in rows:
@@ -100,7 +106,7 @@ def flipped_by_chance(text: str, name: str) -> str:
     """A trace whose verdict says nothing about the responses: for half of the ids, yes and no change places."""
     if hashlib.sha256(name.encode()).digest()[0] & 1:
         return text
-    wrong = OTHER[VERDICT.search(text)[1]]
+    wrong = OTHER[verdict_in(text)[1]]
     text = re.sub(r", no\.", ", NEW.", text)
     text = YES.sub("no.", text)
     text = text.replace("NEW.", f"yes, so {wrong}.")

@@ -189,11 +189,11 @@ def main() -> None:
     times: dict[str, list[float]] = {"rmr1": [], "trl": []}
     for number in range(given.repeats + 1):
         for name, trainer in (("rmr1", ours), ("trl", peer)):
-            seconds = step(trainer)
+            took = step(trainer)
             gc.collect()
             if number:  # the first of each warms up
-                times[name].append(seconds)
-                print(f"{name} {seconds:.2f} s", flush=True)
+                times[name].append(took)
+                print(f"{name} {took:.2f} s", flush=True)
     mine, theirs = (statistics.median(times[name]) for name in ("rmr1", "trl"))
     print("| prompt | completion | groups x rollouts | rmr1 | TRL | ratio | token ratio | of it |")
     print("|---|---|---|---|---|---|---|---|")

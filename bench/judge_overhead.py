@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import openai
 
@@ -64,7 +65,7 @@ async def bare_seconds(path: Path, address: str, pairs: int, concurrency: int) -
     engine = open_model(MODEL, settings.engine).engine
     plan = plan_judging(settings, engine)
     comparisons = (comparison for pair in islice(load_pairs(path), pairs) for comparison in plan.comparisons(pair))
-    prompts = iter(
+    prompts: Iterator[Any] = iter(
         [
             [{"role": message.role, "content": message.content} for message in plan.request(one)[0].messages]
             for one in comparisons
@@ -76,7 +77,7 @@ async def bare_seconds(path: Path, address: str, pairs: int, concurrency: int) -
         for messages in prompts:
             await client.chat.completions.create(
                 model="instant", messages=messages, temperature=0.0, top_p=1.0, max_tokens=2048, seed=1
-            )  # type: ignore[call-overload]
+            )
 
     begin = time.perf_counter()
     await asyncio.gather(*(work() for _ in range(concurrency)))

@@ -28,8 +28,10 @@ from rmr1.data import load_pairs
 from rmr1.engines import open_model
 from rmr1.models import cached_file, find_model
 from rmr1.prompts import load_template, render_prompt
-from rmr1.records import GenerationRequest, Sampling
+from rmr1.records import GenerationRequest, Order, Sampling
 from rmr1.sides import show
+
+ORDERS: tuple[Order, Order] = ("ab", "ba")
 
 
 def requests(given: argparse.Namespace) -> list[GenerationRequest]:
@@ -38,7 +40,7 @@ def requests(given: argparse.Namespace) -> list[GenerationRequest]:
     return [
         GenerationRequest(f"{number}/{order}", render_prompt(show(pair, order, 0), template).messages, sampling)
         for number, pair in enumerate(pairs)
-        for order in ("ab", "ba")[: given.orders]
+        for order in ORDERS[: given.orders]
     ]
 
 
@@ -131,10 +133,12 @@ def for_transformers(given: argparse.Namespace, asked: list[GenerationRequest]) 
         torch.set_num_threads(given.threads)
     model, tokenizer = load_causal_lm(given.model)
     texts = [
-        tokenizer.apply_chat_template(
-            [{"role": message.role, "content": message.content} for message in request.messages],
-            tokenize=False,
-            add_generation_prompt=True,
+        str(
+            tokenizer.apply_chat_template(
+                [{"role": message.role, "content": message.content} for message in request.messages],
+                tokenize=False,
+                add_generation_prompt=True,
+            )
         )
         for request in asked
     ]

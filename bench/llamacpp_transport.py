@@ -87,8 +87,10 @@ def main() -> None:
                 if round_:
                     seconds[name].append(float(took))
     finally:
-        for process in (*running.values(), *busy):
+        for process in running.values():
             process.kill()
+        for other in busy:
+            other.kill()
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     print(
         f"before {medians['before']:.2f} s, now {medians['now']:.2f} s, ratio {medians['now'] / medians['before']:.3f}"

@@ -127,16 +127,15 @@ def main() -> None:
 def compare(given: argparse.Namespace, model, prompts: list[list[int]], completions: list[list[int]]) -> None:
     tree, peer = Meter(model, given.device), Meter(model, given.device)
     worst = 0.0
+    shape: list[int] = []
     for _ in range(given.repeats):
         result = sequence_logprobs(model, prompts[:2], [tokens[:2] for tokens in completions[:2]])  # warm up
         del result
 
         def over_tree() -> torch.Tensor:
-            nonlocal shape
-            logprobs, _, *shape = sequence_logprobs(model, prompts, completions)
+            logprobs, _, *shape[:] = sequence_logprobs(model, prompts, completions)
             return logprobs
 
-        shape: list[int] = []
         ours = tree.measure(over_tree, not given.forward_only)
         if not given.tree_only:
             theirs = peer.measure(lambda: plain(model, prompts, completions), not given.forward_only)

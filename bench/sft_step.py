@@ -23,6 +23,7 @@ import torch
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
+from rmr1.engines.chat_text import ChatText
 from rmr1.models.loading import load_causal_lm
 from rmr1.prefix import build_tree
 from rmr1.training.adapters import known_warnings
@@ -93,7 +94,9 @@ def main() -> None:
     trainers, losses = {}, {}
     for name in ("rmr1", "trl"):
         model, tokenizer = load_causal_lm(given.model, attention="sdpa")
-        examples = tokenise(read_traces(given.traces)[: given.rows], tokenizer, 8192).examples
+        examples = tokenise(
+            read_traces(given.traces)[: given.rows], tokenizer, ChatText(tokenizer, given.model), 8192
+        ).examples
         trainers[name] = build(name == "rmr1", model, tokenizer, examples, given.rows)
     rows = [list(one.tokens) for one in examples]
     tokens, distinct = sum(map(len, rows)), sum(len(node.tokens) for node in build_tree(rows).nodes)

@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from rmr1.curriculum import FAMILIES, generate_pairs, load_family
 from rmr1.data import load_pairs, prompt_key, write_pairs
 from rmr1.records import PreferencePair
-from rmr1.stats import ClusteredShare
+from rmr1.stats import estimate_share
 
 SEED = 7777
 
@@ -43,7 +44,7 @@ def others(given: list[str]) -> Iterator[PreferencePair]:
             yield replace(pair, id=f"{name}-{number}", category=name)
 
 
-def table(judged: list[dict], order: list[str]) -> Iterator[str]:
+def table(judged: list[dict[str, Any]], order: list[str]) -> Iterator[str]:
     yield "| pairs of | n | accuracy, both orders | position consistency | single completions | invalid |"
     yield "|---|---|---|---|---|---|"
     for name in order:
@@ -58,12 +59,9 @@ def table(judged: list[dict], order: list[str]) -> Iterator[str]:
 
 
 def interval(values: list[bool]) -> str:
-    if not values:
+    estimate = estimate_share(values, [1] * len(values)) if values else None
+    if estimate is None:
         return "none"
-    share = ClusteredShare()
-    for value in values:
-        share.add_cluster(value, 1)
-    estimate = share.estimate()
     return f"{100 * estimate.value:.1f} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
 
 
@@ -71,7 +69,7 @@ def percent(values: list[bool]) -> str:
     return f"{100 * sum(values) / len(values):.1f}" if values else "none"
 
 
-def judge(pairs: list[PreferencePair], given: argparse.Namespace) -> list[dict]:
+def judge(pairs: list[PreferencePair], given: argparse.Namespace) -> list[dict[str, Any]]:
     given.run.mkdir(parents=True, exist_ok=True)
     file = given.run / "pairs.jsonl"
     write_pairs(file, pairs)

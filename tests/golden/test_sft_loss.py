@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rmr1.engines.chat_text import ChatText
 from rmr1.records import Message
 from rmr1.training.sft.evaluation import evaluate
 from rmr1.training.sft.traces import Trace, tokenise
@@ -41,7 +42,8 @@ def examples():
         )
         for row in rows
     ]
-    return tokenise(traces, tiny_tokenizer(), 1000, verdicts=True).examples
+    tokenizer = tiny_tokenizer()
+    return tokenise(traces, tokenizer, ChatText(tokenizer, "tiny"), 1000, verdicts=True).examples
 
 
 def batch(examples):
