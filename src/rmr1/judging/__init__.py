@@ -11,8 +11,9 @@ from rmr1.judging.completions import (
 from rmr1.judging.judge import Judge
 from rmr1.judging.loops import run_blocking
 from rmr1.judging.plan import DEFAULT_TEMPLATE, JudgingPlan, plan_judging
-from rmr1.judging.run import JudgeCallbacks, JudgeRun, JudgeRunResult, PairTask, SourceGuard, judge_pairs
+from rmr1.judging.run import JudgeCallbacks, JudgeRun, JudgeRunResult, judge_pairs
 from rmr1.judging.runner import JudgeRequest, RequestLog, RequestRunner, all_notes
+from rmr1.judging.task import PairTask, SourceGuard
 from rmr1.judging.texts import TEXTS, fingerprint, keep_texts, read_texts
 from rmr1.judging.votes import JudgmentTally, combine
 

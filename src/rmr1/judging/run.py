@@ -13,20 +13,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rmr1.config import JudgeConfig, resolve_config
-from rmr1.data import DROP_OR_SKIP, PairSource, cluster_of, load_pairs
+from rmr1.data import PairSource, cluster_of
 from rmr1.engines import Engine, LoadedModel, open_model
 from rmr1.errors import DataError, JournalError, RunError
 from rmr1.judging.completions import BitSet, Completion, CompletionReader, refuse_pair
 from rmr1.judging.loops import run_blocking
 from rmr1.judging.plan import JudgingPlan, plan_judging
 from rmr1.judging.runner import JudgeRequest, RequestLog, RequestRunner, all_notes
+from rmr1.judging.task import PairTask, SourceGuard
 from rmr1.judging.texts import keeping_texts
 from rmr1.judging.votes import JudgmentTally, combine
 from rmr1.records import Judgment, PreferencePair, Usage
 from rmr1.report.console import summary_rows
 from rmr1.report.judge import judge_report, write_judge_report
 from rmr1.results import JudgeResults
-from rmr1.runs import Callbacks, Journal, NullCallbacks, RunDirectory, default_run_name
+from rmr1.runs import Callbacks, Journal, NullCallbacks, RunDirectory
 
 JOURNAL = "completions.jsonl"
 PAIRS_KEPT = 200
@@ -44,120 +45,6 @@ class JudgeCallbacks(Callbacks, Protocol):
 
     def judged(self, judgment: Judgment) -> None:
         """One more pair is judged, now or by an earlier process."""
-
-
-@dataclass(frozen=True, slots=True)
-class PairTask:
-    """Which pairs to work on, and where to keep the run.
-
-    Args:
-        path: A file, a directory or an ``hf:`` name, see ``rmr1.data.load_pairs``.
-        name: What messages call the source; the path by default.
-        columns: Our field names with the columns that hold them.
-        skip_invalid: Leave out rows that cannot be read. A distillation also leaves out pairs without a label.
-        limit: Take the first N pairs.
-        run: Directory of the run. By default it is named after the task, so that the same task always finds its own.
-        source: The pairs, if they are open already.
-        advice: What messages tell the user to do about a row that cannot be read.
-    """
-
-    path: str
-    name: str | None = None
-    columns: Mapping[str, str] | None = None
-    skip_invalid: bool = False
-    limit: int | None = None
-    run: Path | None = None
-    source: PairSource | None = None
-    advice: str = DROP_OR_SKIP
-
-    @classmethod
-    def of(
-        cls, pairs: PairTask | PairSource | str | Path, *, limit: int | None = None, run: str | Path | None = None
-    ) -> PairTask:
-        """A task from what a Python caller has: a path, an open source, or a task already.
-
-        Args:
-            pairs: The pairs.
-            limit: Take the first N of them.
-            run: Directory of the run.
-        """
-        if not isinstance(pairs, PairTask | PairSource | str | Path):
-            raise DataError(
-                f"pairs: expected a path, hf:OWNER/NAME or what load_pairs gave; got {type(pairs).__name__}. Pairs in memory are "
-                f"for Judge.compare_many, or for a file that write_pairs makes"
-            )
-        if isinstance(pairs, PairSource):
-            task = cls(pairs.path, skip_invalid=pairs.skip_invalid, source=pairs)
-        else:
-            task = pairs if isinstance(pairs, PairTask) else cls(str(pairs))
-        limit = task.limit if limit is None else limit
-        return replace(task, limit=limit, run=task.run if run is None else Path(run))
-
-    def open(self) -> PairSource:
-        """Open the source.
-
-        Raises:
-            DataError: It cannot be read, or its shape is not known.
-        """
-        if self.source is not None:
-            return self.source
-        return load_pairs(
-            self.path, columns=self.columns, skip_invalid=self.skip_invalid, name=self.name, advice=self.advice
-        )
-
-    @property
-    def called(self) -> str:
-        """What messages call the source."""
-        return self.name or self.path
-
-    @property
-    def title(self) -> str:
-        """The last part of that, for headings."""
-        return Path(self.called).name
-
-    @property
-    def read_once(self) -> bool:
-        """Whether reading the source twice would fetch everything twice."""
-        return self.path.startswith("hf:")
-
-    def run_path(self, verb: str, identity: Mapping[str, object]) -> Path:
-        """Directory of the run. The same job always gets the same one, and no other job does."""
-        return self.run or Path("runs") / default_run_name(verb, self.title.partition(".")[0], identity)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceGuard:
-    """What a source was when a run began. A file that changes meanwhile would give results about two files.
-
-    Args:
-        source: The pairs.
-        fingerprint: Its ``fingerprint``.
-        pairs: How many pairs it had, if they were counted.
-    """
-
-    source: PairSource
-    fingerprint: str
-    pairs: int | None = None
-
-    def check(self, read: int) -> None:
-        """Compare it with what it is now.
-
-        Args:
-            read: How many pairs were read now.
-
-        Raises:
-            DataError: It has changed.
-        """
-        changes = []
-        if self.pairs is not None and read != self.pairs:
-            changes.append(f"{self.pairs} pairs at the beginning, {read} at the end")
-        if self.source.fingerprint() != self.fingerprint:
-            changes.append("its content is another one")
-        if changes:
-            raise DataError(
-                f"{self.source.path}: changed during the run: {', '.join(changes)}. Restore it and run the same command again, "
-                f"or start a new --run with the new file"
-            )
 
 
 @dataclass(frozen=True, slots=True)
