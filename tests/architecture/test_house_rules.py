@@ -81,23 +81,18 @@ def test_functions_are_short(path):
 def test_one_parser_one_renderer_one_journal():
     """Verdict marks, prompt blocks and journal lines are each known to one room only."""
     owners = {"[[": ("verdict", "prompts"), "Chatbot A": ("prompts", "data/judge_prompts.py"), "O_APPEND": ("runs",)}
-    for mark, allowed in owners.items():
-        for path in MODULES:
-            name = path.relative_to(PACKAGE).as_posix()
-            strings = [
-                node.value
-                for node in ast.walk(parsed(path))
-                if isinstance(node, ast.Constant) and isinstance(node.value, str) and mark in node.value
-            ]
-            names = [
-                node.attr for node in ast.walk(parsed(path)) if isinstance(node, ast.Attribute) and node.attr == mark
-            ]
-            docstrings = {
-                ast.get_docstring(node, clean=False)
-                for node in ast.walk(parsed(path))
-                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            }
-            found = [text for text in strings if text not in docstrings] + names
+    for path in MODULES:
+        name, nodes = named(path), list(ast.walk(parsed(path)))
+        documented = [
+            node
+            for node in nodes
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        docstrings = {ast.get_docstring(node, clean=False) for node in documented}
+        strings = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        for mark, allowed in owners.items():
+            found = [text for text in strings - docstrings if mark in text] + [text for text in names if text == mark]
             assert not found or name.startswith(allowed), f"{name}: {found}"
 
 

@@ -200,7 +200,7 @@ def test_killed_anywhere_a_rerun_has_each_comparison_once_and_the_same_results(f
     undisturbed = subprocess.run([*command, "undisturbed"], cwd=folder, capture_output=True, check=True)
     chance = random.Random(0)
     in_the_middle = 0
-    for moment in range(20):
+    for moment in range(10):
         killed = folder / f"killed-{moment}"
         journal, moment_of_death = killed / "completions.jsonl", chance.randrange(1, 2 * many)
         kill_when(partial(reaches, journal, moment_of_death), [*command, killed.name], cwd=folder)
@@ -211,4 +211,4 @@ def test_killed_anywhere_a_rerun_has_each_comparison_once_and_the_same_results(f
         for name in ("completions.jsonl", "results.json"):
             assert (killed / name).read_bytes() == (folder / "undisturbed" / name).read_bytes()
         assert final.stdout == undisturbed.stdout
-    assert in_the_middle >= 15
+    assert in_the_middle >= 7
