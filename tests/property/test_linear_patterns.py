@@ -1,6 +1,7 @@
 """Every regular expression of the package takes time in proportion to the text, whatever the text repeats."""
 
 import time
+from functools import partial
 
 import pytest
 
@@ -31,13 +32,23 @@ PROMPTS = {
 
 
 def seconds(call, *arguments, **named):
-    """Processor time, the better of two: a busy machine must not fail this, quadratic time must."""
+    """Processor time, the better of two: a busy machine must not fail this."""
     taken = []
     while len(taken) < 2 and (not taken or taken[0] > 0.2):
         begin = time.process_time()
         call(*arguments, **named)
         taken.append(time.process_time() - begin)
     return min(taken)
+
+
+def is_linear(call, text, limit, **named):
+    """Whether ``call`` takes time in proportion to the text.
+
+    A slow machine may take longer than ``limit`` seconds; then a fourth of the text must have taken a fourth of the time, give or
+    take a factor of two. In quadratic time it takes a sixteenth.
+    """
+    taken = seconds(call, text, **named)
+    return taken < limit or taken < 8 * seconds(call, text[: len(text) // 4], **named)
 
 
 def test_every_pattern_of_the_package_is_known():
@@ -60,18 +71,18 @@ def test_no_pattern_backtracks_far(name):
     pattern, methods = PATTERNS[name]
     for text in attacks(pattern, SHORT):
         for method in methods:
-            assert seconds(use, pattern, method, text) < 0.2, (method, text[:40])
+            assert is_linear(partial(use, pattern, method), text, 0.2), (method, text[:40])
 
 
 @pytest.mark.parametrize("piece", PIECES, ids=ascii)
 def test_a_megabyte_passes_in_a_second(piece):
     text = piece * (LONG // len(piece))
-    assert seconds(fence, text, conversation=True) < 1
-    assert seconds(parse_verdict, Generation("r", text)) < 1
-    assert seconds(leaked_hints, f"as given {text}", [text[:100]], [text]) < 1
+    assert is_linear(fence, text, 1, conversation=True)
+    assert is_linear(lambda text: parse_verdict(Generation("r", text)), text, 1)
+    assert is_linear(lambda text: leaked_hints(f"as given {text}", [text[:100]], [text]), text, 1)
     for name, prompt in PROMPTS.items():
         demand = load_family(name).read(prompt)
-        assert seconds(demand.examine, text) < 1, name
+        assert is_linear(demand.examine, text, 1), name
 
 
 def test_every_family_is_tried():
@@ -84,7 +95,11 @@ def test_long_prompts_are_read_in_no_time(name):
     for piece in ("1", " + 1", ", 1", ' and "cup"', "a", " "):
         for place in (len(prompt) - 1, prompt.rindex(" ")):
             text = prompt[:place] + piece * (LONG // 10 // len(piece)) + prompt[place:]
-            assert seconds(load_family(name).read, text) < 1
+
+            def read(middle, before=prompt[:place], after=prompt[place:]):
+                return load_family(name).read(before + middle + after)
+
+            assert is_linear(read, piece * (LONG // 10 // len(piece)), 1)
             demand = load_family(name).read(text)
             if demand is not None:
-                assert seconds(demand.examine, "cup " * 20_000) < 1
+                assert is_linear(demand.examine, "cup " * 20_000, 1)
