@@ -7,12 +7,15 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 POLL_S = 0.001
 HANGS_AFTER_S = 600.0
 
 
-def wait_until(reached: Callable[[], bool], process: subprocess.Popen | None = None) -> bool:
+def wait_until(
+    reached: Callable[[], bool], process: subprocess.Popen[bytes] | subprocess.Popen[str] | None = None
+) -> bool:
     """Wait for something, or for the end of the process that should bring it about.
 
     Returns:
@@ -30,7 +33,7 @@ def wait_until(reached: Callable[[], bool], process: subprocess.Popen | None = N
     return process is None or process.poll() is None
 
 
-def kill_when(reached: Callable[[], bool], command: Sequence[object], *, linger_s: float = 0.0, **options) -> bool:
+def kill_when(reached: Callable[[], bool], command: Sequence[object], *, linger_s: float = 0.0, **options: Any) -> bool:
     """Start a command and end it with SIGKILL once something is reached.
 
     Args:
