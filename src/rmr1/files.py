@@ -73,6 +73,14 @@ def storage(path: str | os.PathLike[str]) -> Iterator[None]:
         raise StorageError(storage_problem(error, path)) from error
 
 
+def expand_home(name: str) -> Path:
+    """A path in which ``~`` is a user's home; without such a user it is a name like any other."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
+
+
 def read_text(path: Path) -> str:
     """The text of a file.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rmr1.arguments import expect, expect_word
 from rmr1.records import Side, Verdict
 
 
@@ -14,6 +15,8 @@ def verdict_reward(verdict: Verdict, gold: Side) -> float | None:
         verdict: The parsed verdict, in shown sides.
         gold: The better shown side.
     """
+    expect("verdict", verdict, Verdict, "a Verdict")
+    expect_word("gold", gold, ("A", "B"))
     if verdict.invalid == "engine_error":
         return None
     return 1.0 if verdict.side == gold else -1.0

@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import replace
 from typing import Literal, overload
 
+from rmr1.arguments import expect_pair, expect_word
 from rmr1.records import Comparison, Judgment, Label, Order, PairOutcome, PreferencePair, Side
 
 OTHER_SIDE: dict[Side, Side] = {"A": "B", "B": "A"}
@@ -75,6 +76,8 @@ def show(pair: PreferencePair, order: Order, vote: int = 0) -> Comparison:
     Returns:
         The comparison; ``gold`` is the pair's label in shown sides.
     """
+    expect_pair(pair, "pair")
+    expect_word("order", order, ("ab", "ba"))
     gold = pair_side(pair.label, order)
     first, second = (pair.response_a, pair.response_b) if order == "ab" else (pair.response_b, pair.response_a)
     return Comparison(pair.id, order, vote, pair.prompt, first, second, gold, pair.reference, pair.rubric)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ import pytest
 import rmr1
 from rmr1 import (
     Judge,
+    Message,
     NullCallbacks,
     PreferencePair,
+    compare_runs,
     curate,
     distill,
     evaluate,
@@ -21,7 +24,7 @@ from rmr1 import (
     train_sft,
 )
 from rmr1.config import DistillConfig, JudgeConfig, SftConfig
-from rmr1.errors import ConfigError
+from rmr1.errors import ConfigError, DataError, InputError
 from tests.support.engines import FunctionEngine, prefers
 
 ROOT = Path(__file__).parents[2]
@@ -205,3 +208,21 @@ def test_evaluate_and_distill_take_a_ready_configuration_or_settings(pairs):
         evaluate(good_judge(), "custom", data=pairs, config=JudgeConfig(), votes=1)
     with pytest.raises(ConfigError, match="config and keep: give either"):
         distill(pairs, DistillConfig(teacher="x"), keep=2)
+
+
+def test_pairs_in_memory_are_refused_where_a_file_is_wanted():
+    kept = [PreferencePair("p", (Message("user", "q"),), (Message("assistant", "a"),), (Message("assistant", "b"),))]
+    for verb in (train_sft, train_rl, partial(distill, teacher=good_judge()), load_pairs, curate):
+        for wrong in (kept, iter(kept), {"prompt": "q"}):
+            with pytest.raises(
+                DataError, match=r"expected .*path.*pairs in memory are for Judge.compare_many, or for a file"
+            ):
+                verb(wrong)
+    with pytest.raises(ConfigError, match="benchmarks: expected names of benchmarks, or Benchmark objects; got 7"):
+        evaluate(good_judge(), 7)
+    with pytest.raises(InputError, match="runs: expected a list of run directories; got 'runs/a'"):
+        compare_runs("runs/a")
+    with pytest.raises(
+        InputError, match=r"callbacks: expected an object with say.*Derive yours from rmr1.NullCallbacks"
+    ):
+        curate("pairs.jsonl", callbacks=print)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
+from rmr1.arguments import expect_count, expect_several, expect_word, path_of
 from rmr1.benchmarks.benchmark import Benchmark, Protocol, Value
 from rmr1.benchmarks.contestants import (
     COMBINED_POLICY,
@@ -79,9 +80,18 @@ def compare_runs(
         JournalError: A journal is damaged.
         DataError: A released file is not what it should be.
     """
-    paths = [Path(run) for run in runs]
+    expect_several("runs", runs, "a list of run directories")
+    paths = [path_of(f"runs[{number}]", run, "a run directory") for number, run in enumerate(runs)]
+    expect_several("votes", votes, "a list of numbers")
+    for number, count in enumerate(votes):
+        expect_count(f"votes[{number}]", count)
+    expect_word("protocol", protocol, get_args(Protocol))
+    expect_several("benchmarks", benchmarks, "Benchmark objects")
+    expect_count("items", items)
     if len(paths) < 2:
         raise ConfigError(f"{len(paths)} run{'s' * (len(paths) != 1)}: name at least two to compare")
+    if votes and len(votes) != len(paths):
+        raise ConfigError(f"votes: {len(votes)} numbers for {len(paths)} runs; give one for each, or none at all")
     counted = tuple(votes) or (None,) * len(paths)
     names = run_names(paths, counted)
     own = tuple(benchmarks)

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
+from rmr1.arguments import expect_count, expect_events, expect_texts, expect_word, optional_path
 from rmr1.benchmarks.benchmark import Benchmark, entry_of
 from rmr1.benchmarks.benchmark import Protocol as BenchmarkProtocol
 from rmr1.benchmarks.eval_runs import DATA, PAIRS, RESULTS, EvalRun, known_benchmarks, read_run
 from rmr1.benchmarks.loading import Loaded, load
 from rmr1.benchmarks.planning import Rates, plan_evaluation
 from rmr1.benchmarks.report import report_of
-from rmr1.benchmarks.suite.registry import find_benchmarks
+from rmr1.benchmarks.suite.registry import chosen_benchmarks
 from rmr1.config import JudgeConfig, resolve_config
 from rmr1.engines import Engine, LoadedModel, open_model
 from rmr1.judging import (
@@ -153,18 +154,20 @@ def evaluate(
         RunError: The run's directory is in use, or is another run's.
         EngineError: The engine is gone; what is done is kept.
     """
-    chosen = [benchmarks] if isinstance(benchmarks, str | Benchmark) else list(benchmarks)
-    found = [one for name in chosen for one in (find_benchmarks(name) if isinstance(name, str) else (name,))]
+    expect_texts("columns", columns)
+    expect_count("limit", limit)
+    expect_word("protocol", protocol, get_args(BenchmarkProtocol))
+    expect_events(callbacks, EvalCallbacks)
     task = EvalTask(
-        benchmarks=tuple({one.name: one for one in found}.values()),
-        data=None if data is None else Path(data),
+        benchmarks=chosen_benchmarks(benchmarks),
+        data=optional_path("data", data),
         columns=columns,
         limit=limit,
-        run=None if run is None else Path(run),
+        run=optional_path("run", run),
         protocol=protocol,
     )
     config = resolve_config(JudgeConfig, config, settings)
-    engine = None if isinstance(model, str) else model
+    engine = None if isinstance(model, str) else open_model(model).engine
     if isinstance(model, str):
         config = config.model_copy(update={"model": model})
     return run_blocking(evaluate_task(task, config, callbacks or NullCallbacks(), engine=engine))

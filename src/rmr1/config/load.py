@@ -17,9 +17,10 @@ from typing import Any, TypeVar, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from rmr1.arguments import expect
 from rmr1.config.fields import list_keys, option_of, without_none
 from rmr1.errors import ConfigError, did_you_mean
-from rmr1.files import YamlError, parse_yaml, read_text
+from rmr1.files import YamlError, expand_home, parse_yaml, read_text
 
 _PREFIX = "RMR1_"
 _NOT_CONFIGURATION = frozenset({"RMR1_CACHE"})
@@ -135,6 +136,7 @@ def resolve_config(kind: type[Config], config: Config | None, settings: Mapping[
         return load_config(kind, arguments=settings, environment={})
     if settings:
         raise ConfigError(f"config and {', '.join(settings)}: give either a ready config, or its settings")
+    expect("config", config, kind, f"a {kind.__name__}, or its settings as further arguments", error=ConfigError)
     return config
 
 
@@ -161,7 +163,7 @@ def find_recipe(kind: str, name: str) -> Path:
     shipped = _recipes() / kind / f"{name}.yaml"
     if Path(name).name == name and shipped.is_file():
         return shipped
-    path = Path(name).expanduser()
+    path = expand_home(name)
     if path.is_file():
         return path
     known = ", ".join(recipe_names(kind)) or "none"

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from rmr1.arguments import described, source_of
 from rmr1.config import Flag, find_recipe, load_config, recipe_names
 from rmr1.curation.raw_rows import Condition
 from rmr1.data import check_shares
@@ -271,6 +272,9 @@ def recipe_file(sources: Sequence[str]) -> Path | None:
     return find_recipe("data", recipes[0]) if recipes else None
 
 
+_WANTED = "a DataRecipe, the path or name of a recipe, or paths of sources"
+
+
 def recipe_of(what: DataRecipe | str | Path | Sequence[str | Path], **settings: Any) -> DataRecipe:
     """A recipe out of what ``curate`` takes. Environment variables play no part.
 
@@ -278,9 +282,12 @@ def recipe_of(what: DataRecipe | str | Path | Sequence[str | Path], **settings: 
         ConfigError: There is no such recipe, a key is unknown, or a value is wrong.
     """
     if isinstance(what, DataRecipe):
-        given = what.model_dump(exclude_unset=True)
+        given: dict[str, Any] = what.model_dump(exclude_unset=True)
         return load_config(DataRecipe, arguments={**given, **settings}, environment={}) if settings else what
-    sources = [str(what)] if isinstance(what, str | Path) else [str(one) for one in what]
+    named = what if isinstance(what, Sequence) and not isinstance(what, str | bytes) else [what]
+    sources = [source_of("recipe", one, _WANTED) for one in named]
+    if not sources and "sources" not in settings:
+        raise ConfigError(f"recipe: expected {_WANTED}; got an empty {described(what)}")
     file = recipe_file(sources)
-    named = {} if file else {"sources": [{"path": path} for path in sources]}
-    return load_config(DataRecipe, file=file, arguments={**named, **settings}, environment={})
+    given = {} if file else {"sources": [{"path": path} for path in sources]}
+    return load_config(DataRecipe, file=file, arguments={**given, **settings}, environment={})

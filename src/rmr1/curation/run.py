@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rmr1.arguments import expect_events, optional_path
 from rmr1.curation.candidates import Candidate, PairStore
 from rmr1.curation.intake import Intake, OpenSource, open_recipe_source
 from rmr1.curation.recipe import DataRecipe, Orders, recipe_of
@@ -62,7 +63,9 @@ def curate(
         MissingExtraError: A format or a screen needs a library that is not installed.
         RunError: The directory is in use, or is another run's.
     """
+    expect_events(callbacks, Callbacks)
     callbacks = callbacks or NullCallbacks()
+    folder = optional_path("out", out)
     recipe = recipe_of(recipe, **settings)
     judged = recipe.difficulty is not None
     named = zip(recipe.source_names(), recipe.sources, strict=True)
@@ -71,7 +74,7 @@ def curate(
     files = [load_pairs(path, skip_invalid=True, allow_empty=True) for path in benchmarks.files] if benchmarks else []
     identity = _identity(recipe, sources, files)
     subject = sources[0].name if len(sources) == 1 else "mix"
-    folder = Path("runs") / default_run_name("data", subject, identity) if out is None else Path(out)
+    folder = folder or Path("runs") / default_run_name("data", subject, identity)
     with RunDirectory(folder, identity) as run:
         results = _finished(run)
         if results is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+from rmr1.arguments import expect, expect_texts, source_of
 from rmr1.data.contents import Match, RowContent, read_content, read_notes
 from rmr1.data.formats import open_file
 from rmr1.data.hub import HUB_PREFIX, SAVED_DATASET, SAVED_SPLITS, HubDataset, SavedDataset
@@ -284,8 +285,11 @@ def load_pairs(
         MissingExtraError: If the format needs a library that is not installed.
         DownloadError: If the hub cannot be reached.
     """
+    source = source_of("path", path)
+    expect_texts("columns", columns)
+    expect("name", name, str | None, "a text or None")
+    expect("skip_invalid", skip_invalid, bool, "True or False")
     overrides = dict(columns or {})
-    source = str(path)
     reader = _open_reader(source, name or source, overrides)
     if transform is not None:
         reader = TransformedReader(reader, transform)

@@ -14,6 +14,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from rmr1.arguments import checked_pairs, path_of
 from rmr1.files import open_to_write, storage
 from rmr1.records import Message, PreferencePair
 
@@ -47,8 +48,8 @@ def write_pairs(path: Path, pairs: Iterable[PreferencePair]) -> int:
         The number of rows.
     """
     count = 0
-    with open_pairs(path) as add:
-        for pair in pairs:
+    with open_pairs(path_of("path", path)) as add:
+        for pair in checked_pairs(pairs):
             add(pair)
             count += 1
     return count

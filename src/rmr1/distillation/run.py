@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from rmr1.arguments import expect_events
 from rmr1.config import DistillConfig, EngineConfig, resolve_config
 from rmr1.data import PairSource
 from rmr1.distillation.passes import (
@@ -243,13 +244,14 @@ def distill(
         EngineError: An engine is gone; what is done is kept.
     """
     models = {role: model for role, model in (("teacher", teacher), ("repairer", repairer)) if model is not None}
-    engines = {role: model for role, model in models.items() if not isinstance(model, str)}
+    engines = {role: open_model(model).engine for role, model in models.items() if not isinstance(model, str)}
     named = {role: engine.name for role, engine in engines.items()}
     settings |= {role: model for role, model in models.items() if isinstance(model, str)}
     if config is None:
         config = resolve_config(DistillConfig, None, settings | named)
     else:
         config = resolve_config(DistillConfig, config, settings).model_copy(update=named)
+    expect_events(callbacks, DistillCallbacks)
     task = PairTask.of(pairs, limit=limit, run=run)
     return run_blocking(_distill_task(task, config, engines, callbacks or NullCallbacks()))
 

@@ -30,6 +30,7 @@ from rmr1.config import EngineConfig
 from rmr1.engines.control_tokens import ControlTokenError, ControlTokens, PromptEncoder
 from rmr1.engines.replies import dispatch
 from rmr1.errors import EngineError, MissingExtraError, ModelNotFoundError, did_you_mean
+from rmr1.files import expand_home
 from rmr1.models import cached_file, find_model, load_catalogue
 from rmr1.models.files import file_fingerprint
 from rmr1.models.gguf_vocabulary import special_tokens
@@ -102,7 +103,7 @@ class LlamaCppEngine:
         Raises:
             ModelNotFoundError: It is neither, or the model is not in the cache yet.
         """
-        path = Path(name).expanduser()
+        path = expand_home(name)
         entry = find_model(name)
         if entry is not None and not path.is_file():
             cached = cached_file(entry)

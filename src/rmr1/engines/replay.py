@@ -14,7 +14,7 @@ from typing import Any
 
 from rmr1.config import EngineConfig
 from rmr1.errors import EngineError, ModelNotFoundError
-from rmr1.files import parse_json
+from rmr1.files import expand_home, parse_json
 from rmr1.records import UNKNOWN_USAGE, Generation, GenerationRequest, Message, Usage
 
 
@@ -26,7 +26,7 @@ def prompt_sha256(messages: Iterable[Message]) -> str:
 
 def load(model: str, config: EngineConfig, *, concurrency: int) -> ReplayEngine:
     """``replay/FILE`` or ``replay/RUN``; no setting matters."""
-    return ReplayEngine(Path(model).expanduser())
+    return ReplayEngine(expand_home(model))
 
 
 class ReplayEngine:

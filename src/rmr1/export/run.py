@@ -12,7 +12,7 @@ from typing import Literal
 
 from rmr1.errors import ConfigError, ModelNotFoundError, RunError
 from rmr1.export.model_card import write_model_card
-from rmr1.files import storage
+from rmr1.files import expand_home, storage
 from rmr1.models import cached_file, find_model
 from rmr1.models.card import ModelCard, read_card
 from rmr1.models.loading import hf_folder
@@ -107,7 +107,7 @@ def _published(card: ModelCard) -> ModelCard:
 
 
 def _last_part(name: str) -> str:
-    path = Path(name).expanduser()
+    path = expand_home(name)
     return path.name if path.is_absolute() or name.startswith(".") or path.exists() else name
 
 

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any
 
+from rmr1.arguments import checked_pairs, expect, expect_label
 from rmr1.config import JudgeConfig, load_config
 from rmr1.data.messages import message_keys, read_message
 from rmr1.engines import Engine, open_model
@@ -49,7 +50,9 @@ class Judge:
         self._closed = False
         self._making = threading.Lock()
 
-    async def acompare(self, prompt: Text, a: Text, b: Text, *, label: Label | None = None) -> Judgment:
+    async def acompare(
+        self, prompt: Text, a: Text, b: Text, *, label: Label | None = None, reference: str = "", rubric: str = ""
+    ) -> Judgment:
         """Judge which of two responses to a prompt is better.
 
         Args:
@@ -57,17 +60,21 @@ class Judge:
             a: A response, or the turns that continue the conversation.
             b: The other one.
             label: The better side or "tie" if it is known, for ``Judgment.correct``.
+            reference: The right answer, for templates that show ``{{reference}}``.
+            rubric: By what to judge, for templates that show ``{{rubric}}``.
 
         Raises:
-            DataError: An argument is no text, message or label; the error names it.
+            DataError: An argument is no text, message or label, or the template shows one that is missing; the error names it.
         """
-        judgments = [judgment async for judgment in self.acompare_many([_pair(prompt, a, b, label)])]
+        pair = self._pair(prompt, a, b, label, {"reference": reference, "rubric": rubric})
+        judgments = [judgment async for judgment in self.acompare_many([pair])]
         return judgments[0]
 
     async def acompare_many(self, pairs: Iterable[PreferencePair]) -> AsyncGenerator[Judgment]:
         """Judge any number of pairs; each judgment comes as soon as it is complete, in any order.
 
-        An engine with connections works in a loop of its own, so that one judge can be used in several loops.
+        The reference answer and the rubric that a template shows are those of each pair. An engine with connections works in a
+        loop of its own, so that one judge can be used in several loops.
         """
         loop = self._loop()
         judging = self._judge(pairs)
@@ -76,13 +83,16 @@ class Judge:
                 yield judgment
 
     async def _judge(self, pairs: Iterable[PreferencePair]) -> AsyncGenerator[Judgment]:
-        async with aclosing(JudgeRun(self.engine, self.plan).judge(_checked_pairs(pairs))) as judgments:
+        async with aclosing(JudgeRun(self.engine, self.plan).judge(checked_pairs(pairs))) as judgments:
             async for _, judgment in judgments:
                 yield judgment
 
-    def compare(self, prompt: Text, a: Text, b: Text, *, label: Label | None = None) -> Judgment:
+    def compare(
+        self, prompt: Text, a: Text, b: Text, *, label: Label | None = None, reference: str = "", rubric: str = ""
+    ) -> Judgment:
         """``acompare`` for callers that are not asynchronous."""
-        return next(iter(list(self.compare_many([_pair(prompt, a, b, label)]))))
+        pair = self._pair(prompt, a, b, label, {"reference": reference, "rubric": rubric})
+        return next(iter(list(self.compare_many([pair]))))
 
     def compare_many(self, pairs: Iterable[PreferencePair]) -> Iterator[Judgment]:
         """``acompare_many`` for callers that are not asynchronous."""
@@ -105,6 +115,18 @@ class Judge:
     ) -> None:
         self.close()
 
+    def _pair(self, prompt: Text, a: Text, b: Text, label: Label | None, notes: Mapping[str, str]) -> PreferencePair:
+        expect_label("label", label)
+        template = self.plan.template
+        for name, text in notes.items():
+            expect(name, text, str, "a text", error=DataError)
+            if name in template.slots and not text.strip():
+                raise DataError(
+                    f"{name}: the template {template.name} shows {{{{{name}}}}}; pass {name}=..., or take another template"
+                )
+        turns = (_messages(prompt, "user", "prompt"), _messages(a, "assistant", "a"), _messages(b, "assistant", "b"))
+        return PreferencePair("pair", *turns, label, reference=notes["reference"], rubric=notes["rubric"])
+
     def _loop(self) -> BlockingLoop:
         with self._making:
             if self._closed:
@@ -112,13 +134,6 @@ class Judge:
             if self._blocking is None:
                 self._blocking = CallersLoop() if self.engine.computes_in_caller else BackgroundLoop()
             return self._blocking
-
-
-def _pair(prompt: Text, a: Text, b: Text, label: Label | None) -> PreferencePair:
-    if label not in ("A", "B", "tie", None):
-        raise DataError(f'label: {label!r} is neither "A", "B", "tie" nor None')
-    turns = (_messages(prompt, "user", "prompt"), _messages(a, "assistant", "a"), _messages(b, "assistant", "b"))
-    return PreferencePair("pair", *turns, label)
 
 
 def _messages(text: Text, role: str, name: str) -> tuple[Message, ...]:
@@ -138,14 +153,3 @@ def _messages(text: Text, role: str, name: str) -> tuple[Message, ...]:
             raise DataError(f"{name}, message {number}: expected {wanted}; got {type(item).__name__}")
         messages.append(item)
     return tuple(messages)
-
-
-def _checked_pairs(pairs: Iterable[PreferencePair]) -> Iterator[PreferencePair]:
-    if not isinstance(pairs, Iterable) or isinstance(pairs, str | bytes | Mapping):
-        raise DataError(f"pairs: expected PreferencePairs; got {type(pairs).__name__}. load_pairs reads a file of them")
-    for number, pair in enumerate(pairs):
-        if not isinstance(pair, PreferencePair):
-            raise DataError(
-                f"pairs[{number}]: expected a PreferencePair; got {type(pair).__name__}. load_pairs reads a file of them"
-            )
-        yield pair

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+from rmr1.arguments import expect_events
 from rmr1.config import JudgeConfig, resolve_config
 from rmr1.data import PairSource, cluster_of
 from rmr1.engines import Engine, LoadedModel, open_model
@@ -274,8 +275,9 @@ def judge_pairs(
         EngineError: The engine is gone; what is done is kept.
     """
     config = resolve_config(JudgeConfig, config, settings)
+    expect_events(callbacks, JudgeCallbacks)
     if engine is not None:
-        config = config.model_copy(update={"model": engine.name})
+        config = config.model_copy(update={"model": open_model(engine).engine.name})
     task = PairTask.of(pairs, limit=limit, run=run)
     return run_blocking(_judge_task(task, config, engine, callbacks or NullCallbacks()))
 

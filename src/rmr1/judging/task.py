@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rmr1.arguments import expect_count, optional_path, source_of
 from rmr1.data import DROP_OR_SKIP, PairSource, load_pairs
 from rmr1.errors import DataError
 from rmr1.runs import default_run_name
@@ -46,17 +47,15 @@ class PairTask:
             limit: Take the first N of them.
             run: Directory of the run.
         """
-        if not isinstance(pairs, PairTask | PairSource | str | Path):
-            raise DataError(
-                f"pairs: expected a path, hf:OWNER/NAME or what load_pairs gave; got {type(pairs).__name__}. Pairs in memory are "
-                f"for Judge.compare_many, or for a file that write_pairs makes"
-            )
         if isinstance(pairs, PairSource):
             task = cls(pairs.path, skip_invalid=pairs.skip_invalid, source=pairs)
+        elif isinstance(pairs, PairTask):
+            task = pairs
         else:
-            task = pairs if isinstance(pairs, PairTask) else cls(str(pairs))
+            task = cls(source_of("pairs", pairs, "a path, hf:OWNER/NAME or what load_pairs gave"))
+        expect_count("limit", limit)
         limit = task.limit if limit is None else limit
-        return replace(task, limit=limit, run=task.run if run is None else Path(run))
+        return replace(task, limit=limit, run=optional_path("run", run) or task.run)
 
     def open(self) -> PairSource:
         """Open the source.

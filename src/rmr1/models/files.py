@@ -88,10 +88,7 @@ def hub_folder(repository: str, say: Say = lambda message: None) -> Path:
         MissingExtraError: huggingface_hub is not installed.
     """
     if repository.count("/") != 1:
-        raise ModelNotFoundError(
-            f"{repository}: not a model folder, not a GGUF file, not OWNER/NAME of the hub, and not in the catalogue; "
-            f'"rmr1 pull --list" shows it{did_you_mean(repository, load_catalogue())}'
-        )
+        raise _unknown_model(repository)
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
@@ -102,12 +99,21 @@ def hub_folder(repository: str, say: Say = lambda message: None) -> Path:
             return folder
     except OSError:
         pass
+    except ValueError as error:  # no repository can have this name
+        raise _unknown_model(repository) from error
     say(f"fetching {repository} from the hub")
     try:
         return Path(snapshot_download(repository, allow_patterns=_HUB_FILES))
     except OSError as error:
         said = " ".join(str(error).split())[:300]
         raise ModelNotFoundError(f"{repository}: the hub did not deliver it: {said}") from error
+
+
+def _unknown_model(name: str) -> ModelNotFoundError:
+    return ModelNotFoundError(
+        f"{name}: not a model folder, not a GGUF file, not OWNER/NAME of the hub, and not in the catalogue; "
+        f'"rmr1 pull --list" shows it{did_you_mean(name, load_catalogue())}'
+    )
 
 
 def file_fingerprint(path: Path) -> str:

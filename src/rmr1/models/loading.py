@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rmr1.arguments import described, unusable_reason
 from rmr1.errors import MissingExtraError, ModelNotFoundError
-from rmr1.files import parse_json, read_text
+from rmr1.files import expand_home, parse_json, read_text
 from rmr1.models.card import ModelCard
 from rmr1.models.catalogue import find_model
 from rmr1.models.files import Say, hub_folder, pull
@@ -37,7 +38,9 @@ def hf_folder(name: str, say: Say = lambda message: None) -> Path:
         DownloadError: It cannot be fetched.
         MissingExtraError: A library is not installed.
     """
-    path = Path(name).expanduser()
+    if (problem := unusable_reason(name)) is not None:
+        raise ModelNotFoundError(f"{described(name)}: no model: {problem}")
+    path = expand_home(name)
     for folder in (path, path / "model"):
         if (folder / "config.json").is_file():
             return folder

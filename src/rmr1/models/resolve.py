@@ -11,7 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from rmr1.arguments import described, unusable_reason
 from rmr1.errors import ConfigError, did_you_mean
+from rmr1.files import expand_home
 from rmr1.models.card import ModelCard, Think, read_card_of
 from rmr1.models.catalogue import ModelEntry, find_model, load_catalogue
 from rmr1.plugins import PluginGroup
@@ -60,10 +62,12 @@ def resolve_model(model: str) -> ResolvedModel:
     engine, slash, rest = model.partition("/")
     named = bool(slash and rest) and engine in ENGINES
     name = rest if named else model
-    path = Path(name).expanduser()
+    path = expand_home(name)
     entry = find_model(name)
     if named and engine not in _LOCAL:
         return _resolved(engine, name, entry, None)
+    if (problem := unusable_reason(name)) is not None:
+        raise ConfigError(f"--model {described(name)}: names no model: {problem}")
     if path.is_dir():
         found = _model_of(path)
         kind = "hf" if found.is_dir() else "llamacpp"

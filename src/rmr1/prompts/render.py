@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rmr1.arguments import expect
 from rmr1.errors import DataError
 from rmr1.prompts.fencing import fence
 from rmr1.prompts.templates import ChoiceTemplate, RepairTemplate, Template, substitute
@@ -41,6 +42,8 @@ def render_prompt(
     Raises:
         DataError: The template shows a reference answer or a rubric, and the pair has none.
     """
+    expect("comparison", comparison, Comparison, "a Comparison, such as show(pair, order) gives")
+    expect("template", template, Template, "a Template, such as load_template(name) gives")
     fencer = _Fencer(fenced)
     notes = _notes(comparison, template, fencer)
     if _is_single_turn(comparison):
@@ -131,7 +134,7 @@ def _notes(comparison: Comparison, template: Template, fencer: _Fencer) -> dict[
         if not given[slot].strip():
             raise DataError(
                 f"pair {comparison.pair_id}: the template {template.name} shows {{{{{slot}}}}}, and the pair has none; "
-                f"name its column with --columns {slot}=COLUMN, or take another template"
+                f"name its column with --columns {slot}=COLUMN, set it in the PreferencePair, or take another template"
             )
     return {slot: fencer.text(given[slot]) for slot in template.slots}
 

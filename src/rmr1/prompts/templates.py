@@ -29,6 +29,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template as Placeholders
 
+from rmr1.arguments import path_of
 from rmr1.errors import TemplateError, did_you_mean
 
 _SINGLE = ("question", "response_a", "response_b")
@@ -91,15 +92,16 @@ def template_names() -> tuple[str, ...]:
     return tuple(sorted(name.stem for name in names if name.suffix == ".txt" and name.stem not in _NO_JUDGES))
 
 
-def load_template(name_or_path: str) -> Template:
+def load_template(name_or_path: str | Path) -> Template:
     """Load a shipped template by name, or a file by its path.
 
     Raises:
         TemplateError: No such template, or the file is malformed; the message names the part.
     """
+    path = path_of("template", name_or_path, "the name of a template, or the path of one")
+    name_or_path = str(name_or_path)
     if name_or_path in template_names():
         return _build(name_or_path, _shipped(name_or_path))
-    path = Path(name_or_path)
     if not path.is_file():
         known = ", ".join(template_names())
         raise TemplateError(

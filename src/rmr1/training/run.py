@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from rmr1.arguments import optional_path, source_of
 from rmr1.config import TrainerConfig
 from rmr1.errors import ConfigError, JournalError, StorageError, TrainingError
 from rmr1.files import storage
@@ -48,6 +49,24 @@ class TrainingTask:
     data: Path
     held_out: Path | None
     run: Path | None
+
+    @classmethod
+    def of(cls, data: str | Path, held_out: str | Path | None, run: str | Path | None, holds: str) -> TrainingTask:
+        """A task from what a Python caller has.
+
+        Args:
+            data: What to train on.
+            held_out: What to evaluate on.
+            run: The run's directory.
+            holds: What the files hold, in words.
+
+        Raises:
+            DataError: One of the files is no path.
+            InputError: The run is none.
+        """
+        wanted = f"a path to a file of {holds}"
+        unseen = None if held_out is None else Path(source_of("held_out", held_out, f"{wanted}, or None"))
+        return cls(Path(source_of("data", data, wanted)), unseen, optional_path("run", run))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 
+from rmr1.arguments import expect, expect_word
 from rmr1.records import (
     FinishReason,
     Generation,
@@ -47,8 +48,10 @@ def parse_verdict(generation: Generation, rule: str = "default") -> Verdict:
         that was cut while the judge still thought is ``truncated`` by every rule, whatever the thought holds.
 
     Raises:
-        KeyError: The rule is unknown. No text raises anything.
+        InputError: The rule is unknown. No text raises anything.
     """
+    expect("generation", generation, Generation, "a Generation")
+    expect_word("rule", rule, RULES)
     decide = RULES[rule]
     if generation.finish_reason == "error":
         return Verdict(None, "engine_error", rule=rule)

@@ -199,10 +199,10 @@ def test_a_prompt_and_whole_transcripts_agree(tmp_path: Path) -> None:
 )
 def test_long_repetitions_take_no_time(piece: str) -> None:
     text = "[" + piece * (300_000 // len(piece)) + "]"
-    began = time.perf_counter()
+    began = time.process_time()
     for one in (text, text[1:-1], "\n\nHuman:" + text):
         is_dialogue(one)
         is_dialogue_prompt(one)
         with contextlib.suppress(DataError):
             unpack(one, "x")
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5

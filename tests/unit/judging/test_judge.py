@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -198,7 +199,7 @@ def test_what_is_no_message_is_named(arguments, told):
 
 def test_what_is_no_label_and_no_pair_is_named():
     with Judge(FunctionEngine(prefers("good"))) as judge:
-        with pytest.raises(DataError, match="label: 'chosen' is neither"):
+        with pytest.raises(DataError, match=r'label: expected "A", "B", "tie" or None; got .chosen.'):
             judge.compare("p", "a", "b", label="chosen")
         with pytest.raises(DataError, match=r"pairs\[1\]: expected a PreferencePair; got dict"):
             list(judge.compare_many([*pairs(1), {"prompt": "x"}]))
@@ -207,3 +208,27 @@ def test_what_is_no_label_and_no_pair_is_named():
                 list(judge.compare_many(wrong))
     with pytest.raises(DataError, match="pairs: expected a path, hf:OWNER/NAME or what load_pairs gave; got list"):
         judge_pairs(pairs(2), engine=FunctionEngine(prefers("good")))
+
+
+SHOWS_BOTH = """@@ user single-turn
+{{question}} {{response_a}} {{response_b}} (right: {{reference}}; by: {{rubric}})
+@@ user multi-turn
+{{conversation_a}} {{conversation_b}} ({{reference}}; {{rubric}})
+"""
+
+
+def test_a_template_is_shown_the_reference_and_the_rubric_that_a_call_gives(tmp_path):
+    (tmp_path / "both.txt").write_text(SHOWS_BOTH)
+    engine = FunctionEngine(lambda request: answer("A"))
+    with Judge(engine, template=str(tmp_path / "both.txt"), orders="given") as judge:
+        judge.compare("q", "x", "y", reference="four", rubric="brevity")
+        asyncio.run(judge.acompare("q", "x", "y", reference="five", rubric="length"))
+        list(judge.compare_many([replace(pairs(1)[0], reference="six", rubric="tone")]))
+        with pytest.raises(
+            DataError, match=r"reference: the template .* shows \{\{reference\}\}; pass reference=\.\.\."
+        ):
+            judge.compare("q", "x", "y", rubric="brevity")
+        with pytest.raises(DataError, match=r"pair p0: .*\{\{reference\}\}.*set it in the PreferencePair"):
+            list(judge.compare_many(pairs(1)))
+    shown = [request.messages[-1].content.partition("(right: ")[2].strip() for request in engine.asked]
+    assert shown == ["four; by: brevity)", "five; by: length)", "six; by: tone)"]

@@ -1,5 +1,6 @@
 import pytest
 
+from rmr1.errors import InputError
 from rmr1.records import Generation, TokenLogprob
 from rmr1.reward import verdict_reward
 from rmr1.verdict import RULES, parse_choice, parse_verdict, verdict_probability
@@ -195,7 +196,7 @@ def test_released_rules():
 
 
 def test_unknown_rule():
-    with pytest.raises(KeyError):
+    with pytest.raises(InputError, match=r"rule: expected one of default, .*got 'no-such-rule'"):
         judge("x", "no-such-rule")
 
 

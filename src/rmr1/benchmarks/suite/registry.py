@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
+from rmr1.arguments import described
 from rmr1.benchmarks.benchmark import Benchmark, Entry, Part, Value
 from rmr1.errors import ConfigError, RMR1Error
 from rmr1.plugins import PluginGroup, plugin_call, plugin_function
@@ -55,6 +57,24 @@ def find_benchmarks(names: str) -> tuple[Benchmark, ...]:
     except ConfigError as error:
         raise ConfigError(f"--bench {names}: {error}") from error
     return tuple({benchmark.name: benchmark for benchmark in found}.values())
+
+
+def chosen_benchmarks(chosen: str | Benchmark | Iterable[str | Benchmark]) -> tuple[Benchmark, ...]:
+    """The benchmarks that a Python caller names or brings, each once.
+
+    Raises:
+        ConfigError: A name is unknown, its package cannot be loaded, or something is neither a name nor a benchmark.
+    """
+    several = isinstance(chosen, Iterable) and not isinstance(chosen, str | bytes | Mapping)
+    found: dict[str, Benchmark] = {}
+    for one in cast(Iterable[object], chosen if several else (chosen,)):
+        if not isinstance(one, str | Benchmark):
+            raise ConfigError(f"benchmarks: expected names of benchmarks, or Benchmark objects; got {described(one)}")
+        members = find_benchmarks(one) if isinstance(one, str) else (one,)
+        found |= {member.name: member for member in members}
+    if not found:
+        raise ConfigError(f"benchmarks: name at least one; there is {', '.join(BENCHMARKS.names())}")
+    return tuple(found.values())
 
 
 def _named(name: str) -> tuple[Benchmark, ...]:

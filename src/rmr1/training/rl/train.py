@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rmr1.arguments import expect_events
 from rmr1.config import RlConfig, resolve_config
 from rmr1.data import load_pairs, split_of
 from rmr1.engines.chat_text import ChatText
@@ -25,7 +26,7 @@ from rmr1.results import RlEvalMetrics, RlResults, RlStepMetrics
 from rmr1.runs import NullCallbacks
 from rmr1.sides import decisive
 from rmr1.training.adapters import merge_adapters
-from rmr1.training.callbacks import RlCallbacks
+from rmr1.training.callbacks import RlCallbacks, StepCallbacks
 from rmr1.training.chat_tokens import prompt_tokens, settle_think
 from rmr1.training.rl.evaluation import conclude, judge_held_out, step_metrics
 from rmr1.training.rl.groups import JudgePrompt, flatten, judge_prompts, steps_of
@@ -79,7 +80,8 @@ def train_rl(
         KeyboardInterrupt: The user interrupted; a checkpoint was written.
     """
     config = resolve_config(RlConfig, config, settings)
-    task = TrainingTask(Path(data), Path(held_out) if held_out is not None else None, Path(run) if run else None)
+    task = TrainingTask.of(data, held_out, run, "pairs")
+    expect_events(callbacks, StepCallbacks)
     callbacks = callbacks or NullCallbacks()
     training, held = _read(task, config, callbacks.say)
     folder = hf_folder(config.model.removeprefix("hf/"), callbacks.say)

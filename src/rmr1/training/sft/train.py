@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rmr1.arguments import expect_events
 from rmr1.config import SftConfig, resolve_config
 from rmr1.engines.chat_text import ChatText
 from rmr1.errors import ConfigError, DataError
@@ -19,7 +20,7 @@ from rmr1.models.loading import context_of, hf_folder, load_causal_lm, published
 from rmr1.prompts import load_template
 from rmr1.results import SftEvalMetrics, SftResults, SftStepMetrics
 from rmr1.runs import NullCallbacks, read_manifest
-from rmr1.training.callbacks import SftCallbacks
+from rmr1.training.callbacks import SftCallbacks, StepCallbacks
 from rmr1.training.chat_tokens import end_of_turn, settle_think
 from rmr1.training.run import (
     TrainingResult,
@@ -72,7 +73,8 @@ def train_sft(
         KeyboardInterrupt: The user interrupted; a checkpoint was written.
     """
     config = resolve_config(SftConfig, config, settings)
-    task = TrainingTask(Path(data), Path(held_out) if held_out is not None else None, Path(run) if run else None)
+    task = TrainingTask.of(data, held_out, run, "traces")
+    expect_events(callbacks, StepCallbacks)
     callbacks = callbacks or NullCallbacks()
     template = _template(task.data.parent / "run.json", config.template)
     training, held = _read(task, config)
