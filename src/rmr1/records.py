@@ -119,12 +119,18 @@ UNKNOWN_USAGE = Usage(unknown=1)
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to sample a completion. With ``seed`` None the engine chooses the seed."""
+    """How to sample a completion. With ``seed`` None the engine chooses the seed.
+
+    ``top_k`` and ``min_p`` of None leave tokens alone in local engines, and are not sent to servers, which have values of their
+    own; ``top_k`` 0 stands for all tokens.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
     max_tokens: int = 2048
     seed: int | None = None
+    top_k: int | None = None
+    min_p: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

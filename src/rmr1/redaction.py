@@ -7,7 +7,7 @@ grows with the text alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 MOST_WORDS = 500
@@ -19,6 +19,8 @@ _PLAIN_QUERY = ("api-version",)
 _SECRET_NAME = (
     r"(?:api|access|auth|secret|private|x-api)?[_-]?(?:key|token|secret|password|passwd|pwd|signature|sig|credential)"
 )
+_SECRET_KEY = re.compile(rf"(?:^|[_-])(?:{_SECRET_NAME}|authorization)$", re.IGNORECASE)
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _KEY = r"(?:sk|pk|rk|hf|gsk|xai|ghp|gho|glpat|nvapi|r8|fw|tgp|csk|pplx)[-_](?=[\w*-]{0,64}[\d*])[\w*-]{8,512}"
 _TOKEN = r"(?:AIza[\w-]{20,64}|AKIA[A-Z0-9]{12,32}|eyJ[\w-]{8,4096}\.[\w-]{4,4096}\.[\w-]{4,4096})"
 _PATTERNS = (
@@ -73,6 +75,44 @@ def public_url(url: str) -> str:
     )
     scheme = "" if parts.scheme and not parts.netloc and "@" in parts.path else parts.scheme  # a user, not a scheme
     return urlunsplit((scheme, f"{_HIDDEN if user else ''}{at}{host}", path, query, ""))
+
+
+def public_value(value: object) -> object:
+    """A JSON value without the secrets in it.
+
+    Hidden are texts whose key in a mapping is called like a secret (``api_key``, ``user-token``, ``Authorization``), and in all
+    other texts what ``redact`` knows.
+
+    >>> public_value({"route": {"api_key": "abc123"}, "tier": "flex"})
+    {'route': {'api_key': '***'}, 'tier': 'flex'}
+    """
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list | tuple):
+        return [public_value(one) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: _HIDDEN if isinstance(one, str) and _is_secret(str(name)) else public_value(one)
+        for name, one in value.items()
+    }
+
+
+def secret_texts(value: object) -> Iterator[str]:
+    """The texts in a JSON value that ``public_value`` hides because of their keys."""
+    if isinstance(value, list | tuple):
+        for one in value:
+            yield from secret_texts(one)
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            if isinstance(one, str) and _is_secret(str(name)):
+                yield one
+            else:
+                yield from secret_texts(one)
+
+
+def _is_secret(name: str) -> bool:
+    return _SECRET_KEY.search(_HUMP.sub("_", name)) is not None
 
 
 def foreign_words(text: str, secrets: Iterable[str] = ()) -> str:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rmr1.redaction import foreign_words, public_url, redact
+from rmr1.redaction import foreign_words, public_url, public_value, redact, secret_texts
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,21 @@ def test_time_grows_with_the_text_alone(piece):
     redact(piece * (1_000_000 // len(piece)))
     assert time.process_time() - began < 10  # coarse: a quadratic pattern would take hours
     assert len(foreign_words(piece * 200_000)) <= 500
+
+
+def test_values_whose_keys_are_called_like_secrets_are_hidden():
+    value = {
+        "tier": "flex",
+        "max_tokens": "many",
+        "apiKey": "abc",
+        "route": [{"X-Api-Key": "def", "order": ["a", "b"], "Authorization": "x"}, 5, None],
+        "note": "the key is sk-proj-abc123def456",
+    }
+    assert public_value(value) == {
+        "tier": "flex",
+        "max_tokens": "many",
+        "apiKey": "***",
+        "route": [{"X-Api-Key": "***", "order": ["a", "b"], "Authorization": "***"}, 5, None],
+        "note": "the key is ***",
+    }
+    assert set(secret_texts(value)) == {"abc", "def", "x"}

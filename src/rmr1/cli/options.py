@@ -24,6 +24,8 @@ from pydantic import BaseModel
 from typer.core import TyperCommand
 
 from rmr1.config import Key, find_recipe, list_keys, load_config
+from rmr1.errors import ConfigError
+from rmr1.files import YamlError, parse_yaml
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -152,7 +154,7 @@ def take_layers(kind: type[Config], given: dict[str, Any], recipes: str | None =
 def default_text(key: Key) -> str:
     """A key's default as ``--help`` and the tables of the docs show it: in YAML, without its quotes."""
     value = key.default
-    if value is None or value == "" or value == () or value == []:
+    if value is None or value == "" or value == () or value == [] or value == {}:
         return "none"
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -168,9 +170,9 @@ def _variable(key: Key) -> str:
 
 
 def _is_plain(key: Key) -> bool:
-    """Whether an option can give it; mappings, and lists of groups, are for files and ``--set``."""
+    """Whether an option can give it; mappings and lists of groups are for files and ``--set``."""
     if get_origin(key.kind) is dict:
-        return False
+        return get_args(key.kind)[1] is Any
     return not any(isinstance(one, type) and issubclass(one, BaseModel) for one in get_args(key.kind))
 
 
@@ -198,6 +200,8 @@ def _option(key: Key) -> inspect.Parameter:
 def _metavar(key: Key) -> str | None:
     if key.choices:
         return "|".join(key.choices)
+    if get_origin(key.kind) is dict:
+        return "YAML"
     if get_origin(key.kind) is tuple and not key.is_list:
         return " ".join(_METAVARS.get(kind, "TEXT") for kind in get_args(key.kind))
     return _METAVARS.get(key.kind, "TEXT")
@@ -207,6 +211,11 @@ def _value(key: Key, given: Any) -> Any:
     """What an option gave: None where it was not given; one item for a key that takes a text or a list."""
     if given is None or given == () or given == []:
         return None
+    if get_origin(key.kind) is dict:
+        try:
+            return parse_yaml(given)[0]
+        except YamlError as error:
+            raise ConfigError(f"{key.option}: not a YAML value; write it as '{{name: value}}'") from error
     if key.is_list and get_origin(key.kind) not in (list, tuple) and len(given) == 1:
         return given[0]
     return list(given) if isinstance(given, list | tuple) else given

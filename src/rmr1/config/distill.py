@@ -111,6 +111,25 @@ class DistillConfig(BaseModel):
     top_p: Annotated[
         float, Field(gt=0, le=1, description="Probability mass to sample from (nucleus sampling)"), Flag("Sampling")
     ] = 1.0
+    top_k: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            description="Sample from this many of the likeliest tokens, 0 for all; if not set, local engines take all and "
+            "servers what they are set to",
+        ),
+        Flag("Sampling"),
+    ] = None
+    min_p: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description="Sample only tokens that are at least this share as likely as the likeliest one; if not set, as for "
+            "top_k",
+        ),
+        Flag("Sampling"),
+    ] = None
     max_tokens: Annotated[int, Field(ge=1, description="Longest trace, in tokens"), Flag("Sampling")] = 8192
     seed: Annotated[int, Field(description="Seed of random orders and of sampling"), Flag("Sampling")] = 0
     constrain: Annotated[
@@ -180,6 +199,8 @@ class DistillConfig(BaseModel):
             votes=self.samples,
             temperature=self.temperature,
             top_p=self.top_p,
+            top_k=self.top_k,
+            min_p=self.min_p,
             max_tokens=self.max_tokens,
             seed=self.seed,
             constrain=self.constrain,

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator, model_validator
 
 from rmr1.config.fields import Flag
-from rmr1.redaction import public_url
+from rmr1.redaction import public_url, public_value
 
 OrderPolicy = Literal["both", "given", "swapped", "random"]
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+_OWN_SETTINGS = {
+    "chat_template_kwargs": "engine.chat_template_kwargs",
+    "grammar": "constrain",
+    "logprobs": "logprobs",
+    "max_completion_tokens": "max_tokens",
+    "max_tokens": "max_tokens",
+    "min_p": "min_p",
+    "model": "model",
+    "reasoning_effort": "engine.reasoning_effort",
+    "seed": "seed",
+    "structured_outputs": "constrain",
+    "temperature": "temperature",
+    "top_k": "top_k",
+    "top_logprobs": "logprobs",
+    "top_p": "top_p",
+}
+"""Fields of a request that settings decide."""
+_NEVER_SENT = ("messages", "n", "prompt", "stream", "stream_options", "system")
+"""Fields with which a reply would answer something else, or in another way than it is read."""
+_OF_TEMPLATES = ("add_generation_prompt", "chat_template", "continue_final_message", "messages", "tokenize")
+"""Arguments of a chat template that the engines decide."""
 
 
 class EngineConfig(BaseModel):
@@ -40,6 +62,20 @@ class EngineConfig(BaseModel):
         tuple[str, ...],
         Field(description="Request fields that the server refuses, such as temperature, top_p or seed"),
     ] = ()
+    extra_body: Annotated[
+        dict[str, Any],
+        Field(description="More fields for every request to a server, such as {service_tier: flex}"),
+    ] = {}
+    chat_template_kwargs: Annotated[
+        dict[str, Any],
+        Field(description="Variables for the model's chat template, such as {enable_thinking: false}"),
+    ] = {}
+    reasoning_effort: Annotated[
+        str | None,
+        Field(
+            min_length=1, description="How long a reasoning model at a server may think, such as low, medium or high"
+        ),
+    ] = None
     server_grammar: Annotated[
         Literal["llamacpp", "vllm"] | None, Field(description="How the server takes a grammar")
     ] = None
@@ -86,6 +122,28 @@ class EngineConfig(BaseModel):
     def _hide_credentials(self, url: str) -> str:
         return public_url(url)  # what becomes JSON is kept in runs and reports
 
+    @field_serializer("extra_body", when_used="json")
+    def _hide_keys(self, fields: dict[str, object]) -> object:
+        return public_value(fields)
+
+    @field_validator("extra_body")
+    @classmethod
+    def _extra_fields_are_extra(cls, fields: dict[str, object]) -> dict[str, object]:
+        for name in fields:
+            if name in _OWN_SETTINGS:
+                raise ValueError(f"{name} has a setting of its own: {_OWN_SETTINGS[name]}")
+            if name in _NEVER_SENT:
+                raise ValueError(f"{name} cannot be set; the engine decides it for each request")
+        return _json_only(fields)
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _templates_have_room(cls, variables: dict[str, object]) -> dict[str, object]:
+        for name in variables:
+            if name in _OF_TEMPLATES:
+                raise ValueError(f"{name} cannot be set; the engine decides it for each prompt")
+        return _json_only(variables)
+
     @field_validator("base_url")
     @classmethod
     def _base_url_is_an_address(cls, url: str | None) -> str | None:
@@ -104,6 +162,16 @@ class EngineConfig(BaseModel):
         if parts.path.rstrip("/").endswith("/chat/completions"):
             raise ValueError(f"{shown}: leave /chat/completions out; it is added to the address")
         return url.strip()
+
+
+def _json_only(values: dict[str, object]) -> dict[str, object]:
+    """The values, if they can be sent as JSON: YAML also knows dates, and numbers that are none."""
+    for name, value in values.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} holds something that JSON cannot ({error}); put it into quotes") from error
+    return values
 
 
 class JudgeConfig(BaseModel):
@@ -135,6 +203,25 @@ class JudgeConfig(BaseModel):
     top_p: Annotated[
         float, Field(gt=0, le=1, description="Probability mass to sample from (nucleus sampling)"), Flag("Sampling")
     ] = 1.0
+    top_k: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            description="Sample from this many of the likeliest tokens, 0 for all; if not set, local engines take all and "
+            "servers what they are set to",
+        ),
+        Flag("Sampling"),
+    ] = None
+    min_p: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description="Sample only tokens that are at least this share as likely as the likeliest one; if not set, as for "
+            "top_k",
+        ),
+        Flag("Sampling"),
+    ] = None
     max_tokens: Annotated[int, Field(ge=1, description="Longest completion, in tokens"), Flag("Sampling")] = 2048
     seed: Annotated[int, Field(description="Seed of random orders and of sampling"), Flag("Sampling")] = 0
     constrain: Annotated[

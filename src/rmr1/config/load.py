@@ -21,6 +21,7 @@ from rmr1.arguments import expect
 from rmr1.config.fields import list_keys, option_of, without_none
 from rmr1.errors import ConfigError, did_you_mean
 from rmr1.files import YamlError, expand_home, parse_yaml, read_text
+from rmr1.redaction import redact
 
 _PREFIX = "RMR1_"
 _NOT_CONFIGURATION = frozenset({"RMR1_CACHE"})
@@ -109,7 +110,7 @@ def load_config(
         lines = dict.fromkeys(
             _explain(kind, problem["loc"], problem["type"], problem["msg"], read) for problem in error.errors()
         )
-        raise ConfigError("; ".join(lines)) from error
+        raise ConfigError(redact("; ".join(lines))) from error
     _refuse_huge(config, read)
     return config
 

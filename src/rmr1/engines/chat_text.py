@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rmr1.engines.control_tokens import THINK_TAGS, ControlTokens, PromptEncoder, TokenKind
-from rmr1.errors import EngineError
+from rmr1.errors import ConfigError, EngineError, did_you_mean
 from rmr1.records import Message, TokenLogprob
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from rmr1.prefix.decoding.sampling import Choice
 
+_THINKING = "enable_thinking"
+_WORDS = re.compile(r"[A-Za-z_]\w*")
 _UNFINISHED = "\ufffd"
 _MOST_PENDING = 32
 """A character has at most four tokens; a weak model may write broken ones in a row."""
@@ -22,23 +25,71 @@ _PROBE = (Message("user", _ANCHOR),)
 _BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 
 
+def check_variables(variables: Iterable[str], template: str, name: str) -> None:
+    """Find variables that a chat template does not have: it would ignore them without a word.
+
+    Args:
+        variables: Names in ``engine.chat_template_kwargs``.
+        template: The chat template.
+        name: The model's name, for the message.
+
+    Raises:
+        ConfigError: The template does not have one of them.
+    """
+    words = set(_WORDS.findall(template))
+    for variable in variables:
+        if variable not in words:
+            raise ConfigError(
+                f"engine.chat_template_kwargs: the chat template of {name} has no variable {variable}"
+                f"{did_you_mean(variable, words)}"
+            )
+
+
+def thinks_by_default(template: str) -> bool | None:
+    """What ``enable_thinking`` is for a chat template if nobody sets it; None if it makes no difference, or cannot be told.
+
+    transformers leaves the variable undefined. llama.cpp always sets it, and has to be told which value means the same.
+    """
+    from jinja2 import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    if _THINKING not in template:
+        return None
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    probe = {"messages": [{"role": "user", "content": _ANCHOR}], "add_generation_prompt": True}
+    try:
+        compiled = environment.from_string(template)
+        usual, yes, no = (compiled.render({**probe, **more}) for more in ({}, {_THINKING: True}, {_THINKING: False}))
+    except (TemplateError, TypeError, ValueError):
+        return None
+    return None if yes == no else usual == yes
+
+
 class ChatText:
     """A tokenizer with its chat template.
 
     Args:
         tokenizer: With a chat template.
         name: The model's name, for messages.
+        variables: Variables for the chat template, besides the messages.
 
     Raises:
         EngineError: It has no chat template.
+        ConfigError: The chat template does not have one of the variables.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, name: str, variables: Mapping[str, object] | None = None
+    ) -> None:
         if not tokenizer.chat_template:
             raise EngineError(
                 f"{name} has no chat template; take an instruction-tuned model, or train this one with rmr1 sft first"
             )
         self._tokenizer: Any = tokenizer
+        self._variables = dict(variables or {})
+        check_variables(self._variables, str(tokenizer.chat_template), name)
         self._encoder = PromptEncoder(self._render, self._encode, self._control_tokens())
         self._anchor = self._tokenizer.encode(_ANCHOR, add_special_tokens=False)
         self._anchor_text = self._decode(())
@@ -139,5 +190,7 @@ class ChatText:
 
     def _render(self, messages: Sequence[Message]) -> str:
         rows = [{"role": message.role, "content": message.content} for message in messages]
-        text: str = self._tokenizer.apply_chat_template(rows, tokenize=False, add_generation_prompt=True)
+        text: str = self._tokenizer.apply_chat_template(
+            rows, tokenize=False, add_generation_prompt=True, **self._variables
+        )
         return text

@@ -50,12 +50,12 @@ class HfEngine:
 
     Args:
         name: A folder, a catalogue name, a run of ``rmr1 sft``, or a repository of the hub, see ``hf_folder``.
-        config: ``slots``, ``context``, ``threads``, ``think``, ``dtype`` and ``device`` matter here.
+        config: ``slots``, ``context``, ``threads``, ``think``, ``chat_template_kwargs``, ``dtype`` and ``device`` matter here.
 
     Raises:
         ModelNotFoundError: There is no such model.
         EngineError: It has no chat template, or layers that this engine does not know.
-        ConfigError: There is no such device.
+        ConfigError: There is no such device, or its chat template has no such variable.
     """
 
     embedded = True
@@ -81,7 +81,8 @@ class HfEngine:
             raise EngineError(f"{name}: the hf engine cannot run it: {reason}; serve it with vLLM")
         self._context = min(config.context or context_of(model), context_of(model))
         self._stops = _stop_tokens(model, tokenizer)
-        self._text = ChatText(tokenizer, name)
+        self._variables = config.chat_template_kwargs
+        self._text = ChatText(tokenizer, name, self._variables)
         self.think_open = config.think == "open" or (config.think == "auto" and self._text.opens_think())
         in_bfloat16 = PackedLinears(self._model, torch.bfloat16)
         if self._dtype == "mixed" and not in_bfloat16:
@@ -97,6 +98,7 @@ class HfEngine:
             "dtype": self._dtype,
             "context": self._context,
             "think_open": self.think_open,
+            **({"chat_template_kwargs": self._variables} if self._variables else {}),
         }
 
     async def generate(self, requests: Iterable[GenerationRequest]) -> AsyncGenerator[Generation]:

@@ -27,9 +27,10 @@ from pathlib import Path
 from typing import Any
 
 from rmr1.config import EngineConfig
+from rmr1.engines.chat_text import check_variables, thinks_by_default
 from rmr1.engines.control_tokens import ControlTokenError, ControlTokens, PromptEncoder
 from rmr1.engines.replies import dispatch
-from rmr1.errors import EngineError, MissingExtraError, ModelNotFoundError, did_you_mean
+from rmr1.errors import ConfigError, EngineError, MissingExtraError, ModelNotFoundError, did_you_mean
 from rmr1.files import expand_home
 from rmr1.models import cached_file, find_model, load_catalogue
 from rmr1.models.files import file_fingerprint
@@ -74,7 +75,8 @@ class LlamaCppEngine:
 
     Args:
         path: The GGUF file.
-        config: ``threads``, ``slots``, ``context``, ``reuse``, ``gpu_layers`` and ``think`` matter here.
+        config: ``threads``, ``slots``, ``context``, ``reuse``, ``gpu_layers``, ``chat_template_kwargs`` and ``think`` matter
+            here.
         name: How the user named the model.
 
     Raises:
@@ -92,6 +94,7 @@ class LlamaCppEngine:
         self._context = config.context or _DEFAULT_CONTEXT
         self._slots = config.slots or 1
         self._reuse = config.reuse
+        self._variables = config.chat_template_kwargs
         self._server = LlamaCppServer(path, self._slots, self._context, config)
         self.think_open = config.think == "open" or (config.think == "auto" and self._server.template_opens_think())
         self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="llamacpp")
@@ -126,6 +129,7 @@ class LlamaCppEngine:
             "context": self._context,
             "reuse": self._reuse,
             "think_open": self.think_open,
+            **({"chat_template_kwargs": self._variables} if self._variables else {}),
         }
 
     def generate(self, requests: Iterable[GenerationRequest]) -> AsyncGenerator[Generation]:
@@ -199,8 +203,8 @@ def _arguments(request: GenerationRequest) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
-        "top_k": 0,
-        "min_p": 0.0,
+        "top_k": sampling.top_k or 0,
+        "min_p": sampling.min_p or 0.0,
         "max_tokens": sampling.max_tokens,
     }
     if sampling.seed is not None:
@@ -241,21 +245,23 @@ class LlamaCppServer:
         path: The GGUF file.
         slots: Sequences that are decoded together.
         context: Tokens of each slot.
-        config: ``threads``, ``gpu_layers`` and ``reuse``.
+        config: ``threads``, ``gpu_layers``, ``reuse`` and ``chat_template_kwargs``.
 
     Raises:
         EngineError: llama.cpp cannot load the file.
+        ConfigError: Its chat template has no such variable.
     """
 
     def __init__(self, path: Path, slots: int, context: int, config: EngineConfig) -> None:
         self._slots = slots
         self._repeats = slots == 1 and config.reuse == "instructions"
+        self._variables = config.chat_template_kwargs
         self._states = _private_folder()
         self._key = secrets.token_urlsafe(32)
         try:
             self._server = _load_model(path, slots, context, config, self._states.name, self._key)
             self._encoder = self._prompt_encoder(path)
-        except EngineError:
+        except (EngineError, ConfigError):
             self._states.cleanup()
             raise
         self._lock = threading.Lock()
@@ -310,13 +316,18 @@ class LlamaCppServer:
 
     def _prompt_encoder(self, path: Path) -> PromptEncoder:
         template = str(self._ask("GET", "/props").get("chat_template") or "")
+        check_variables(self._variables, template, path.name)
+        thinks = thinks_by_default(template)
+        if thinks is not None:
+            self._variables = {"enable_thinking": thinks, **self._variables}
         usual, plain = (self._tokenize(_PROBE.content, True, add_special=add) for add in (True, False))
         control = ControlTokens.of(special_tokens(path), template)
         return PromptEncoder(self._render, self._tokenize, control, usual[: len(usual) - len(plain)])
 
     def _render(self, messages: Sequence[Message]) -> str:
         rows = [{"role": message.role, "content": message.content} for message in messages]
-        return str(self._ask("POST", "/apply-template", {"messages": rows})["prompt"])
+        content = {"messages": rows, **({"chat_template_kwargs": self._variables} if self._variables else {})}
+        return str(self._ask("POST", "/apply-template", content)["prompt"])
 
     def _tokenize(self, text: str, control: bool, *, add_special: bool = False) -> list[int]:
         content = {"content": text, "parse_special": control, "add_special": add_special}

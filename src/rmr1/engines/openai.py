@@ -24,7 +24,7 @@ from rmr1.engines.replies import dispatch, fault
 from rmr1.engines.request_shape import RequestShape, is_used_up, learn_shape, likely_cure
 from rmr1.errors import ConfigError, EngineError, MissingExtraError
 from rmr1.records import Generation, GenerationRequest
-from rmr1.redaction import public_url, redact
+from rmr1.redaction import public_url, public_value, redact, secret_texts
 
 try:
     import openai
@@ -50,8 +50,8 @@ class OpenAIEngine:
 
     Args:
         model: The server's name of the model.
-        config: ``base_url``, ``api_key_env``, ``timeout_s``, ``max_retries``, ``max_answer_mb``, ``server_grammar``, ``omit`` and
-            ``think`` matter here.
+        config: ``base_url``, ``api_key_env``, ``timeout_s``, ``max_retries``, ``max_answer_mb``, ``server_grammar``, ``omit``,
+            ``extra_body``, ``chat_template_kwargs``, ``reasoning_effort`` and ``think`` matter here.
         concurrency: Requests under way.
 
     Attributes:
@@ -80,7 +80,8 @@ class OpenAIEngine:
         self.client = _client(key, config)
         url = config.base_url or str(self.client.base_url)
         self.called = public_url(url) if config.base_url else "OpenAI"
-        self.secrets = tuple(filter(None, (key, *secrets_of(url))))
+        self.secrets = tuple(filter(None, (key, *secrets_of(url), *secret_texts(config.extra_body))))
+        self._more = {**_set_fields(config), **config.extra_body}
         # OpenAI renamed the limit for its own models; the servers that imitate it keep the old name.
         limit = "max_tokens" if config.base_url else "max_completion_tokens"
         self.shape = RequestShape(limit, frozenset(config.omit))
@@ -98,10 +99,12 @@ class OpenAIEngine:
         )
 
     def identity(self) -> Mapping[str, object]:
-        """The model, the server, how a think block is treated, and which fields of a request are left out."""
+        """The model, the server, how a think block is treated, which fields of a request are left out, and which are added."""
         url = self._config.base_url and public_url(self._config.base_url)
-        identity = {"model": self.model, "base_url": url, "think": self._config.think}
-        return identity | ({"omit": list(self._config.omit)} if self._config.omit else {})
+        identity = {"model": self.model, "base_url": url, "think": self._config.think, **_set_fields(self._config)}
+        extra = public_value(self._config.extra_body)
+        optional = {"omit": list(self._config.omit), "extra_body": extra}
+        return identity | {name: value for name, value in optional.items() if value}
 
     def hear(self, on_note: Callable[[str], None]) -> None:
         """Pass notes on: what the server's refusals have taught, and which failures are retried."""
@@ -178,7 +181,7 @@ class OpenAIEngine:
 
     def fields(self, request: GenerationRequest, shape: RequestShape) -> dict[str, object]:
         """What the server is sent."""
-        return shape.fields(self.model, request) | self._grammar(request.grammar)
+        return shape.fields(self.model, request, self._more) | self._grammar(request.grammar)
 
     def _grammar(self, grammar: str | None) -> dict[str, object]:
         if grammar is None:
@@ -195,6 +198,12 @@ class OpenAIEngine:
 
     def _note(self, sentence: str) -> None:
         self._on_note(redact(f"{self.name}: {sentence}", self.secrets))
+
+
+def _set_fields(config: EngineConfig) -> dict[str, object]:
+    """Fields of a request that are settings of the engine and are sent only where they are set."""
+    fields = {"chat_template_kwargs": config.chat_template_kwargs, "reasoning_effort": config.reasoning_effort}
+    return {name: value for name, value in fields.items() if value}
 
 
 def _client(key: str | None, config: EngineConfig) -> openai.AsyncOpenAI:

@@ -37,6 +37,10 @@ _TOO_LONG = re.compile(
     r"|too many (?:input )?tokens|prompt is longer",
     re.IGNORECASE,
 )
+_VALUE = re.compile(
+    r"supported values|invalid (?:option|value|enum)|one of|expected|valid values|allowed values|unsupported value",
+    re.IGNORECASE,
+)
 _GRAMMAR = re.compile(r"grammar|structured_outputs|guided", re.IGNORECASE)
 _MODEL_UNKNOWN = re.compile(r"model", re.IGNORECASE)
 _USED_UP = re.compile(
@@ -60,8 +64,8 @@ class RequestShape:
     omit: frozenset[str] = frozenset()
     merge_system: bool = False
 
-    def fields(self, model: str, request: GenerationRequest) -> dict[str, object]:
-        """The fields of a request, but for its grammar."""
+    def fields(self, model: str, request: GenerationRequest, more: Mapping[str, object]) -> dict[str, object]:
+        """The fields of a request, but for its grammar; ``more`` are those that the user adds to every request."""
         sampling = request.sampling
         messages = merge_system(request.messages) if self.merge_system else request.messages
         found: dict[str, object] = {
@@ -73,8 +77,12 @@ class RequestShape:
         }
         if sampling.seed is not None:
             found["seed"] = sampling.seed
+        found |= {
+            name: value for name, value in (("top_k", sampling.top_k), ("min_p", sampling.min_p)) if value is not None
+        }
         if request.logprobs:
             found |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+        found |= more
         return {name: value for name, value in found.items() if name not in self.omit}
 
 
@@ -121,15 +129,23 @@ def likely_cure(status: int, sent: Mapping[str, object], words: str) -> str:
         return "what this key may spend is used up"
     if status == 429:
         return "lower --concurrency, or wait"
-    if status < 400 or status >= 500:
-        return ""
+    return _cure_of_request(sent, words) if 400 <= status < 500 else ""
+
+
+def _cure_of_request(sent: Mapping[str, object], words: str) -> str:
     if _NO_SYSTEM.search(words):
         return "try system_role=merge"
     if _TOO_LONG.search(words):
         return "lower --max-tokens, or serve the model with a larger context"
     if _GRAMMAR.search(words):
         return "does engine.server_grammar say how the server takes a grammar?"
+    added = next((name for name in sent if name not in _USUAL and _names(name, words)), None)
+    if added is not None:
+        own = added if added == "chat_template_kwargs" else "extra_body"
+        return f"if the server cannot take {added}, leave it out of engine.{own}"
     named = _named(sent, words)
+    if named == "reasoning_effort" and _VALUE.search(words):
+        return "set engine.reasoning_effort to what the server takes"
     if named in _LIMITS:
         return "lower --max-tokens" if _RANGE.search(words) else f"leave it out with engine.omit=[{named}]"
     return f"if the server cannot take it, leave it out with engine.omit=[{named}]" if named else ""
@@ -169,6 +185,8 @@ def _field(shape: RequestShape, sent: Mapping[str, object], words: str) -> Lesso
     if name is None or name in _LIMITS:
         return None
     usual = {"temperature": 0, "top_p": 1}.get(name)
+    if name == "reasoning_effort" and _VALUE.search(words):
+        return None
     if not _REFUSAL.search(words) and (not _RANGE.search(words) or usual is None or sent[name] != usual):
         return None  # the value that the user set is wrong, not the field
     if "cannot both" in words and sent.get("top_p") == 1:
@@ -184,12 +202,12 @@ def _field(shape: RequestShape, sent: Mapping[str, object], words: str) -> Lesso
 
 def _named(sent: Mapping[str, object], words: str) -> str | None:
     """The first field that the words name, among those that were sent and can be changed."""
-    places = {
-        name: place.start()
-        for name in (*_LIMITS, *_EFFECTS)
-        if name in sent and (place := re.search(rf"(?<![a-z_]){name}(?![a-z_])", words))
-    }
+    places = {name: place.start() for name in (*_LIMITS, *_EFFECTS) if name in sent and (place := _names(name, words))}
     return min(places, key=lambda name: places[name]) if places else None
+
+
+def _names(name: str, words: str) -> re.Match[str] | None:
+    return re.search(rf"(?<![A-Za-z_]){re.escape(name)}(?![A-Za-z_])", words)
 
 
 _EFFECTS = {
@@ -198,5 +216,10 @@ _EFFECTS = {
     "top_p": "",
     "logprobs": ": there are no probabilities of verdicts",
     "top_logprobs": "",
+    "top_k": ": completions are sampled from more tokens",
+    "min_p": ": completions are sampled from more tokens",
+    "reasoning_effort": ": the model thinks as long as it likes",
 }
 """What leaving a field out means for the run."""
+_USUAL = frozenset({"model", "messages", "grammar", "structured_outputs", *_LIMITS, *_EFFECTS})
+"""Fields that the user does not add."""

@@ -16,6 +16,7 @@ from rmr1.sides import show, shown_orders
 from rmr1.verdict import RULES, parse_verdict
 
 DEFAULT_TEMPLATE = "cor"
+_IF_SET = ("top_k", "min_p")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class JudgingPlan:
             top_p=self.config.top_p,
             max_tokens=self.config.max_tokens,
             seed=_seed(name, self.config.seed),
+            top_k=self.config.top_k,
+            min_p=self.config.min_p,
         )
         return GenerationRequest(name, prompt.messages, sampling, self.grammar, self.logprobs, comparison)
 
@@ -65,7 +68,10 @@ class JudgingPlan:
 
     def identity(self) -> Mapping[str, object]:
         """What decides the results, for a run's manifest. How the engine is run (threads, concurrency) is not part of it."""
-        chosen = self.config.model_dump(exclude={"engine", "concurrency", "temperature", "template", "logprobs"})
+        left_out = {"engine", "concurrency", "temperature", "template", "logprobs"}
+        chosen = self.config.model_dump(
+            exclude=left_out | {name for name in _IF_SET if getattr(self.config, name) is None}
+        )
         return {
             **chosen,
             "temperature": self.config.effective_temperature,

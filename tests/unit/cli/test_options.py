@@ -49,6 +49,12 @@ def test_options_of_every_shape():
     assert given(SftConfig, "--lora-targets", "all-linear").lora.targets == "all-linear"
     assert given(SftConfig, "--lora-targets", "q", "--lora-targets", "v").lora.targets == ["q", "v"]
     assert given(JudgeConfig, "--engine-omit", "seed").engine.omit == ("seed",)
+    config = given(JudgeConfig, "--engine-extra-body", "{tier: flex, n_best: 2}", "--top-k", "0")
+    assert (config.engine.extra_body, config.top_k) == ({"tier": "flex", "n_best": 2}, 0)
+    with pytest.raises(ConfigError, match=r"--engine-extra-body: not a YAML value; write it as"):
+        given(JudgeConfig, "--engine-extra-body", "{tier: ")
+    with pytest.raises(ConfigError, match=r"--engine-extra-body flex: .*dictionary"):
+        given(JudgeConfig, "--engine-extra-body", "flex")
 
 
 def test_what_is_not_given_leaves_the_layers_beneath(tmp_path, monkeypatch):

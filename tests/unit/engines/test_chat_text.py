@@ -1,14 +1,21 @@
 """Between messages and tokens."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 pytest.importorskip("transformers", reason="the train extra is not installed")
 
 
-from rmr1.engines.chat_text import ChatText  # noqa: E402
+from rmr1.config import EngineConfig  # noqa: E402
+from rmr1.engines.chat_text import ChatText, thinks_by_default  # noqa: E402
+from rmr1.errors import ConfigError  # noqa: E402
 from rmr1.prefix.decoding.sampling import Choice  # noqa: E402
+from rmr1.records import Message  # noqa: E402
 from tests.support.tiny_model import tiny_tokenizer  # noqa: E402
+from tests.support.vocabularies import CHATML, FAMILIES, gguf_file, hf_tokenizer  # noqa: E402
 
 
 def test_the_template_that_opens_a_think_block_is_seen(tmp_path):
@@ -27,3 +34,65 @@ def test_a_character_of_several_tokens_is_written_with_the_last_of_them():
     assert [token.text for token in written] == ["a", "", "é", "", "", "€", "", "", "", "😀", "b"]
     cut = text.decode(Choice(token, -1.0) for token in ids[:2])
     assert [token.text for token in cut] == ["a", "\ufffd"]
+
+
+QWEN3 = CHATML.replace(
+    "<|im_start|>assistant\n' }}",
+    "<|im_start|>assistant\n' }}{% if enable_thinking is defined and enable_thinking is false %}{{ '<think>\n\n</think>\n\n' }}"
+    "{% else %}{{ '<think>\n' }}{% endif %}",
+)
+
+
+@pytest.fixture(scope="module")
+def family():
+    assert "enable_thinking" in QWEN3
+    return replace(FAMILIES["qwen2.5"], template=QWEN3, marks=("<think>", "</think>"))
+
+
+VARIABLES = [({}, True), ({"enable_thinking": True}, True), ({"enable_thinking": False}, False)]
+
+
+@pytest.mark.parametrize(("variables", "thinks"), VARIABLES)
+def test_variables_of_a_chat_template_reach_transformers(family, variables, thinks):
+    text, usual = ChatText(hf_tokenizer(family), "qwen", variables), ChatText(hf_tokenizer(family), "qwen")
+    assert text.opens_think() is thinks
+    asked = (Message("user", "Hi"),)
+    assert (text.prompt(asked) == usual.prompt(asked)) is thinks
+
+
+def test_variables_of_a_chat_template_reach_llama_cpp(family, tmp_path):
+    llamacpp = pytest.importorskip("rmr1.engines.llamacpp", reason="the llamacpp extra is not installed")
+    path = gguf_file(family, tmp_path / "qwen.gguf")
+    identities = []
+    for variables, thinks in VARIABLES:
+        engine = llamacpp.LlamaCppEngine(path, EngineConfig(context=256, threads=1, chat_template_kwargs=variables))
+        identities.append(engine.identity())
+        asyncio.run(engine.aclose())
+        assert engine.think_open is thinks
+    assert "chat_template_kwargs" not in identities[0]
+    assert identities[2]["chat_template_kwargs"] == {"enable_thinking": False}
+    wrong = EngineConfig(context=256, threads=1, chat_template_kwargs={"enable_thinkin": False})
+    with pytest.raises(
+        ConfigError, match=r"chat template of qwen.gguf has no variable enable_thinkin.*enable_thinking"
+    ):
+        llamacpp.LlamaCppEngine(path, wrong)
+
+
+def test_a_variable_that_a_chat_template_does_not_have_is_refused(family):
+    with pytest.raises(ConfigError, match=r"the chat template of qwen has no variable enable_thinkin; did you mean"):
+        ChatText(hf_tokenizer(family), "qwen", {"enable_thinkin": False})
+
+
+@pytest.mark.parametrize(
+    ("template", "thinks"),
+    [
+        (QWEN3, True),
+        (QWEN3.replace("enable_thinking is defined and enable_thinking is false", "not enable_thinking"), False),
+        (CHATML, None),
+        (CHATML + "{# enable_thinking #}", None),
+        ("{% if enable_thinking %}", None),
+        ("{{ enable_thinking.a.b }}", None),
+    ],
+)
+def test_whether_a_template_thinks_if_nobody_says_so(template, thinks):
+    assert thinks_by_default(template) is thinks

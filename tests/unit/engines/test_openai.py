@@ -76,6 +76,35 @@ def test_openai_sends_what_was_asked():
     ]
 
 
+def test_fields_of_the_user_are_sent_and_are_part_of_the_identity():
+    more = {
+        "extra_body": {"service_tier": "flex", "user_token": "s3cret-value"},
+        "chat_template_kwargs": {"enable_thinking": False},
+        "reasoning_effort": "low",
+    }
+    ask(request("r"), **more)
+    assert openai_server.requests[0].items() >= (more["extra_body"] | {"reasoning_effort": "low"}).items()
+    assert openai_server.requests[0]["chat_template_kwargs"] == {"enable_thinking": False}
+    engine = open_model("openai/m", EngineConfig(base_url="http://h/v1", **more)).engine
+    plain = open_model("openai/m", EngineConfig(base_url="http://h/v1")).engine
+    try:
+        hidden = {"extra_body": {"service_tier": "flex", "user_token": "***"}}
+        assert engine.identity() == {**plain.identity(), **more, **hidden}
+        assert not set(more) & set(plain.identity())
+    finally:
+        asyncio.run(engine.aclose())
+        asyncio.run(plain.aclose())
+
+
+def test_a_secret_of_the_user_that_the_server_repeats_is_hidden():
+    (done,), _ = ask_raw(
+        lambda request: Raw(error("bad s3cret-value"), 400),
+        request("r"),
+        extra_body={"user_token": "s3cret-value"},
+    )
+    assert done.error == "HTTP 400: bad ***"
+
+
 @pytest.mark.parametrize(
     ("server", "sent"), [("llamacpp", {"grammar": "g"}), ("vllm", {"structured_outputs": {"grammar": "g"}})]
 )

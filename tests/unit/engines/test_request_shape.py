@@ -9,9 +9,9 @@ SHAPE = RequestShape("max_tokens")
 MESSAGES = (Message("system", "judge"), Message("user", "q"))
 
 
-def sent(shape=SHAPE, temperature=0.0, top_p=1.0, messages=MESSAGES, logprobs=True):
-    sampling = Sampling(temperature, top_p, 100, seed=3)
-    return shape.fields("m", GenerationRequest("r", messages, sampling, logprobs=logprobs))
+def sent(shape=SHAPE, temperature=0.0, top_p=1.0, messages=MESSAGES, logprobs=True, more=None, **sampling):
+    sampling = Sampling(temperature, top_p, 100, seed=3, **sampling)
+    return shape.fields("m", GenerationRequest("r", messages, sampling, logprobs=logprobs), more or {})
 
 
 def learnt(words, **options):
@@ -133,3 +133,47 @@ def test_what_is_used_up():
     assert is_used_up(402, "")
     assert not is_used_up(429, "Rate limit reached for requests per minute")
     assert not is_used_up(500, "insufficient_quota")
+
+
+def test_cuts_are_sent_where_they_are_set():
+    assert not {"top_k", "min_p"} & set(sent())
+    assert {"top_k": 0, "min_p": 0.1}.items() <= sent(top_k=0, min_p=0.1).items()
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("Unknown parameter: 'top_k'.", "top_k"),
+        ("Unrecognized request argument supplied: min_p", "min_p"),
+        ("Unsupported parameter: 'reasoning_effort' is not supported with this model.", "reasoning_effort"),
+    ],
+)
+def test_cuts_and_efforts_that_are_refused_are_left_out(words, name):
+    lesson = learn_shape(SHAPE, sent(top_k=5, min_p=0.1, more={"reasoning_effort": "low"}), words)
+    assert lesson.shape == RequestShape("max_tokens", frozenset({name}))
+    assert f"engine.omit=[{name}]: " in lesson.sentence
+
+
+@pytest.mark.parametrize(
+    ("more", "words", "cure"),
+    [
+        (
+            {"reasoning_effort": "huge"},
+            "Unsupported value: 'reasoning_effort' does not support 'huge'. Supported values are: 'low', 'high'.",
+            "set engine.reasoning_effort to what the server takes",
+        ),
+        (
+            {"service_tier": "x"},
+            "service_tier: Extra inputs are not permitted",
+            "if the server cannot take service_tier, leave it out of engine.extra_body",
+        ),
+        (
+            {"chat_template_kwargs": {"enable_thinking": False}},
+            'Unknown name "chat_template_kwargs": Cannot find field.',
+            "leave it out of engine.chat_template_kwargs",
+        ),
+    ],
+)
+def test_what_the_user_adds_is_not_dropped_in_silence(more, words, cure):
+    assert learn_shape(SHAPE, sent(more=more), words) is None
+    assert cure in likely_cure(400, sent(more=more), words)

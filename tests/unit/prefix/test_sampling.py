@@ -13,8 +13,8 @@ from rmr1.prefix.decoding.sampling import Sampler, choose  # noqa: E402
 from rmr1.records import Sampling  # noqa: E402
 
 
-def sampler(seed, temperature=1.0, top_p=1.0, logprobs=False):
-    return Sampler(Sampling(temperature, top_p, 8, seed), logprobs)
+def sampler(seed, temperature=1.0, top_p=1.0, logprobs=False, **sampling):
+    return Sampler(Sampling(temperature, top_p, 8, seed, **sampling), logprobs)
 
 
 def test_tokens_are_drawn_with_their_probabilities():
@@ -31,6 +31,51 @@ def test_temperature_and_top_p():
     assert {choose(logits, [sampler(seed, top_p=0.5)])[0].token for seed in range(200)} == {0}
     assert {choose(logits, [sampler(seed, temperature=0.05)])[0].token for seed in range(200)} == {0}
     assert {choose(logits, [sampler(seed, temperature=50.0)])[0].token for seed in range(200)} == {0, 1, 2}
+
+
+CUTS = [
+    ({"top_k": 2}, {0: 0.5, 1: 0.5}),  # of equal tokens, the first
+    ({"top_k": 1}, {0: 1}),
+    ({"top_k": 0}, {0: 0.3, 1: 0.3, 2: 0.3, 3: 0.1}),
+    ({"top_k": 9}, {0: 0.3, 1: 0.3, 2: 0.3, 3: 0.1}),
+    ({"min_p": 0.34}, {0: 1 / 3, 1: 1 / 3, 2: 1 / 3}),
+    ({"min_p": 0.3}, {0: 0.3, 1: 0.3, 2: 0.3, 3: 0.1}),
+    ({"min_p": 1.0}, {0: 1 / 3, 1: 1 / 3, 2: 1 / 3}),
+    ({"top_k": 2, "top_p": 0.4}, {0: 1}),  # top-p counts what top-k has left: 0.5 and 0.5
+    ({"top_p": 0.7}, {0: 1 / 3, 1: 1 / 3, 2: 1 / 3}),
+    ({"temperature": 0.5, "min_p": 0.12}, {0: 1 / 3, 1: 1 / 3, 2: 1 / 3}),  # the temperature comes first
+    ({"temperature": 0.5}, {0: 0.09 / 0.28, 1: 0.09 / 0.28, 2: 0.09 / 0.28, 3: 0.01 / 0.28}),
+    (
+        {"temperature": 2.0, "min_p": 0.57},
+        {token: p**0.5 / (3 * 0.3**0.5 + 0.1**0.5) for token, p in enumerate((0.3, 0.3, 0.3, 0.1))},
+    ),
+]
+
+
+@pytest.mark.parametrize(("sampling", "expected"), CUTS)
+def test_what_is_drawn_from_is_what_top_k_and_min_p_leave(sampling, expected):
+    """Drawn at 2,000 even shares of the distribution, so that the counts are the probabilities."""
+    logits = torch.log(torch.tensor([[0.3, 0.3, 0.3, 0.1]]))
+
+    class Even:
+        def __init__(self):
+            self.drawn = 0
+
+        def random(self):
+            self.drawn += 1
+            return (self.drawn - 0.5) / 2000
+
+    one = sampler(0, **sampling)
+    one.chance = Even()
+    drawn = [choose(logits, [one])[0].token for _ in range(2000)]
+    assert {token: drawn.count(token) / 2000 for token in sorted(set(drawn))} == pytest.approx(expected, abs=0.002)
+
+
+def test_each_sequence_of_a_batch_has_its_own_cut():
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.2]])).expand(5, 3)
+    kinds = ({}, {"top_k": 1}, {"top_k": 2}, {"min_p": 0.5}, {"min_p": 0.9})
+    drawn = [choose(logits, [sampler(seed, **kind) for kind in kinds]) for seed in range(200)]
+    assert [{row[number].token for row in drawn} for number in range(5)] == [{0, 1, 2}, {0}, {0, 1}, {0, 1}, {0}]
 
 
 def test_impossible_tokens_are_never_drawn():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import torch
 from torch.nn.functional import pad
@@ -26,7 +27,7 @@ class Sampler:
     """How one sequence draws its tokens.
 
     Args:
-        sampling: Temperature, top-p and seed of its request.
+        sampling: Temperature, top-k, top-p, min-p and seed of its request.
         wants_logprobs: Whether to keep the log-probabilities of the tokens.
     """
 
@@ -72,10 +73,10 @@ def _is_greedy(sampler: Sampler) -> bool:
 
 def _draw(logits: torch.Tensor, samplers: Sequence[Sampler], rows: Sequence[int]) -> Iterator[tuple[int, int]]:
     """The numbers of the samplers that draw, each with its token; those with one distribution draw from it together."""
-    together: dict[tuple[int, float, float], list[int]] = {}
+    together: dict[_Distribution, list[int]] = {}
     for number, (row, sampler) in enumerate(zip(rows, samplers, strict=True)):
         if not _is_greedy(sampler):
-            together.setdefault((row, sampler.sampling.temperature, sampler.sampling.top_p), []).append(number)
+            together.setdefault(_distribution(row, sampler.sampling), []).append(number)
     if not together:
         return
     probabilities = _probabilities(logits, list(together))
@@ -87,17 +88,32 @@ def _draw(logits: torch.Tensor, samplers: Sequence[Sampler], rows: Sequence[int]
         yield from zip(numbers, found, strict=False)
 
 
-def _probabilities(logits: torch.Tensor, distributions: Sequence[tuple[int, float, float]]) -> torch.Tensor:
-    """Probabilities, up to a factor, of each row with a temperature and a top-p."""
-    rows, temperatures, shares = (list(column) for column in zip(*distributions, strict=True))
+_Distribution: TypeAlias = tuple[int, float, float, int, float]
+"""A row, and the temperature, top-p, top-k (0 for all tokens) and min-p with which to draw from it."""
+
+
+def _distribution(row: int, sampling: Sampling) -> _Distribution:
+    return row, sampling.temperature, sampling.top_p, sampling.top_k or 0, sampling.min_p or 0.0
+
+
+def _probabilities(logits: torch.Tensor, distributions: Sequence[_Distribution]) -> torch.Tensor:
+    """Probabilities, up to a factor, of each row's distribution: the temperature first, then top-k, top-p and min-p, as in
+    transformers.
+    """
+    rows, temperatures, shares, counts, ratios = (list(column) for column in zip(*distributions, strict=True))
     if rows != list(range(len(logits))):
         logits = logits[rows]
     if set(temperatures) != {1.0}:
         logits = logits / logits.new_tensor(temperatures)[:, None]
     probabilities = torch.softmax(logits, -1)
+    few = [place for place, count in enumerate(counts) if 0 < count < logits.shape[-1]]
+    if few:
+        probabilities[few] = _likeliest(probabilities[few], logits.new_tensor([counts[place] for place in few]))
     cut = [place for place, share in enumerate(shares) if share < 1]
     if cut:
         probabilities[cut] = _nucleus(probabilities[cut], logits.new_tensor(shares)[cut])
+    if any(ratios):
+        probabilities[probabilities < logits.new_tensor(ratios)[:, None] * probabilities.amax(-1, keepdim=True)] = 0
     return probabilities
 
 
@@ -122,6 +138,13 @@ def _place(weights: torch.Tensor, shares: torch.Tensor) -> tuple[torch.Tensor, t
     place = torch.searchsorted(reached, wanted, right=True)
     own = weights.gather(-1, place).double()
     return place, ((wanted - (reached.gather(-1, place) - own)) / own).clamp(min=0.0)
+
+
+def _likeliest(probabilities: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """Only this many of the likeliest tokens of each row, with probabilities that sum up to 1; of equal ones, the first."""
+    ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
+    ordered[torch.arange(ordered.shape[-1], device=ordered.device) >= counts[:, None]] = 0
+    return torch.zeros_like(probabilities).scatter_(-1, order, ordered / ordered.sum(-1, keepdim=True))
 
 
 def _nucleus(probabilities: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
