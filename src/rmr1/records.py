@@ -286,11 +286,12 @@ class Judgment:
             differ; "half_judged" if one order has a valid verdict and the other has none; "no_verdict" if none has one;
             "unjudged" if the engine failed on a request, so that nothing is known yet.
         winner: The better side of the pair; "tie" for a tie and for orders that differ; None if an order has no valid verdict.
-        confidence: Votes for ``winner`` over all votes; for a tie 0.5; 0.0 without a winner.
+        confidence: Votes for ``winner`` over all votes that were asked for; for a tie 0.5; 0.0 without a winner.
         position_consistent: Whether both orders agree; None if an order is missing or invalid.
         correct: Whether ``outcome`` is the label, which may be a tie; None if there is no label or the pair is unjudged.
-        votes: Every vote, orders first, then vote numbers.
+        votes: Every vote that was asked for, orders first, then vote numbers.
         usage: Tokens of all votes.
+        spared: How many votes were not asked for, because those before them settle their order.
     """
 
     id: str
@@ -304,6 +305,7 @@ class Judgment:
     label: Label | None = None
     group: str = ""
     category: str = ""
+    spared: int = 0
 
     @property
     def error(self) -> str | None:

@@ -36,7 +36,7 @@ ITEMS = 200
 """This many differing pairs are kept with their texts."""
 ALL_PAIRS = "pairs"
 """What runs are compared on where one of them is of ``rmr1 judge``."""
-_POLICIES = ("orders", "votes", "rule", "temperature", "max_tokens")
+_POLICIES = ("orders", "votes", "rule", "temperature", "max_tokens", "stop")
 Compared: TypeAlias = tuple[BenchmarkComparison, tuple[StagedSample, ...]]
 
 

@@ -19,7 +19,16 @@ from rmr1.benchmarks.eval_runs import (
 )
 from rmr1.data import cluster_of
 from rmr1.errors import RunError
-from rmr1.judging import TEXTS, ComparisonLayout, Completion, CompletionReader, combine, fingerprint, read_texts
+from rmr1.judging import (
+    TEXTS,
+    ComparisonLayout,
+    Completion,
+    CompletionReader,
+    combine,
+    fingerprint,
+    needed,
+    read_texts,
+)
 from rmr1.records import Judgment, PreferencePair, Winner
 from rmr1.results import JudgeSettings
 from rmr1.runs import read_journal
@@ -170,9 +179,9 @@ def _read_judge_run(path: Path, votes: int | None) -> JudgeRunPairs:
     identity = read_identity(path)
     rule, layout = str(identity["rule"]), ComparisonLayout.of_identity(identity)
     if votes is not None:
-        check_votes(path, votes, layout.votes)
+        check_votes(path, votes, identity)
     of_each = votes or layout.votes
-    needed = layout.per_pair // layout.votes * of_each
+    counted = replace(layout, votes=of_each)
     samples: dict[int, list[Completion]] = defaultdict(list)
     for _, completion in CompletionReader(layout).read(read_journal(path, JOURNAL)):
         if completion.vote < of_each:
@@ -186,8 +195,9 @@ def _read_judge_run(path: Path, votes: int | None) -> JudgeRunPairs:
             raise RunError(
                 f'{path / TEXTS}: pair {number} is "{pair.id}", and "{completions[0].pair_id}" in the journal'
             )
-        if len(completions) >= needed:
-            judged.append(JudgedPair(pair, False, combine(completions, rule)))
+        asked = needed(completions, counted.rule, counted.shown)
+        if asked is not None:
+            judged.append(JudgedPair(pair, False, combine(asked, rule)))
         else:
             unjudged += 1
     settings = replace(judge_settings(identity), votes=of_each)

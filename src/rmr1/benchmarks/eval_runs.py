@@ -102,7 +102,7 @@ def read_run(path: Path, votes: int | None = None, benchmarks: Iterable[Benchmar
     found = tuple(_read(path / name, one, identity) for name, one in known_benchmarks(path, benchmarks).items())
     if votes is None:
         return EvalRun(path, identity, found)
-    check_votes(path, votes, int(identity["votes"]))
+    check_votes(path, votes, identity)
     return EvalRun(path, {**identity, "votes": votes}, tuple(judged.first(votes) for judged in found))
 
 
@@ -120,12 +120,22 @@ def known_benchmarks(path: Path, given: Iterable[Benchmark] = ()) -> dict[str, B
     return {name: own[name] if name in own else _installed(path, name) for name in _names(path)}
 
 
-def check_votes(path: Path, votes: int, available: int) -> None:
-    """Refuse to count more votes than there are.
+def check_votes(path: Path, votes: int, identity: Mapping[str, Any]) -> None:
+    """Refuse to count votes that a run does not have.
+
+    Args:
+        path: Its directory.
+        votes: How many of each order are to be counted.
+        identity: What identifies it; ``votes`` in it is a number, or those of a sweep.
 
     Raises:
-        ConfigError: There are fewer; the message names both numbers.
+        ConfigError: There are fewer, or they were stopped for another number of votes.
     """
+    available = max(identity["votes"]) if isinstance(identity["votes"], list) else int(identity["votes"])
+    if identity.get("stop") == "sequential" and votes != available:
+        raise ConfigError(
+            f"--votes {votes}: {path} stopped its votes by what {available} votes would probably say, so fewer cannot be counted"
+        )
     if not 1 <= votes <= available:
         raise ConfigError(
             f"--votes {votes}: {path} has {available} of each order, and the first 1 to {available} can be counted"
@@ -200,7 +210,9 @@ def _read(path: Path, benchmark: Benchmark, identity: Mapping[str, Any]) -> Judg
     layout = replace(layout, orders="given") if benchmark.choice else layout
     entries = [_entry(line) for line in read_journal(path, PAIRS)]
     samples = _samples(path, entries, layout)
-    votes, orders = layout.votes, 2 if layout.orders == "both" else 1
+    votes, orders = layout.votes, layout.shown
+    rule = None if layout.stop == "never" else layout.rule
     data = read_plain(BenchmarkData, read_document(path, DATA), str(path / DATA))
     context = ScoringContext(int(identity["seed"]), str(identity["rule"]))
-    return JudgedBenchmark(path, benchmark, Completions(entries, samples, votes * orders), context, data, votes, orders)
+    completions = Completions(entries, samples, votes * orders, rule)
+    return JudgedBenchmark(path, benchmark, completions, context, data, votes, orders)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rmr1.benchmarks.benchmark import Entry, Policy
-from rmr1.judging import Completion
+from rmr1.judging import Completion, StoppingRule, needed
 from rmr1.records import Label, Order, Usage, Verdict
 from rmr1.sides import pair_side, random_order
 
@@ -96,17 +96,36 @@ class Completions:
         entries: The comparisons.
         samples: Their completions; those of other comparisons are passed over.
         per_pair: Completions that a comparison has to have; one that has fewer is not judged yet.
+        rule: Which of them it need not have, if votes are stopped early.
     """
 
-    def __init__(self, entries: Iterable[Entry], samples: Iterable[Completion], per_pair: int) -> None:
+    def __init__(
+        self, entries: Iterable[Entry], samples: Iterable[Completion], per_pair: int, rule: StoppingRule | None = None
+    ) -> None:
         self.entries = tuple(entries)
         known = {entry.id for entry in self.entries}
         self._samples: dict[str, list[Completion]] = defaultdict(list)
         for sample in samples:
             if sample.pair_id in known and sample.finish_reason != "error":
                 self._samples[sample.pair_id].append(sample)
-        self.judged = tuple(entry for entry in self.entries if len(self._samples.get(entry.id, ())) >= per_pair)
+        self.per_pair = per_pair
+        self._rule = rule
+        self.judged = tuple(entry for entry in self.entries if self._is_whole(self._samples.get(entry.id, [])))
         self._read: dict[str, list[Judged]] = {}
+
+    @property
+    def stopped(self) -> bool:
+        """Whether votes were left out that were not needed."""
+        return self._rule is not None
+
+    def _is_whole(self, samples: list[Completion]) -> bool:
+        """Whether nothing is missing; what the rule does not ask for is dropped."""
+        if self._rule is None:
+            return len(samples) >= self.per_pair
+        kept = needed(samples, self._rule, self.per_pair // self._rule.votes)
+        if kept is not None:
+            samples[:] = kept
+        return kept is not None
 
     @property
     def unjudged(self) -> int:
@@ -121,7 +140,8 @@ class Completions:
             per_pair: Completions that a comparison then has to have.
         """
         kept = (sample for samples in self._samples.values() for sample in samples if sample.vote < votes)
-        return Completions(self.entries, kept, per_pair)
+        rule = None if self._rule is None else replace(self._rule, votes=votes)
+        return Completions(self.entries, kept, per_pair, rule)
 
     def samples(self, entry: Entry) -> tuple[Completion, ...]:
         """The completions of a comparison, orders first, then votes."""

@@ -32,6 +32,11 @@ from rmr1.results import (
 )
 from rmr1.stats import Average, Observations
 
+STOPPED = (
+    "votes that were not needed are left out: figures of single completions and of confidence are about those that were asked for, "
+    "and a protocol that reads verdicts by another rule than the run may decide otherwise than with all votes"
+)
+
 
 def observations(
     benchmark: Benchmark, completions: Completions, policy: Policy, context: ScoringContext
@@ -115,7 +120,7 @@ def score(
         bias=bias_audit(compared),
         length=accuracy_by_length(compared),
         calibration=calibration(compared),
-        notes=(*benchmark.notes, *notes),
+        notes=(*benchmark.notes, *notes, *((STOPPED,) * completions.stopped)),
     )
 
 
@@ -128,7 +133,7 @@ def pair_figures(completions: Completions, context: ScoringContext) -> PairFigur
     """
     tally = JudgmentTally()
     for number, entry in enumerate(completions.judged):
-        tally.add(number, combine(completions.samples(entry), context.rule))
+        tally.add(number, combine(completions.samples(entry), context.rule, completions.per_pair))
     tally.add_unjudged(completions.unjudged)
     places: dict[str, int] = {}
     return tally.figures([places.setdefault(entry.prompt, len(places)) for entry in completions.judged])

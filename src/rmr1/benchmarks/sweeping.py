@@ -29,7 +29,7 @@ SWEEP = "sweep.json"
 PAGE = "sweep.html"
 _PLACE = ("template", "template_sha256", "max_tokens")
 """What tells apart the judging runs of a sweep."""
-_SHOWN = ("engine", "orders", "temperature", "rule", "seed")
+_SHOWN = ("engine", "orders", "temperature", "rule", "seed", "stop", "stop_error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,10 @@ async def sweep(
     Raises:
         RMR1Error: As ``evaluate``; what is done is kept.
     """
+    if axes.votes and config.stop == "sequential":
+        raise ConfigError(
+            "--stop sequential decides by what all votes would say; for a sweep over --votes take --stop early"
+        )
     found = task.load(callbacks)
     configs = list(axes.configs(config))
     task.say_plan(found, configs, callbacks)
@@ -189,7 +193,7 @@ def score_sweep(
         raise RunError(f"{path}: not a sweep; name the directory that rmr1 eval printed, such as runs/sweep-...")
     counted = tuple(sorted(set(votes or identity["votes"])))
     for number in counted:
-        check_votes(path, number, max(identity["votes"]))
+        check_votes(path, number, identity)
     points = tuple(
         point for name, place in identity["runs"].items() for point in _points(path / name, place, counted, own)
     )

@@ -2,7 +2,7 @@
 
 from rmr1.config.distill import BatchConfig, DistillConfig, Prices, cost, parse_prices
 from rmr1.config.fields import Flag, Key, list_keys, option_of
-from rmr1.config.judge import EngineConfig, JudgeConfig, OrderPolicy
+from rmr1.config.judge import EngineConfig, JudgeConfig, OrderPolicy, StopPolicy
 from rmr1.config.load import find_recipe, is_setting, load_config, recipe_names, resolve_config
 from rmr1.config.rl import RlConfig, VllmConfig
 from rmr1.config.sft import SftConfig
@@ -20,6 +20,7 @@ __all__ = [
     "Prices",
     "RlConfig",
     "SftConfig",
+    "StopPolicy",
     "TrainerConfig",
     "VllmConfig",
     "cost",

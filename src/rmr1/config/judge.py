@@ -12,6 +12,7 @@ from rmr1.config.fields import Flag
 from rmr1.redaction import public_url, public_value
 
 OrderPolicy = Literal["both", "given", "swapped", "random"]
+StopPolicy = Literal["never", "early", "sequential"]
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 _OWN_SETTINGS = {
     "chat_template_kwargs": "engine.chat_template_kwargs",
@@ -195,6 +196,19 @@ class JudgeConfig(BaseModel):
     votes: Annotated[
         int, Field(ge=1, description="Completions per order; above 1, the majority decides"), Flag("Sampling")
     ] = 1
+    stop: Annotated[
+        StopPolicy,
+        Field(
+            description="early leaves out votes that cannot change the majority of their order; sequential also those that are "
+            "unlikely to"
+        ),
+        Flag("Sampling"),
+    ] = "never"
+    stop_error: Annotated[
+        float,
+        Field(gt=0, lt=0.5, description="With sequential: probability that the votes left out would change a majority"),
+        Flag("Sampling"),
+    ] = 0.05
     temperature: Annotated[
         float | None,
         Field(ge=0, description="Sampling temperature; if not set, 0 for one vote and 1.0 for several"),

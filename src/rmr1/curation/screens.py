@@ -131,6 +131,10 @@ def judge_rule(run: Path) -> str:
         identity = read_manifest(run).identity
     except RunError as error:
         raise ConfigError(f"--difficulty {error}") from error
+    if identity.get("stop"):
+        raise ConfigError(
+            f"--difficulty {run}: its votes were stopped early, so their share is not the pass rate; give a run without --stop"
+        )
     if identity.get("job") == "judge":
         return str(identity["rule"])
     raise ConfigError(f'--difficulty {run}: a run of "rmr1 {identity.get("job")}"; give one of "rmr1 judge --votes K"')

@@ -13,9 +13,10 @@ from rmr1.judging.loops import run_blocking
 from rmr1.judging.plan import DEFAULT_TEMPLATE, JudgingPlan, plan_judging
 from rmr1.judging.run import JudgeCallbacks, JudgeRun, JudgeRunResult, judge_pairs
 from rmr1.judging.runner import JudgeRequest, RequestLog, RequestRunner, all_notes
+from rmr1.judging.stopping import StoppingRule, VoteLedger
 from rmr1.judging.task import PairTask, SourceGuard
 from rmr1.judging.texts import TEXTS, fingerprint, keep_texts, read_texts
-from rmr1.judging.votes import JudgmentTally, combine
+from rmr1.judging.votes import JudgmentTally, combine, needed
 
 __all__ = [
     "DEFAULT_TEMPLATE",
@@ -34,12 +35,15 @@ __all__ = [
     "RequestLog",
     "RequestRunner",
     "SourceGuard",
+    "StoppingRule",
+    "VoteLedger",
     "all_notes",
     "choice_of",
     "combine",
     "fingerprint",
     "judge_pairs",
     "keep_texts",
+    "needed",
     "plan_choice",
     "plan_judging",
     "read_faults",

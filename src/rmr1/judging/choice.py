@@ -31,7 +31,8 @@ class ChoicePlan(JudgingPlan):
     @property
     def layout(self) -> ComparisonLayout:
         """Votes alone: there are no two orders."""
-        return ComparisonLayout("given", self.config.votes, self.config.seed)
+        config = self.config
+        return ComparisonLayout("given", config.votes, config.seed, config.stop, config.stop_error)
 
     def comparisons(self, pair: PreferencePair) -> Iterator[Comparison]:
         """The choice, vote by vote; there are no two orders."""

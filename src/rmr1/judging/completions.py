@@ -12,7 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError
 
+from rmr1.config import OrderPolicy, StopPolicy
 from rmr1.errors import JournalError
+from rmr1.judging.stopping import StoppingRule, VoteLedger
 from rmr1.records import (
     FinishReason,
     Generation,
@@ -79,6 +81,11 @@ class Completion:
     verdict: Verdict
     error: str | None = None
     finish_detail: str | None = None
+
+    @property
+    def side(self) -> Side | None:
+        """The side of the pair that it prefers, by the rule of its run; None if it is invalid."""
+        return pair_side(self.verdict.side, self.order)
 
     def verdict_by(self, rule: str) -> Verdict:
         """The verdict by a rule. The text is parsed again only if the stored verdict is by another rule."""
@@ -233,21 +240,36 @@ class ComparisonLayout:
         orders: In which orders pairs are shown.
         votes: Completions of each order.
         seed: Draws the order where that is drawn.
+        stop: Whether votes are left out that are not needed, see ``StoppingRule``.
+        stop_error: Of that rule.
     """
 
-    orders: Literal["both", "given", "swapped", "random"]
+    orders: OrderPolicy
     votes: int
     seed: int
+    stop: StopPolicy = "never"
+    stop_error: float = 0.05
 
     @classmethod
     def of_identity(cls, identity: Mapping[str, Any]) -> ComparisonLayout:
         """That of a run, by what identifies it."""
-        return cls(identity["orders"], identity["votes"], identity["seed"])
+        stopping = {name: identity[name] for name in ("stop", "stop_error") if name in identity}
+        return cls(identity["orders"], identity["votes"], identity["seed"], **stopping)
+
+    @property
+    def shown(self) -> int:
+        """Orders in which each pair is shown."""
+        return 2 if self.orders == "both" else 1
 
     @property
     def per_pair(self) -> int:
-        """Comparisons of each pair."""
-        return self.votes * (2 if self.orders == "both" else 1)
+        """Comparisons of each pair, at most."""
+        return self.votes * self.shown
+
+    @property
+    def rule(self) -> StoppingRule:
+        """When votes are not needed."""
+        return StoppingRule(self.votes, self.stop, self.stop_error)
 
     def comparison(self, pair_id: str, index: int) -> tuple[Order, int]:
         """The order and the vote of a comparison by its number."""
@@ -260,11 +282,14 @@ class CompletionReader:
 
     Args:
         layout: Of the run.
+
+    Attributes:
+        votes: What the votes say that were read.
     """
 
     def __init__(self, layout: ComparisonLayout) -> None:
+        self.votes = VoteLedger(layout.rule, layout.shown)
         self._layout = layout
-        self._seen = BitSet()
         self._hashes = array("Q")
 
     def read(self, lines: Iterable[JournalLine]) -> Iterator[tuple[JournalLine, Completion]]:
@@ -303,10 +328,14 @@ class CompletionReader:
             raise ValueError(f"order, vote: comparison {index} of this pair is {order}, {vote}")
         if completion.finish_reason == "error":
             raise ValueError("finish_reason: failed requests are in the journal of faults")
-        place = number * layout.per_pair + index
-        if place in self._seen:
+        if self.votes.has(number, index):
             raise ValueError(f'request: "{completion.request}" is in an earlier line already')
-        self._seen.add(place)
+        self.votes.add(number, index, completion.side)
+        if layout.stop != "never" and (needless := self.votes.surplus(number)) is not None:
+            order, vote = layout.comparison(completion.pair_id, needless)
+            raise ValueError(
+                f"vote: the votes before vote {vote} of the order {order} settle it, so nobody asked for it"
+            )
         hashed = _hash_number(completion.pair_hash)
         missing = number + 1 - len(self._hashes)
         if missing > 0:
@@ -347,20 +376,3 @@ _NO_HASH = 0
 
 def _hash_number(hashed: str) -> int:
     return int(hashed, 16) or 1
-
-
-class BitSet:
-    """A set of small numbers: one bit for each."""
-
-    def __init__(self) -> None:
-        self._bits = bytearray()
-
-    def add(self, number: int) -> None:
-        """Put a number into the set."""
-        missing = number // 8 + 1 - len(self._bits)
-        if missing > 0:
-            self._bits.extend(bytes(missing + 4096))
-        self._bits[number // 8] |= 1 << (number % 8)
-
-    def __contains__(self, number: int) -> bool:
-        return number // 8 < len(self._bits) and bool(self._bits[number // 8] >> (number % 8) & 1)

@@ -30,19 +30,24 @@ class JudgingPlan:
 
     @property
     def comparisons_per_pair(self) -> int:
-        """Generations for each pair."""
+        """Generations for each pair, at most."""
         return self.layout.per_pair
 
     @property
     def layout(self) -> ComparisonLayout:
         """Which comparison of a pair has which number."""
-        return ComparisonLayout(self.config.orders, self.config.votes, self.config.seed)
+        config = self.config
+        return ComparisonLayout(config.orders, config.votes, config.seed, config.stop, config.stop_error)
 
     def comparisons(self, pair: PreferencePair) -> Iterator[Comparison]:
         """All comparisons of a pair: order by order, vote by vote."""
         for order in shown_orders(self.config.orders, pair.id, self.config.seed):
             for vote in range(self.config.votes):
                 yield show(pair, order, vote)
+
+    def comparison(self, pair: PreferencePair, index: int) -> Comparison:
+        """The comparison of a pair that has this number."""
+        return show(pair, *self.layout.comparison(pair.id, index))
 
     def request(self, comparison: Comparison) -> tuple[GenerationRequest, Prompt]:
         """The request of a comparison, whose id is ``PAIR/ORDER/VOTE``. Its seed depends on that id and the plan's seed alone."""
@@ -69,9 +74,7 @@ class JudgingPlan:
     def identity(self) -> Mapping[str, object]:
         """What decides the results, for a run's manifest. How the engine is run (threads, concurrency) is not part of it."""
         left_out = {"engine", "concurrency", "temperature", "template", "logprobs"}
-        chosen = self.config.model_dump(
-            exclude=left_out | {name for name in _IF_SET if getattr(self.config, name) is None}
-        )
+        chosen = self.config.model_dump(exclude=left_out | _unused(self.config))
         return {
             **chosen,
             "temperature": self.config.effective_temperature,
@@ -108,6 +111,12 @@ def plan_judging(config: JudgeConfig, engine: Engine, *, model_template: str | N
     )
     wanted = engine.writes_logprobs and engine.embedded if config.logprobs is None else config.logprobs
     return JudgingPlan(config, template, grammar, logprobs=wanted)
+
+
+def _unused(config: JudgeConfig) -> set[str]:
+    """Settings that decide nothing beside the others."""
+    stopping = {"never": {"stop", "stop_error"}, "early": {"stop_error"}, "sequential": set[str]()}
+    return stopping[config.stop] | {name for name in _IF_SET if getattr(config, name) is None}
 
 
 def _seed(name: str, seed: int) -> int:

@@ -17,10 +17,11 @@ from rmr1.config import JudgeConfig, resolve_config
 from rmr1.data import PairSource, cluster_of
 from rmr1.engines import Engine, LoadedModel, open_model
 from rmr1.errors import DataError, JournalError, RunError
-from rmr1.judging.completions import BitSet, Completion, CompletionReader, refuse_pair
+from rmr1.judging.completions import Completion, CompletionReader, refuse_pair
 from rmr1.judging.loops import run_blocking
 from rmr1.judging.plan import JudgingPlan, plan_judging
-from rmr1.judging.runner import JudgeRequest, RequestLog, RequestRunner, all_notes
+from rmr1.judging.requests import RequestQueue
+from rmr1.judging.runner import RequestLog, RequestRunner, all_notes
 from rmr1.judging.task import PairTask, SourceGuard
 from rmr1.judging.texts import keeping_texts
 from rmr1.judging.votes import JudgmentTally, combine
@@ -43,6 +44,9 @@ class JudgeCallbacks(Callbacks, Protocol):
 
     def answered(self, usage: Usage) -> None:
         """One more comparison is answered."""
+
+    def spared(self, comparisons: int) -> None:
+        """This many comparisons of a pair need not be answered, because the votes before them settle it."""
 
     def judged(self, judgment: Judgment) -> None:
         """One more pair is judged, now or by an earlier process."""
@@ -103,8 +107,8 @@ class JudgeRun:
         self._limit = limit
         self._total = None if total_pairs is None else total_pairs * plan.comparisons_per_pair
         self._unchanged = unchanged
-        self._done = BitSet()
         self._reader = CompletionReader(plan.layout)
+        self._votes = self._reader.votes
         self._read = 0
         self._incomplete: dict[int, list[Completion]] = {}
         self._clusters = array("Q")
@@ -136,11 +140,16 @@ class JudgeRun:
                     if (judged := self._collect(completion)) is not None:
                         yield judged
             self._callbacks.started(self._total, restored)
-            async with aclosing(runner.ask(self._open_requests(islice(pairs, self._limit)))) as completions:
-                async for completion in completions:
-                    self._keep(completion, journal, faults)
-                    if (judged := self._collect(completion)) is not None:
-                        yield judged
+            queue = RequestQueue(self._plan, self._votes, self._numbered(islice(pairs, self._limit)))
+            while True:
+                async with aclosing(runner.ask(queue)) as completions:
+                    async for completion in completions:
+                        self._keep(completion, journal, faults)
+                        queue.answered(completion)
+                        if (judged := self._collect(completion)) is not None:
+                            yield judged
+                if not queue.waiting:
+                    break
             if self._unchanged is not None:
                 self._unchanged(self._read)
             if self._limit is None and self._reader.pairs > self._read:
@@ -191,7 +200,6 @@ class JudgeRun:
             self._callbacks.say(f"{journal.path}: an interruption cut the last line; its completion is requested again")
         for _, completion in self._reader.read(journal.lines()):
             if self._limit is None or completion.pair < self._limit:
-                self._done.add(self._place(completion.pair, completion.index))
                 yield completion
 
     def _keep(self, completion: Completion, journal: Journal | None, faults: Journal | None) -> None:
@@ -200,7 +208,7 @@ class JudgeRun:
         if kept is not None:
             kept.append(completion.to_record())
         if not failed:
-            self._done.add(self._place(completion.pair, completion.index))
+            self._votes.add(completion.pair, completion.index, completion.side)
             self._answered += 1
             self._spent += completion.usage
             self._callbacks.answered(completion.usage)
@@ -208,27 +216,24 @@ class JudgeRun:
     def _collect(self, completion: Completion) -> tuple[int, Judgment] | None:
         completions = self._incomplete.setdefault(completion.pair, [])
         completions.append(completion)
-        if len(completions) < self._plan.comparisons_per_pair:
+        failed = {one.index for one in completions if one.finish_reason == "error"}
+        if not failed.issuperset(self._votes.wanted(completion.pair)):
             return None
-        judgment = combine(self._incomplete.pop(completion.pair), self._plan.config.rule)
+        per_pair = self._plan.comparisons_per_pair
+        judgment = combine(self._incomplete.pop(completion.pair), self._plan.config.rule, per_pair)
+        if judgment.spared and judgment.outcome != "unjudged":
+            self._callbacks.spared(judgment.spared)
         self._callbacks.judged(judgment)
         return completion.pair, judgment
 
-    def _open_requests(self, pairs: Iterable[PreferencePair]) -> Iterator[JudgeRequest]:
-        per_pair = self._plan.comparisons_per_pair
+    def _numbered(self, pairs: Iterable[PreferencePair]) -> Iterator[tuple[int, PreferencePair]]:
+        """The pairs with their numbers, each checked against what the journal has of it."""
         for number, pair in enumerate(pairs):
             self._read += 1
             if not self._reader.fits(number, pair):
                 raise self._refusal(number, f'it is about another pair than "{pair.id}", which has its number')
             self._clusters.append(_cluster_key(pair))
-            if all(self._place(number, index) in self._done for index in range(per_pair)):
-                continue
-            for index, comparison in enumerate(self._plan.comparisons(pair)):
-                if self._place(number, index) not in self._done:
-                    yield JudgeRequest(number, index, pair, comparison, *self._plan.request(comparison))
-
-    def _place(self, pair: int, index: int) -> int:
-        return pair * self._plan.comparisons_per_pair + index
+            yield number, pair
 
     def _refusal(self, pair: int, problem: str) -> JournalError:
         directory = self._directory

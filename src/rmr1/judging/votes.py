@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Literal, TypeAlias
 
@@ -12,6 +12,7 @@ import numpy
 from numpy.typing import NDArray
 
 from rmr1.judging.completions import Completion
+from rmr1.judging.stopping import StoppingRule
 from rmr1.records import Judgment, Label, Order, PairOutcome, Side, Usage, Vote, Winner
 from rmr1.results import Estimate, InvalidVerdicts, JudgeResults, PairFigures
 from rmr1.stats import cohen_kappa, estimate_share
@@ -29,7 +30,7 @@ _COLUMNS: dict[str, Literal["B", "H", "I"]] = {
 }
 
 
-def combine(completions: Sequence[Completion], rule: str) -> Judgment:
+def combine(completions: Sequence[Completion], rule: str, planned: int = 0) -> Judgment:
     """Combine all completions of one pair.
 
     Within an order, the side with more valid votes wins; equal counts are a tie. Orders that agree decide; orders that disagree
@@ -39,6 +40,7 @@ def combine(completions: Sequence[Completion], rule: str) -> Judgment:
     Args:
         completions: The completions of one pair, at least one.
         rule: The rule that reads verdicts.
+        planned: Completions that the pair would have if votes were not stopped early.
     """
     ordered = sorted(completions, key=lambda completion: completion.index)
     votes = tuple(completion.as_vote(rule) for completion in ordered)
@@ -59,7 +61,32 @@ def combine(completions: Sequence[Completion], rule: str) -> Judgment:
         label=first.label,
         group=first.group,
         category=first.category,
+        spared=max(0, planned - len(votes)),
     )
+
+
+def needed(completions: Iterable[Completion], rule: StoppingRule, orders: int) -> list[Completion] | None:
+    """The completions of a pair that a stopping rule asks for; None while one of them is not there.
+
+    Args:
+        completions: Of one pair, in any order; those beyond what the rule asks for are left out.
+        rule: The rule, with the number of votes that count.
+        orders: In how many orders the pair is shown.
+    """
+    by_order: dict[Order, dict[int, Completion]] = {}
+    for completion in completions:
+        by_order.setdefault(completion.order, {})[completion.vote] = completion
+    found: list[Completion] = []
+    for votes in by_order.values():
+        asked: list[Completion] = []
+        said: Counter[Side | None] = Counter()
+        while rule.to_ask(said["A"], said["B"], len(asked)):
+            if len(asked) not in votes:
+                return None
+            asked.append(votes[len(asked)])
+            said[asked[-1].side] += 1
+        found += asked
+    return found if len(by_order) == orders else None
 
 
 def _outcome(votes: Sequence[Vote], orders: Sequence[Order]) -> PairOutcome:
@@ -106,7 +133,7 @@ class JudgmentTally:
         self._columns = {name: array(code) for name, code in _COLUMNS.items()}
         self._categories: dict[str, int] = {}
         self._invalid: Counter[str] = Counter()
-        self._fenced = self._unanswered = self._unjudged = 0
+        self._fenced = self._unanswered = self._unjudged = self._spared = 0
         self.usage = Usage()
 
     def add(self, number: int, judgment: Judgment) -> None:
@@ -117,6 +144,7 @@ class JudgmentTally:
             self._unanswered += sum(vote.verdict.invalid == "engine_error" for vote in judgment.votes)
             self.add_unjudged()
             return
+        self._spared += judgment.spared
         verdicts = [vote.verdict for vote in judgment.votes]
         self._invalid.update(verdict.invalid for verdict in verdicts if verdict.invalid)
         consistent = judgment.position_consistent
@@ -154,6 +182,7 @@ class JudgmentTally:
             pairs=len(outcome),
             unjudged=self._unjudged,
             completions=completions,
+            spared=self._spared,
             labelled_pairs=int((label > 0).sum()),
             right=int((right & sided).sum()),
             wrong=counts[1] + counts[2] - int((right & sided).sum()),

@@ -15,6 +15,7 @@ from rmr1.report.tables import Table, fact_rows
 from rmr1.results import Estimate, JudgeResults
 
 SCRIPT = "samples.js"
+STOPPED = "Votes that were not needed are left out: figures of single completions and confidence are about those that were asked."
 _STATUS: dict[str, Status] = {"half_judged": "half-judged", "no_verdict": "invalid", "unjudged": "unjudged"}
 
 
@@ -75,6 +76,7 @@ def judge_report(
             "Accuracy is about pairs whose label is a side, agreement about all labelled pairs; every order has to say the label.",
             "Half-judged: one order has a valid verdict, the other has none. Unjudged: the engine failed, the pair counts nowhere.",
             "Intervals are 95 % Wilson intervals; pairs that share a prompt count as one cluster.",
+            *((STOPPED,) * bool(results.spared)),
         ),
         facts=fact_rows(facts),
     )

@@ -52,6 +52,12 @@ def figure_rows(figures: PairFigures) -> Iterator[tuple[str, str]]:
         figures: Of a judge run, or of a benchmark.
     """
     yield "pairs judged", f"{figures.pairs:,} ({figures.completions:,} completions)"
+    if figures.spared:
+        planned = figures.completions + figures.spared
+        yield (
+            "completions spared by stopping early",
+            f"{figures.spared:,} of {planned:,} ({percent(figures.spared / planned)})",
+        )
     if figures.unjudged:
         yield "pairs not judged (the engine failed)", f"{figures.unjudged:,}; in no figure"
     if figures.labelled_pairs:

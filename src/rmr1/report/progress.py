@@ -109,6 +109,12 @@ class JudgingProgress(TerminalProgress):
             self._last_line = now
             self.say(f"{done} of {self._total or '?'} comparisons, {state}")
 
+    def spared(self, comparisons: int) -> None:
+        """Some comparisons need not be answered."""
+        if self._total is not None:
+            self._total -= comparisons
+            self._bar.update(self._task, total=self._total)
+
     def _rate(self, now: float) -> str:
         seconds = max(now - self._began, 1e-9)
         return f"{self._answered / seconds:.2f}/s, {self._tokens / seconds:.0f} tokens/s"

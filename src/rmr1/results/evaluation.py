@@ -224,6 +224,8 @@ class JudgeSettings:
     max_tokens: int | None = None
     rule: str | None = None
     seed: int | None = None
+    stop: str | None = None
+    stop_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

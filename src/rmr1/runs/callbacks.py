@@ -41,6 +41,9 @@ class NullCallbacks:
             usage: Its tokens, a ``Usage``.
         """
 
+    def spared(self, comparisons: int) -> None:
+        """This many comparisons of a pair need not be answered, because the votes before them settle it."""
+
     def judged(self, judgment: object) -> None:
         """One more pair is judged.
 
