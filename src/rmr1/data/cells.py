@@ -1,8 +1,8 @@
-r"""Texts that stand for something else: lists and messages that were written into a cell, and Human/Assistant transcripts.
+"""Texts that stand for something else: lists and messages that were written into a cell.
 
-A CSV file has nothing but texts, and many data sets keep lists as texts elsewhere too: as JSON, or as Python or NumPy print them.
-A text is taken for such a list only where the whole of it parses as messages or turns; everything else is text. ``\n\nHuman: Hi
-\n\nAssistant: Hello`` is a conversation only where it begins with a speaker.
+A CSV file has nothing but texts, and many data sets keep lists as texts elsewhere too: as JSON, perhaps twice, as Python or NumPy
+print them, or as YAML. A text is taken for such a list only where the whole of it parses as messages or turns; everything else is
+text.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from typing import Any, TypeGuard
 
 from rmr1.data.messages import ROLES, Turns, is_conversation, message_keys
 from rmr1.data.rows import RowError
-from rmr1.files import parse_json
+from rmr1.data.transcripts import is_dialogue
+from rmr1.files import YamlError, parse_json, parse_yaml
 from rmr1.records import Message
 
-_SPEAKER_KEYS = rf"""['"](?:role|from)['"]\s*:\s*['"](?:{"|".join(ROLES)})['"]"""
-_MESSAGES_BEGIN = re.compile(rf"""\[\s*\{{\s*(?:{_SPEAKER_KEYS}|['"]content['"]\s*:)""", re.IGNORECASE)
+_SPEAKER = "|".join(ROLES)
+_SPEAKER_KEYS = rf"""['"](?:role|from)['"]\s*:\s*['"](?:{_SPEAKER})['"]"""
+_MESSAGES_BEGIN = re.compile(rf"""(?:array\(\s*)?\[\s*\{{\s*(?:{_SPEAKER_KEYS}|['"]content['"]\s*:)""", re.IGNORECASE)
+_YAML_BEGIN = re.compile(
+    rf"""-[ ]{{1,8}}(?:role|from):[ ]{{1,8}}['"]?(?:{_SPEAKER})['"]?[ ]{{0,8}}\r?\n[ ]{{1,8}}(?:content|value):""",
+    re.IGNORECASE,
+)
 _BETWEEN_OBJECTS = re.compile(r"\}[ \t]*\r?\n[ \t]*\{")
 _NO_TOKENS = frozenset({tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER, tokenize.ENCODING, tokenize.COMMENT})
 _LONGEST_PYTHON = 1 << 22
 """Characters of a Python literal; its parser needs many times as much memory."""
-
-_SPEAKERS = {"human": "user", "user": "user", "assistant": "assistant", "ai": "assistant"}
-_DIALOGUE_START = re.compile(r"\ufeff?\s*(?:Human|User)[ \t]*:")
-_BLANK_LINE_TURN = re.compile(r"(?:\A\s*|\n[ \t]{0,8}\n[ \t]{0,8})(Human|User|Assistant|AI)[ \t]{0,8}:")
-_LINE_TURN = re.compile(r"(?:\A\s*|\n[ \t]{0,8})(Human|User|Assistant|AI)[ \t]{0,8}:")
-_HH_START = re.compile(r"\n+Human:")
 
 
 def unpack(value: Any, name: str) -> Any:
@@ -47,15 +47,21 @@ def unpack(value: Any, name: str) -> Any:
     if not isinstance(value, str):
         return value
     text = value.strip().removeprefix("\ufeff")
-    if text[:1] not in ("[", "{"):
+    if text.startswith(("[", "{", "array(", '"[', '"{')):
+        parsed: Any = parse_literal(text) if text[-1] in ("]", "}", ")", '"') else None
+    elif _YAML_BEGIN.match(text):
+        parsed = _parse_yaml(text)
+    else:
         return value
-    parsed: Any = parse_literal(text) if text[-1] in ("]", "}") else None
+    if isinstance(parsed, str):  # JSON that was written as JSON once more
+        inner = unpack(parsed, name)
+        return value if isinstance(inner, str) else inner
     if is_conversation(parsed) or is_turn_list(parsed) or _is_list_of_conversations(parsed):
         return parsed
     keys = message_keys(parsed)
     if keys and str(parsed[keys[0]]).lower() in ROLES:
         return parsed
-    if parsed is None and _MESSAGES_BEGIN.match(text):
+    if parsed is None and (_MESSAGES_BEGIN.match(text) or _YAML_BEGIN.match(text)):
         raise RowError(f'"{name}" begins like a list of messages and cannot be parsed; write it as JSON')
     return value
 
@@ -73,8 +79,25 @@ def parse_literal(text: str) -> Any:
     try:
         if (texts := _texts_of_array(text)) is not None:
             return texts
-        return ast.literal_eval(text)
+        return ast.literal_eval(_OpenArrays().visit(ast.parse(text, mode="eval")))
     except (ValueError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError):
+        return None
+
+
+class _OpenArrays(ast.NodeTransformer):
+    """Puts its list in the place of ``array([...], dtype=object)``."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Open a call of ``array``; any other is no literal."""
+        if isinstance(node.func, ast.Name) and node.func.id == "array" and len(node.args) == 1:
+            return self.visit(node.args[0])  # type: ignore[no-any-return]
+        return node
+
+
+def _parse_yaml(text: str) -> Any:
+    try:
+        return parse_yaml(text)[0]
+    except YamlError:
         return None
 
 
@@ -116,43 +139,6 @@ def zip_turns(questions: Sequence[str | None], answers: Any, name: str) -> Turns
     )
 
 
-def is_dialogue(value: object) -> TypeGuard[str]:
-    """Tell whether a text is a whole Human/Assistant conversation: it begins with the human, and the assistant answers."""
-    if not isinstance(value, str) or not _DIALOGUE_START.match(value):
-        return False
-    roles = [turn.role for turn in read_dialogue(value)]
-    return "assistant" in roles or (_HH_START.match(_plain(value)) is not None and roles == ["user"])
-
-
-def is_dialogue_prompt(value: object) -> TypeGuard[str]:
-    """Tell whether a text is a conversation that the assistant is to go on with."""
-    if not is_dialogue(value):
-        return False
-    turns = read_dialogue(value)
-    return _HH_START.match(_plain(value)) is not None or turns[-1].role == "user" or not turns[-1].content
-
-
-def read_dialogue(text: str) -> Turns:
-    r"""Split a transcript into turns; the white space around a turn is not part of it.
-
-    Where turns begin after a blank line (``\n\nHuman:``), a speaker's name after a single line break is text.
-    """
-    text = _plain(text)
-    apart = any(match.start() > 0 for match in _BLANK_LINE_TURN.finditer(text))
-    pieces = (_BLANK_LINE_TURN if apart else _LINE_TURN).split(text)
-    speakers, contents = pieces[1::2], pieces[2::2]
-    return tuple(
-        Message(_SPEAKERS[speaker.lower()], content.strip())
-        for speaker, content in zip(speakers, contents, strict=True)
-    )
-
-
-def read_dialogue_prompt(text: str) -> Turns:
-    """Read a transcript that the assistant is to go on with; its open last turn goes."""
-    turns = read_dialogue(text)
-    return turns[:-1] if turns[-1].role == "assistant" and not turns[-1].content else turns
-
-
 def holds_conversations(value: object) -> bool:
     """Tell whether a value is a whole conversation, a list of them, or a transcript."""
     return is_conversation(value) or _is_list_of_conversations(value) or is_dialogue(value)
@@ -160,7 +146,3 @@ def holds_conversations(value: object) -> bool:
 
 def _is_list_of_conversations(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(is_conversation(item) for item in value)
-
-
-def _plain(text: str) -> str:
-    return text.removeprefix("\ufeff").replace("\r\n", "\n")

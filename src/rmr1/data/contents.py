@@ -8,22 +8,15 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from rmr1.data.cells import (
-    is_dialogue,
-    is_dialogue_prompt,
-    is_turn_list,
-    parse_literal,
-    read_dialogue,
-    read_dialogue_prompt,
-    unpack,
-    zip_turns,
-)
+from rmr1.data.cells import is_turn_list, parse_literal, unpack, zip_turns
 from rmr1.data.judge_prompts import read_judge_prompt
 from rmr1.data.labels import as_number, read_label
 from rmr1.data.messages import (
+    ROLES,
     Turns,
     is_conversation,
     is_missing,
+    message_keys,
     read_conversation,
     read_prompt,
     read_response,
@@ -33,10 +26,23 @@ from rmr1.data.messages import (
 )
 from rmr1.data.rows import RowError, value_at
 from rmr1.data.shapes import Family, RowLayout
+from rmr1.data.transcripts import (
+    bare_response,
+    check_markup,
+    is_dialogue,
+    is_dialogue_prompt,
+    is_rendered,
+    read_dialogue,
+    read_dialogue_prompt,
+)
 from rmr1.records import Label, Message
 
 SCORE_KEYS = ("score", "overall_score", "rating")
 RANK_KEY = "rank"
+MEDIA = frozenset({"image", "images", "video", "videos", "audio", "audios"})
+"""Columns for what a text speaks about and a judge cannot see."""
+TURN = "turn"
+"""The column that says how many of the user's turns were judged (MT-bench)."""
 NO_SCORES = "the responses have no scores, so there are no pairs"
 NO_SCORES_FIX = 'add "scores" or "ranks" to compare them two by two'
 
@@ -73,10 +79,22 @@ def read_content(row: Mapping[str, object], layout: RowLayout) -> RowContent:
     Raises:
         RowError: If a field that the shape needs is missing or of the wrong kind.
     """
+    _check_media(row, layout)
     content = READERS[layout.family](row, layout)
     if not any(turn.content.strip() for turn in content.prompt):
         raise RowError("the prompt is empty")
     return content
+
+
+def _check_media(row: Mapping[str, object], layout: RowLayout) -> None:
+    """Refuse a row with pictures or sound beside its texts.
+
+    Raises:
+        RowError: A column for them is not empty.
+    """
+    for column, value in row.items():
+        if value and column.casefold() in MEDIA and not is_missing(value) and column not in layout.columns.values():
+            raise RowError(f'"{column}" is not empty, and a judge reads only text')
 
 
 def read_notes(row: Mapping[str, object], column: str | None) -> str:
@@ -111,9 +129,19 @@ def _chosen_rejected(row: Mapping[str, object], layout: RowLayout) -> RowContent
 
 def _ab(row: Mapping[str, object], layout: RowLayout) -> RowContent:
     columns = [layout.columns[field] for field in ("response_a", "response_b")]
-    values = _unpacked(row, columns, layout)
+    values = [_up_to_turn(value, row) for value in _unpacked(row, columns, layout)]
     prompt, ((first,), (second,)) = _read_sides(row, layout, columns, values, _read_one)
     return _labelled(prompt, (first, second), row, layout)
+
+
+def _up_to_turn(value: Any, row: Mapping[str, object]) -> Any:
+    """A conversation up to the turn that was judged: what comes later nobody had seen."""
+    number = as_number(row.get(TURN))
+    if number is None or number < 1 or not isinstance(value, list) or not is_conversation(value):
+        return value
+    roles = [str(message[keys[0]]).lower() for message in value if (keys := message_keys(message))]
+    asked = [at for at, role in enumerate(roles) if ROLES.get(role) == "user"]
+    return value[: asked[int(number)]] if len(asked) > number else value
 
 
 def _read_one(value: Any, name: str) -> tuple[Turns, ...]:
@@ -220,7 +248,9 @@ def _read_sides(
         dialogues = column is None or is_dialogue_prompt(given)
         sides = [
             # Beside a prompt that is none, a response that begins like a dialogue is still a response.
-            (read_dialogue(value),) if dialogues and is_dialogue(value) else read(value, name)
+            (read_dialogue(value),)
+            if is_rendered(value) or (dialogues and is_dialogue(value))
+            else read(bare_response(value, given) if isinstance(value, str) else value, name)
             for value, name in zip(values, names, strict=True)
         ]
     prompt, responses = _with_prompt(row, layout, given, tuple(turns for side in sides for turns in side))
@@ -277,6 +307,8 @@ def _last_turn_replaced(responses: tuple[Turns, ...]) -> tuple[Turns, tuple[Turn
 
 
 def _given_prompt(row: Mapping[str, object], layout: RowLayout, given: Any, column: str) -> Turns:
+    if isinstance(given, str):
+        check_markup(given, column)
     prompt = read_dialogue_prompt(given) if is_dialogue_prompt(given) else read_prompt(given, column)
     name = layout.columns.get("input")
     more = scalar_text(value_at(row, name)) if name else None

@@ -197,6 +197,11 @@ class JsonFile(LocalFile):
             return document
         if not isinstance(document, dict):
             raise DataError(f"{self.name}: a JSON {json_kind(document)}; give an array of objects")
+        if _is_table(document):
+            raise DataError(
+                f"{self.name}: an object of lists of texts, which may be one row or a column each; give an array of objects, "
+                f"one for each row"
+            )
         if self.is_row(document):
             return [document]
         lists: list[list[Any]] = [value for value in document.values() if is_object_list(value)]
@@ -224,6 +229,13 @@ class JsonFile(LocalFile):
         if (b"\\ud" in content or b"\\uD" in content) and has_lone_surrogate(json.dumps(document, ensure_ascii=False)):
             raise DataError(f"{self.name}: half of a surrogate pair (\\ud800 to \\udfff) stands alone")
         return document
+
+
+def _is_table(document: Mapping[str, object]) -> bool:
+    """Whether an object is lists of texts alone, equally long, as tables are written column by column."""
+    lengths = {len(value) if isinstance(value, list) else -1 for value in document.values()}
+    texts = all(isinstance(item, str) for value in document.values() if isinstance(value, list) for item in value)
+    return len(lengths) == 1 and lengths.pop() > 1 and texts
 
 
 def _name_their_lists(document: Mapping[str, object]) -> bool:

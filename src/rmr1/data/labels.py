@@ -159,7 +159,7 @@ def read_label(row: Mapping[str, object], columns: Mapping[str, str], rule: Labe
 
 
 def _one_hot(row: Mapping[str, object], columns: Mapping[str, str]) -> Label | None:
-    values = {name: _number(row, columns[name]) for name in ONE_HOT if name in columns}
+    values = {name: _flag(row, columns[name]) for name in ONE_HOT if name in columns}
     if all(value is None for value in values.values()):
         return None
     found = [name for name, value in values.items() if value]
@@ -167,6 +167,13 @@ def _one_hot(row: Mapping[str, object], columns: Mapping[str, str]) -> Label | N
         listed = ", ".join(f'"{columns[name]}"' for name in values)
         raise RowError(f"{len(found)} of the columns {listed} hold 1, not one of them")
     return ONE_HOT[found[0]]
+
+
+def _flag(row: Mapping[str, object], column: str) -> float | None:
+    """1 or 0, also as tables write truth values."""
+    value = value_at(row, column)
+    words = {"true": 1.0, "false": 0.0}
+    return words[value.casefold()] if isinstance(value, str) and value.casefold() in words else _number(row, column)
 
 
 def _by_scores(score_a: float | None, score_b: float | None) -> Label | None:

@@ -12,10 +12,11 @@ from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Any, Literal
 
-from rmr1.data.cells import holds_conversations, is_dialogue, unpack
+from rmr1.data.cells import holds_conversations, is_turn_list, unpack
 from rmr1.data.labels import LABEL_VALUES, LabelRule, label_rule
 from rmr1.data.messages import is_conversation, message_keys, read_conversation
 from rmr1.data.rows import RowError, has_column, value_at
+from rmr1.data.transcripts import is_dialogue
 from rmr1.errors import DataError
 
 NAMES: dict[str, tuple[str, ...]] = {
@@ -436,7 +437,7 @@ def _detail(layout: RowLayout, first: Mapping[str, object]) -> tuple[ShapeName, 
 
 def _kind_of_responses(layout: RowLayout, first: Mapping[str, object]) -> tuple[ShapeName, str]:
     name_a, name_b = (layout.columns[field] for field in SIDES[layout.family])
-    value_a, value_b = (unpack_quietly(value_at(first, name)) for name in (name_a, name_b))
+    value_a, value_b = (_shown_value(layout, first, name) for name in (name_a, name_b))
     both = f"{name_a} and {name_b}"
     if "prompt" not in layout.columns and is_dialogue(value_a):
         return "hh", f"{both} are Human/Assistant texts, and what they begin with in common is the prompt"
@@ -451,6 +452,14 @@ def _kind_of_responses(layout: RowLayout, first: Mapping[str, object]) -> tuple[
     if isinstance(value_a, list) or isinstance(value_b, list):
         return "chosen_rejected", f"{both} are lists ({_size(value_a)} x {_size(value_b)} pairs in the first row)"
     return "chosen_rejected", f"{both} are texts"
+
+
+def _shown_value(layout: RowLayout, first: Mapping[str, object], name: str) -> Any:
+    """A response of the first row; a text that is a list of texts stays one, unless the prompt is a list of turns too."""
+    given = value_at(first, name)
+    value = unpack_quietly(given)
+    turns = is_turn_list(unpack_quietly(value_at(first, layout.columns.get("prompt", ""))))
+    return given if isinstance(given, str) and is_turn_list(value) and not turns else value
 
 
 def _begins_with_assistant(conversation: Any, name: str) -> bool:

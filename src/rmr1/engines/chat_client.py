@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import socket
 import ssl
@@ -162,14 +163,19 @@ async def _read(response: Any, most: int) -> bytes | None:
 
 
 def _asked_to_wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait, which it may give as a date."""
+    """Seconds that a server asks to wait, which it may give as a date; None for what is no time.
+
+    NaN is none: it would stop the clock of the event loop, and with it every deadline.
+    """
     milliseconds, text = headers.get("retry-after-ms"), headers.get("retry-after")
     try:
         if milliseconds is not None:
-            return float(milliseconds) / 1000
-        if text is None:
+            wait = float(milliseconds) / 1000
+        elif text is None:
             return None
-        return float(text) if text.strip()[:1].isdigit() else parsedate_to_datetime(text).timestamp() - time.time()
+        else:
+            wait = float(text) if text.strip()[:1].isdigit() else parsedate_to_datetime(text).timestamp() - time.time()
+        return None if math.isnan(wait) else wait
     except (ValueError, TypeError, OverflowError):
         return None
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from rmr1.data import PairSource, load_pairs
-from rmr1.data.cells import is_dialogue, is_dialogue_prompt, parse_literal, read_dialogue, unpack
+from rmr1.data.cells import parse_literal, unpack
+from rmr1.data.transcripts import is_dialogue, is_dialogue_prompt, read_dialogue
 from rmr1.errors import DataError
 from rmr1.records import PreferencePair
 
@@ -48,7 +50,19 @@ WRITTEN = [
 ]
 
 
-@pytest.mark.parametrize("write", [json.dumps, str, repr, lambda turns: str(np.array(turns, dtype=object))])
+WAYS = (
+    json.dumps,
+    str,
+    repr,
+    lambda turns: str(np.array(turns, dtype=object)),
+    lambda turns: repr(np.array(turns, dtype=object)),
+    lambda turns: repr([np.array(turns, dtype=object)])[1:-1],
+    lambda turns: json.dumps(json.dumps(turns)),
+    lambda turns: yaml.safe_dump(turns, sort_keys=False),
+)
+
+
+@pytest.mark.parametrize("write", WAYS)
 @pytest.mark.parametrize("beside", [{}, {"prompt": "Name a prime."}])
 def test_messages_in_cells(tmp_path: Path, write: Any, beside: dict[str, str]) -> None:
     row = {**beside, "chosen": write(TURNS), "rejected": write(OTHER)}
@@ -68,6 +82,12 @@ def test_lists_of_turns_become_conversations(tmp_path: Path, write: Any) -> None
         [("assistant", "3"), ("user", "q"), ("assistant", "4")],
     ]
     assert pair.label == "B"
+
+
+def test_parts_of_a_message_may_be_an_array(tmp_path: Path) -> None:
+    parts = [{"role": "assistant", "content": np.array([{"type": "text", "text": "7"}], dtype=object)}]
+    (pair,) = lines(tmp_path, {"prompt": "Name a prime.", "chosen": repr(parts), "rejected": repr(parts)})
+    assert shown(pair)[1] == [("assistant", "7")]
 
 
 def test_a_missing_turn_is_an_empty_one_and_a_lost_one_an_error(tmp_path: Path) -> None:
@@ -91,6 +111,13 @@ def test_a_missing_turn_is_an_empty_one_and_a_lost_one_an_error(tmp_path: Path) 
         "[{'name': 'Ann'",
         "[[A]] is what it said",
         "['a', 'b'",
+        "array([1, 2, 3])",
+        "array(['a', 'b']",
+        "print([{'role': 'user', 'content': 'x'}])",
+        '"[quoted]"',
+        '"a" and "b"',
+        "- role: admin\n  content: x",
+        "- name: Ann\n- name: Bob",
         "{...}",
         "",
         "[",
@@ -108,7 +135,9 @@ def test_other_texts_stay_as_they_are(tmp_path: Path, text: str) -> None:
     [
         "[{'role': 'user', 'content': 'x'",
         '[{"role": "user", "content": "x"}, {"role',
-        "[{'content': array([{'type': 'text'}], dtype=object), 'role': 'user'}]",
+        "[{'content': open([{'type': 'text'}], dtype=object), 'role': 'user'}]",
+        "array([{'role': 'user', 'content': 'x'}",
+        "- role: user\n  content: 'x",
         "[{'from': 'human', 'value': nan}]",
     ],
 )

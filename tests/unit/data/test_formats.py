@@ -117,6 +117,18 @@ def test_json_documents(tmp_path: Path, document: Any, indent: int | None, name:
     assert texts(put(tmp_path, name, json.dumps(document, indent=indent).encode())) == [("Hi", "a", "b")]
 
 
+@pytest.mark.parametrize("more", [{}, {"id": ["x", "y"]}])
+def test_a_table_by_columns_is_not_taken_for_a_row(tmp_path: Path, more: dict[str, list[str]]) -> None:
+    table = {"prompt": ["Hi", "Ho"], "chosen": ["a", "c"], "rejected": ["b", "d"]} | more
+    with pytest.raises(DataError, match="may be one row or a column each; give an array of objects"):
+        load_pairs(put(tmp_path, "pairs.json", json.dumps(table).encode()))
+    ((asked, *_),) = [
+        [turn.content for turn in pair.prompt]
+        for pair in load_pairs(put(tmp_path, "pairs.json", json.dumps([table]).encode()))
+    ]
+    assert asked == "Hi"
+
+
 def test_json_named_file_with_an_object_a_line(tmp_path: Path) -> None:
     assert len(texts(put(tmp_path, "pairs.json", b"\n" + json_lines(ROWS)))) == 2
 

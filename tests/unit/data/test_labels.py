@@ -80,6 +80,13 @@ def test_one_outcome_holds(tmp_path: Path, outcomes: tuple[int, ...]) -> None:
         labels(tmp_path, {**ROW, **dict(zip(names, outcomes, strict=True))})
 
 
+def test_outcomes_may_be_the_words_of_tables(tmp_path: Path) -> None:
+    names = ("winner_model_a", "winner_model_b", "winner_tie")
+    rows = [("True", "False", "False"), ("false", "true", "false"), (False, False, True), ("", "", "")]
+    read = labels(tmp_path, *({**ROW, **dict(zip(names, row, strict=True))} for row in rows))
+    assert read == ["A", "B", "tie", None]
+
+
 def test_scores_are_numbers(tmp_path: Path) -> None:
     with pytest.raises(DataError, match='"score_a" is not a number'):
         labels(tmp_path, {**ROW, "score_a": "good", "score_b": 1})

@@ -499,3 +499,37 @@ def test_advice_is_that_of_the_caller(write: Write) -> None:
 def test_references_and_rubrics(write: Write, row: dict[str, Any], reference: str, rubric: str) -> None:
     pair = only(load_pairs(write({"prompt": "Hi", "chosen": "a", "rejected": "b", **row})))
     assert (pair.reference, pair.rubric) == (reference, rubric)
+
+
+@pytest.mark.parametrize(("turn", "turns"), [(1, 1), (2, 3), (9, 3), (None, 3), ("1", 1), (0, 3)])
+def test_what_came_after_the_turn_that_was_judged_is_not_shown(tmp_path: Path, turn: Any, turns: int) -> None:
+    row = {
+        side: [USER, {"role": "assistant", "content": side}, USER, {"role": "assistant", "content": "later"}]
+        for side in ("conversation_a", "conversation_b")
+    }
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(json.dumps({**row, "winner": "model_a", "turn": turn}) + "\n", encoding="utf-8")
+    (pair,) = load_pairs(path)
+    assert (len(pair.response_a), len(pair.response_b)) == (turns, turns)
+
+
+@pytest.mark.parametrize(("column", "value", "told"), [
+    ("images", ["a.png"], True), ("Image", {"bytes": "x"}, True), ("audio", "x.wav", True), ("video", "x", True),
+    ("images", [], False), ("image", None, False), ("image", "", False), ("image", float("nan"), False),
+])  # fmt: skip
+def test_what_a_judge_cannot_see_is_refused(tmp_path: Path, column: str, value: Any, told: bool) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(
+        json.dumps({"prompt": "Hi", "chosen": "a", "rejected": "b", column: value}) + "\n", encoding="utf-8"
+    )
+    if told:
+        with pytest.raises(DataError, match=f'"{column}" is not empty, and a judge reads only text'):
+            list(load_pairs(path))
+    else:
+        assert len(list(load_pairs(path))) == 1
+
+
+def test_lists_of_texts_that_stay_texts_are_described_as_texts(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(json.dumps({"prompt": "Hi", "chosen": "['a', 'x']", "rejected": "['b']"}) + "\n", encoding="utf-8")
+    assert load_pairs(path).shape.describe().endswith("chosen and rejected are texts")

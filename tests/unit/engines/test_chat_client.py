@@ -112,6 +112,13 @@ def test_a_server_is_waited_for_as_it_asks(wait, longer):
     assert longer <= time.monotonic() - began < 15
 
 
+@pytest.mark.parametrize("name", ["retry-after", "retry-after-ms"])
+def test_no_time_to_wait_stops_the_clock(name):
+    for wait in ("nan", "-nan", "NaN(1)", "-1", "", "1e400x"):
+        with answering(in_turn(Raw(b"", 503, headers={name: wait}), Raw(b"ok"))) as server:
+            assert post(server.address, max_retries=1, timeout_s=20).body == b"ok"
+
+
 def test_why_there_is_no_connection():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
