@@ -35,7 +35,7 @@ def folder(tmp_path):
 def test_an_installed_engine_is_named_like_any_other(folder):
     before = rmr1("judge", "pairs.jsonl", "--model", "length/longest", cwd=folder, check=False)
     assert before.returncode == 2
-    assert "one of the engines llamacpp, hf, openai, replay, program" in " ".join(before.stderr.split())
+    assert "one of the engines llamacpp, hf, vllm, openai, replay, program" in " ".join(before.stderr.split())
 
     install("engine_plugin", folder / "site")
     for rule, right in (("longest", [True, False]), ("shortest", [False, True])):

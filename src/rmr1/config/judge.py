@@ -90,14 +90,18 @@ class EngineConfig(BaseModel):
     threads: Annotated[int | None, Field(ge=1, description="CPU threads; all cores if not set")] = None
     slots: Annotated[
         int | None,
-        Field(ge=1, description="Sequences to decode in one batch; if not set, 1 for llamacpp and 32 for hf"),
+        Field(
+            ge=1,
+            description="Sequences to decode in one batch; if not set, 1 for llamacpp, 32 for hf, "
+            "and for vllm 64 on a CPU, else 256",
+        ),
     ] = None
     context: Annotated[
         int | None,
         Field(
             ge=256,
-            description="Tokens of prompt and completion together, per slot; if not set, 8192 for llamacpp and the "
-            "model's own limit for hf",
+            description="Tokens of prompt and completion together, per slot; if not set, 8192 for llamacpp and for "
+            "vllm on a CPU, else the model's own limit",
         ),
     ] = None
     reuse: Annotated[
@@ -114,10 +118,24 @@ class EngineConfig(BaseModel):
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16", "mixed"],
         Field(
-            description="Type of the weights of the hf engine; mixed, for CPUs: float32 weights, bfloat16 matrix products; "
-            "auto: bfloat16 on a GPU, mixed on a CPU with bfloat16 instructions, float32 otherwise"
+            description="Type of the weights of hf and vllm; mixed, for hf on CPUs: float32 weights, bfloat16 matrix "
+            "products; auto: bfloat16 on a GPU, on a CPU with bfloat16 instructions mixed for hf and bfloat16 for vllm, "
+            "float32 otherwise"
         ),
     ] = "auto"
+    tensor_parallel: Annotated[int, Field(ge=1, description="GPUs over which vllm spreads the model")] = 1
+    gpu_memory_utilization: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=1,
+            description="Share of the memory that vllm takes; if not set, vLLM's own choice on a GPU, and on a CPU 4 GiB for "
+            "its cache",
+        ),
+    ] = None
+    enforce_eager: Annotated[
+        bool, Field(description="vllm does not compile the model: it starts sooner and writes more slowly")
+    ] = False
 
     @field_serializer("base_url", when_used="json-unless-none")
     def _hide_credentials(self, url: str) -> str:
@@ -252,7 +270,7 @@ class JudgeConfig(BaseModel):
     logprobs: Annotated[
         bool | None,
         Field(
-            description="Ask for the probabilities of A and B at the verdict; if not set, llamacpp and hf do and servers do not"
+            description="Ask for the probabilities of A and B at the verdict; if not set, local engines do and servers do not"
         ),
         Flag("Sampling"),
     ] = None

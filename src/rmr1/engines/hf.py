@@ -78,7 +78,7 @@ class HfEngine:
         self._model: Any = model.eval()  # type: ignore[no-untyped-call]
         reason = trial_unsupported_reason(model)
         if reason is not None:
-            raise EngineError(f"{name}: the hf engine cannot run it: {reason}; serve it with vLLM")
+            raise EngineError(f"{name}: the hf engine cannot run it: {reason}; use vllm/{name}")
         self._context = min(config.context or context_of(model), context_of(model))
         self._stops = _stop_tokens(model, tokenizer)
         self._variables = config.chat_template_kwargs

@@ -24,14 +24,15 @@ ENGINES = PluginGroup(
     {
         "llamacpp": "rmr1.engines.llamacpp:load",
         "hf": "rmr1.engines.hf:load",
+        "vllm": "rmr1.engines.vllm:load",
         "openai": "rmr1.engines.openai:load",
         "replay": "rmr1.engines.replay:load",
         "program": "rmr1.engines.program:load",
     },
 )
 """All engines by name: ours, and those of installed packages."""
-_LOCAL = ("llamacpp", "hf")
-"""Engines that run a file or a folder of this machine; all others are given the name as it stands."""
+_LOCAL = {"llamacpp": "llamacpp", "hf": "hf", "vllm": "hf"}
+"""Engines that run a file or a folder of this machine, and whose kind of it; all others are given the name as it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,9 @@ def resolve_model(model: str) -> ResolvedModel:
     if path.is_dir():
         found = _model_of(path)
         kind = "hf" if found.is_dir() else "llamacpp"
-        if named and engine != kind:
+        if named and _LOCAL[engine] != kind:
             raise ConfigError(f"--model {model}: {found} is for the {kind} engine")
-        return _resolved(kind, str(found), None, read_card_of(found))
+        return _resolved(engine if named else kind, str(found), None, read_card_of(found))
     if named or entry is not None or path.is_file():
         card = read_card_of(path) if path.is_file() and (engine == "llamacpp" or not named) else None
         return _resolved(engine if named else "llamacpp", name, entry, card)
