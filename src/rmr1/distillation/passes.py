@@ -8,6 +8,7 @@ and a completion of full length. So a budget is never overrun (unless prompts to
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -25,12 +26,11 @@ from rmr1.judging import (
     JudgingPlan,
     RequestLog,
     RequestRunner,
-    read_faults,
     refuse_pair,
 )
 from rmr1.prompts import Prompt, load_repair_template, render_repair
 from rmr1.records import Comparison, GenerationRequest, PreferencePair, Usage
-from rmr1.runs import Callbacks, JournalLine, RunDirectory
+from rmr1.runs import Callbacks, Ledger, RunDirectory
 
 Numbered = Iterable[tuple[int, PreferencePair]]
 Place = tuple[int, int]
@@ -70,20 +70,55 @@ class Budget:
     Args:
         max_tokens: Tokens of prompts and completions together; None for no limit.
         max_cost: Money; None for no limit.
+        ledger: Has a line for each request that was paid, whatever became of it. It outlives the journals of completions, of which
+            lines may be deleted to have them done again. None keeps nothing.
 
     Attributes:
         tokens: Tokens spent.
         cost: Money spent.
+
+    Raises:
+        JournalError: The ledger was changed.
     """
 
-    def __init__(self, max_tokens: int | None = None, max_cost: float | None = None) -> None:
+    def __init__(
+        self, max_tokens: int | None = None, max_cost: float | None = None, ledger: Ledger | None = None
+    ) -> None:
         self.max_tokens = max_tokens
         self.max_cost = max_cost
+        self._ledger = ledger
+        self._earlier: dict[str, Usage] = {}
+        self._requests: Counter[str] = Counter()
+        for line in ledger.lines() if ledger is not None else ():
+            try:
+                name, used = str(line.record["pass"]), Usage(*map(int, line.record["tokens"]))
+            except (KeyError, TypeError, ValueError) as error:
+                raise line.refuse(f"does not say what was spent ({error})", "choose another --run") from error
+            self._earlier[name] = self._earlier.get(name, Usage()) + used
+            self._requests[name] += 1
         self.tokens = 0
         self.cost = 0.0
         self._promised: dict[Place, tuple[Usage, float]] = {}
         self._promised_tokens = 0
         self._promised_cost = 0.0
+
+    def recall(self, name: str, prices: Prices | None, answered: int) -> None:
+        """Count what earlier processes spent on a pass.
+
+        Args:
+            name: The pass.
+            prices: What its tokens cost.
+            answered: How many of its completions were kept.
+
+        Raises:
+            JournalError: The ledger knows of fewer requests than were answered.
+        """
+        if self._ledger is not None and self._requests[name] < answered:
+            raise JournalError(
+                f"{self._ledger.path}:{self._requests.total() + 1}: lines are missing here: {self._requests[name]} requests of "
+                f"{name} were paid, and {answered} answered; restore the file, or choose another --run"
+            )
+        self.spend(self._earlier.pop(name, Usage()), prices)
 
     def spend(self, usage: Usage, prices: Prices | None) -> None:
         """Count tokens that were used."""
@@ -102,8 +137,14 @@ class Budget:
         self._promised_cost += money
         return True
 
-    def settle(self, place: Place, usage: Usage, prices: Prices | None) -> Usage:
+    def settle(self, place: Place, usage: Usage, prices: Prices | None, name: str = "") -> Usage:
         """A request has ended: count what it used, and free the rest of what was set aside for it.
+
+        Args:
+            place: As for ``promise``.
+            usage: What the engine tells.
+            prices: What its tokens cost.
+            name: The pass that it belongs to.
 
         Returns:
             The tokens counted: all that was set aside, if the engine does not tell what the request used.
@@ -113,6 +154,9 @@ class Budget:
         self._promised_cost = self._promised_cost - money if self._promised else 0.0
         counted = promised if usage.unknown else usage
         self.spend(counted, prices)
+        if self._ledger is not None:
+            tokens = [counted.prompt_tokens, counted.completion_tokens, counted.cached_tokens]
+            self._ledger.append({"pass": name, "tokens": tokens})
         return counted
 
 
@@ -227,6 +271,7 @@ class DistillPass:
         right: RightTraces | None = None,
     ) -> None:
         self.writer = writer
+        self._name = name
         self.restored = self.answered = 0
         self._per_pair = per_pair
         self._budget = budget
@@ -304,7 +349,8 @@ class DistillPass:
                 async for completion in completions:
                     ended += 1
                     place = (completion.pair, completion.index)
-                    self._keep(completion, self._budget.settle(place, completion.usage, self.writer.prices))
+                    self._budget.settle(place, completion.usage, self.writer.prices, self._name)
+                    self._keep(completion)
                     if completion.finish_reason != "error":
                         self.answered += 1
                         callbacks.answered(completion.usage)
@@ -313,17 +359,13 @@ class DistillPass:
 
     def _restore(self) -> None:
         for line, completion in self._reader.read(self._journal.lines()):
-            self._budget.spend(_counted(line, completion), self.writer.prices)
             self._count(completion, line.place)
             self._runner.recall(completion, constrained=self.writer.plan.grammar is not None)
             self.restored += 1
-        for line, completion in read_faults(self._faults.lines()):
-            self._budget.spend(_counted(line, completion), self.writer.prices)
+        self._budget.recall(self._name, self.writer.prices, self.restored)
 
-    def _keep(self, completion: Completion, counted: Usage) -> None:
+    def _keep(self, completion: Completion) -> None:
         record = completion.to_record()
-        if counted != completion.usage:  # what the engine does not tell is known to the budget alone
-            record["counted"] = [counted.prompt_tokens, counted.completion_tokens]
         if completion.finish_reason == "error":
             self._faults.append(record)
             self._faulted.add(completion.pair * self._per_pair + completion.index)
@@ -341,11 +383,6 @@ class DistillPass:
     def _place(self, pair: int, index: int) -> int:
         number = pair * self._per_pair + index
         return self._places[number] if number < len(self._places) else _ABSENT
-
-
-def _counted(line: JournalLine, completion: Completion) -> Usage:
-    counted = line.record.get("counted")
-    return completion.usage if counted is None else Usage(*counted)
 
 
 def first_requests(

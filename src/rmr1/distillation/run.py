@@ -126,20 +126,22 @@ class DistillRun:
         """
         began = time.monotonic()
         config, directory, orders = self._config, self._directory, orders_of(self._config)
-        budget = Budget(config.max_total_tokens, config.max_cost)
         self._log.say = self._callbacks.say
         right = RightTraces(config)
-        first = DistillPass(
-            "pass1",
-            self._teacher,
-            orders * config.samples,
-            directory,
-            budget,
-            keep_think=config.keep_think,
-            log=self._log,
-            right=right,
-        )
-        with closing(first), ExitStack() as stack:
+        with ExitStack() as stack:
+            ledger = stack.enter_context(directory.ledger("spent.jsonl"))
+            budget = Budget(config.max_total_tokens, config.max_cost, ledger)
+            first = DistillPass(
+                "pass1",
+                self._teacher,
+                orders * config.samples,
+                directory,
+                budget,
+                keep_think=config.keep_think,
+                log=self._log,
+                right=right,
+            )
+            stack.enter_context(closing(first))
             covered = await self._teach(first, right)
             second = None
             if self._repairer is not None:
@@ -186,7 +188,7 @@ class DistillRun:
         seconds = time.monotonic() - began
         answered = first.answered + (second.answered if second else 0)
         spent = {"tokens": budget.tokens, "cost": round(budget.cost, 6)}
-        with self._directory.journal("metrics.jsonl") as metrics:
+        with self._directory.ledger("metrics.jsonl") as metrics:
             notes = all_notes(metrics, self._log)
             metrics.append(
                 {
@@ -338,7 +340,7 @@ def _with_batches(
         if (directory.path / name).exists():
             callbacks.say(f"batches of an earlier process may be under way, see {name}; --batch would wait for them")
         return writer
-    ledger = BatchLedger(stack.enter_context(directory.journal(name)))
+    ledger = BatchLedger(stack.enter_context(directory.ledger(name)))
     return replace(writer, engine=batched(writer.engine, ledger, config.batching, callbacks.say))
 
 

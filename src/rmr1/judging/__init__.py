@@ -5,7 +5,6 @@ from rmr1.judging.completions import (
     ComparisonLayout,
     Completion,
     CompletionReader,
-    read_faults,
     refuse_pair,
 )
 from rmr1.judging.judge import Judge
@@ -46,7 +45,6 @@ __all__ = [
     "needed",
     "plan_choice",
     "plan_judging",
-    "read_faults",
     "read_texts",
     "refuse_pair",
     "run_blocking",

@@ -199,7 +199,6 @@ class _CompletionRecord(BaseModel):
     verdict: Annotated[_VerdictRecord, Field(strict=False)]
     error: _Text | None = None
     finish_detail: _Text | None = None
-    counted: Annotated[list[_Count], Field(min_length=2, max_length=2)] | None = None
 
 
 def _read_verdict(record: Mapping[str, Any], text: str) -> Verdict:
@@ -343,19 +342,6 @@ class CompletionReader:
         if self._hashes[number] not in (_NO_HASH, hashed):
             raise ValueError(f"pair_hash: pair {number} is another one in an earlier line")
         self._hashes[number] = hashed
-
-
-def read_faults(lines: Iterable[JournalLine]) -> Iterator[tuple[JournalLine, Completion]]:
-    """Read a journal of failed requests, each with its line; it may have failed several times.
-
-    Raises:
-        JournalError: A line is not such a request; the message names it.
-    """
-    for line in lines:
-        try:
-            yield line, Completion.from_record(line.record)
-        except ValueError as error:
-            raise line.refuse(f"not a failed request ({error})") from error
 
 
 def refuse_pair(journal: Path, key: int, pair: int, problem: str) -> JournalError:

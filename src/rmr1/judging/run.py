@@ -179,7 +179,7 @@ class JudgeRun:
                     if number < PAIRS_KEPT:
                         first[number] = judgment
         seconds = time.monotonic() - began
-        with directory.journal("metrics.jsonl") as metrics:
+        with directory.ledger("metrics.jsonl") as metrics:
             notes = all_notes(metrics, self._log)
             metrics.append(
                 {

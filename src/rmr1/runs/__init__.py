@@ -9,12 +9,13 @@ from rmr1.runs.directory import (
     read_journal,
     read_manifest,
 )
-from rmr1.runs.journal import Journal, JournalLine, encode_line, read_lines
+from rmr1.runs.journal import Journal, JournalLine, Ledger, encode_line, read_lines
 
 __all__ = [
     "Callbacks",
     "Journal",
     "JournalLine",
+    "Ledger",
     "Manifest",
     "NullCallbacks",
     "RunDirectory",

@@ -27,12 +27,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rmr1.errors import RunError, RunLockedError, RunMismatchError
 from rmr1.files import parse_json, read_text, storage, write_whole
-from rmr1.runs.journal import Journal, JournalLine, encode_line, is_sealed, journal_key, read_lines, seal_line
+from rmr1.runs.journal import Journal, JournalLine, Ledger, encode_line, is_sealed, journal_key, read_lines, seal_line
 
 RUN_SCHEMA = 3
 """Version of ``run.json`` and of the journals beside it; runs without one are of 0.1.0 development versions."""
 MANIFEST = "run.json"
 _VERSIONED = ("rmr1", "xllamacpp", "openai", "torch", "transformers", "trl", "vllm")
+_ENDS = "ledgers.json"
 _NEXT = "run the command that made it again with another --run"
 
 
@@ -95,6 +96,7 @@ class RunDirectory:
         self.key = zlib.crc32(_canonical(self.identity))
         with storage(path):
             path.mkdir(parents=True, exist_ok=True)
+        self._ends: dict[str, int] | None = None
         self._lock = self._take_lock()
         try:
             self._check_or_write_manifest()
@@ -105,6 +107,26 @@ class RunDirectory:
     def journal(self, name: str) -> Journal:
         """Open a journal of this run, such as ``completions.jsonl``."""
         return Journal(self.path / name, self.key)
+
+    def ledger(self, name: str) -> Ledger:
+        """Open a journal of which every line counts, such as ``spent.jsonl``.
+
+        Raises:
+            JournalError: Its end is missing.
+            RunError: The file that says where it ended was changed.
+        """
+        if self._ends is None:
+            try:
+                self._ends = self.read_json(_ENDS)
+            except FileNotFoundError:
+                self._ends = {}
+        ends = self._ends
+
+        def keep_end(size: int) -> None:
+            ends[name] = size
+            self.write_json(_ENDS, ends)
+
+        return Ledger(self.path / name, self.key, ends.get(name), keep_end)
 
     def write_json(self, name: str, content: Mapping[str, object]) -> Path:
         """Write a JSON file with its check in one step: a reader sees the old one or the new one."""

@@ -2,6 +2,9 @@
 
 The last key of a line, ``check``, is the CRC-32 of the bytes before it, begun with the key of the run and the name of the file. So
 a line that was edited, or that another run has written, is refused; a line that is deleted counts as never done.
+
+A ledger is a journal of which no line may go: the check of each line begins with that of the line before it, and where the file
+ended is kept elsewhere.
 """
 
 from __future__ import annotations
@@ -9,18 +12,26 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from rmr1.errors import JournalError
 from rmr1.files import storage
 
 _BLOCK = 1 << 16
 _TAIL = len(b',"check":"00000000"}\n')
+_CHANGED = (
+    "the line was changed after it was written, or another run wrote it; restore it, "
+    "or delete the line to have it done again"
+)
+_RESTORE = "restore the file, or choose another --run"
+_OUT_OF_LINE = (
+    f"the line was changed after it was written, or lines before it were deleted, moved or repeated; {_RESTORE}"
+)
 
 
 def encode_line(record: Mapping[str, object]) -> bytes:
@@ -82,22 +93,23 @@ def read_lines(path: Path, key: int = 0) -> Iterator[JournalLine]:
         StorageError: The file cannot be read.
     """
     key = journal_key(path.name, key)
+    return _read_lines(path, lambda line, number: _open_line(line, key, path, number))
+
+
+def _read_lines(path: Path, open_line: Callable[[bytes, int], dict[str, Any]]) -> Iterator[JournalLine]:
     place = 0
     with storage(path), path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.endswith(b"\n"):
                 return
-            yield JournalLine(path, number, place, _open_line(line, key, path, number))
+            yield JournalLine(path, number, place, open_line(line, number))
             place += len(line)
 
 
-def _open_line(line: bytes, key: int, path: Path, number: int) -> dict[str, Any]:
+def _open_line(line: bytes, key: int, path: Path, number: int, problem: str = _CHANGED) -> dict[str, Any]:
     body = line[:-_TAIL]
     if line[-_TAIL:] != _tail(body, key):
-        raise JournalError(
-            f"{path}:{number}: the line was changed after it was written, or another run wrote it; "
-            f"restore it, or delete the line to have it done again"
-        )
+        raise JournalError(f"{path}:{number}: {problem}")
     try:
         record: dict[str, Any] = json.loads(body + b"}")  # its check says that this run wrote it
     except (ValueError, RecursionError) as error:
@@ -134,7 +146,9 @@ class Journal:
 
     def append(self, record: Mapping[str, object]) -> int:
         """Write one record; returns its place, for ``read``. What cannot be written whole is not written at all."""
-        line = seal_line(record, self._key)
+        return self._write(seal_line(record, self._key))
+
+    def _write(self, line: bytes) -> int:
         with storage(self.path):
             place = os.fstat(self._file).st_size
             try:
@@ -172,7 +186,7 @@ class Journal:
                     os.close(self._file)
                     self._file = -1
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -192,3 +206,78 @@ class Journal:
         if end < size:
             os.ftruncate(self._file, end)
         return end < size
+
+
+class Ledger(Journal):
+    """A journal of which every line counts, such as that of what was spent: none can be deleted, moved or repeated unnoticed.
+
+    Lines that a process wrote which was then killed are kept by each other alone: the last of them may be missing.
+
+    Args:
+        path: The file; created if absent.
+        key: Of the run.
+        end: Bytes that it has had at least; None if it was never begun.
+        keep_end: Called with the bytes that it has: when it is opened, and when it is closed.
+
+    Raises:
+        JournalError: Its end is missing; or while reading, a line is not the one that this run wrote there.
+        StorageError: The file cannot be read or written.
+    """
+
+    def __init__(self, path: Path, key: int, end: int | None, keep_end: Callable[[int], None]) -> None:
+        super().__init__(path, key)
+        self._keep_end = keep_end
+        size = self._size()
+        if size < (end or 0) or (size and end is None):
+            lines = sum(1 for _ in _read_lines(path, lambda line, number: {}))
+            what = (
+                "lines are missing here" if end is not None else f"the file that says where {path.name} ends is missing"
+            )
+            self.close()
+            raise JournalError(f"{path}:{lines + 1}: {what}; {_RESTORE}")
+        self._last = self._last_check(size)
+        keep_end(size)
+
+    def append(self, record: Mapping[str, object]) -> int:
+        """Write one record."""
+        line = seal_line(record, self._last)
+        place = self._write(line)
+        self._last = _check_in(line)
+        return place
+
+    def read(self, place: int) -> dict[str, Any]:
+        """Not for ledgers: a line proves nothing without those before it."""
+        raise NotImplementedError("a ledger is read from its beginning")
+
+    def lines(self) -> Iterator[JournalLine]:
+        """Read all lines so far, one at a time."""
+        last = self._key
+
+        def open_line(line: bytes, number: int) -> dict[str, Any]:
+            nonlocal last
+            record = _open_line(line, last, self.path, number, _OUT_OF_LINE)
+            last = _check_in(line)
+            return record
+
+        return _read_lines(self.path, open_line)
+
+    def close(self) -> None:
+        """Bring everything to the disk, remember where it ends, and close the file."""
+        size = self._size() if self._file >= 0 else None
+        super().close()
+        if size is not None and hasattr(self, "_last"):
+            self._keep_end(size)
+
+    def _size(self) -> int:
+        return os.fstat(self._file).st_size
+
+    def _last_check(self, size: int) -> int:
+        return _check_in(os.pread(self._file, _TAIL, size - _TAIL)) if size >= _TAIL else self._key
+
+
+def _check_in(line: bytes) -> int:
+    """The check that stands at the end of a line; what is none will be found by whoever reads the line."""
+    try:
+        return int(line[-11:-3], 16)
+    except ValueError:
+        return 0

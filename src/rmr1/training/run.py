@@ -139,8 +139,15 @@ class TrainingRun:
         if trainer.callback.interrupted and not trainer.callback.finished:
             raise KeyboardInterrupt
 
-    def find_checkpoint(self) -> tuple[Path | None, int]:
-        """The newest whole checkpoint with its step. Metrics of later steps are dropped, because those steps are done again."""
+    def find_checkpoint(self, evaluated: frozenset[int]) -> tuple[Path | None, int]:
+        """The newest whole checkpoint with its step. Metrics of later steps are dropped, because those steps are done again.
+
+        Args:
+            evaluated: After which steps the training evaluates; none if nothing is held out.
+
+        Raises:
+            JournalError: The metrics up to the checkpoint are not those of its steps and evaluations.
+        """
         checkpoint, damaged = latest_whole(self.path / "checkpoints")
         for broken in damaged:
             self.callbacks.say(f"{broken} is damaged and passed over")
@@ -149,7 +156,7 @@ class TrainingRun:
         done = checkpoint_step(checkpoint) if checkpoint is not None else 0
         if self.directory is not None:
             with self.directory.journal(METRICS) as metrics:
-                kept = list(_metrics_until(done, metrics))
+                kept = list(_metrics_until(done, metrics, evaluated))
             with self.directory.rewrite(METRICS, sealed=True) as add:
                 for record in kept:
                     add(record)
@@ -363,25 +370,35 @@ def _read_results(run: Path, kind: type[ResultsT]) -> ResultsT | None:
     return kind.from_json(read_document(run, file.name), str(file))
 
 
-def _metrics_until(done: int, metrics: Journal) -> Iterator[dict[str, Any]]:
-    """The lines of the steps that a checkpoint holds; each of them has to be there once, in its order.
+def _metrics_until(done: int, metrics: Journal, evaluated: frozenset[int]) -> Iterator[dict[str, Any]]:
+    """The lines of the steps that a checkpoint holds and of the evaluations between them: each once, in the order of the training.
 
     Raises:
-        JournalError: A line is no metrics, or one is there twice or is missing.
+        JournalError: A line is no metrics, or another one stands in its place.
     """
-    last: dict[str, int] = {}
     fix = "restore metrics.jsonl, or remove the checkpoints to train again from the beginning"
-    for line in metrics.lines():
+    expected = [
+        place
+        for step in range(done + 1 if done else 0)
+        for place in ((("step", step),) if step else ()) + ((("held_out", step),) if step in evaluated else ())
+    ]
+    number = 0
+    for number, line in enumerate(metrics.lines(), 1):
         kind, step = line.record.get("kind"), line.record.get("step")
         if not isinstance(kind, str) or not isinstance(step, int):
             raise line.refuse("not the metrics of a training", fix)
-        if (kind in last and step <= last[kind]) or (kind == "step" and step != last.get(kind, 0) + 1):
-            raise line.refuse(f'step {step} of kind "{kind}" follows step {last.get(kind, 0)}', fix)
-        last[kind] = step
-        if 0 < done >= step:
+        if number <= len(expected):
+            if (kind, step) != expected[number - 1]:
+                wanted, of = expected[number - 1]
+                raise line.refuse(
+                    f'step {step} of kind "{kind}" stands in the place of step {of} of kind "{wanted}"', fix
+                )
             yield line.record
-    if last.get("step", 0) < done:
-        raise JournalError(f"{metrics.path}: the steps after {last.get('step', 0)} are missing; {fix}")
+    if number < len(expected):
+        kind, step = expected[number]
+        raise JournalError(
+            f'{metrics.path}:{number + 1}: step {step} of kind "{kind}" is missing, with all after it; {fix}'
+        )
 
 
 def _sha256(path: Path) -> str:

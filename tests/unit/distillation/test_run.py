@@ -12,7 +12,7 @@ from rmr1.distillation import DistillRun, Writer, distill
 from rmr1.distillation.run import labelled
 from rmr1.errors import ConfigError, DataError, EngineError
 from rmr1.judging import plan_judging
-from rmr1.records import Generation, Usage
+from rmr1.records import UNKNOWN_USAGE, Generation, Usage
 from rmr1.runs import RunDirectory
 from tests.support.engines import FunctionEngine, answer
 
@@ -233,6 +233,35 @@ def test_a_budget_of_money(tmp_path):
     assert result.results.cost <= 0.0105
     assert result.results.kept >= 4
     assert json.loads((result.run / "metrics.jsonl").read_text())["spent_in_all"]["cost"] == result.results.cost
+
+
+def test_tokens_that_the_engine_does_not_tell_are_known_to_the_next_process(tmp_path):
+    def silent(request):
+        return Generation(request.id, judged(gold(request)), usage=UNKNOWN_USAGE)
+
+    def budgets(**settings):
+        done = distil(tmp_path, FunctionEngine(silent), count=10, max_tokens=100, max_total_tokens=6_000, **settings)
+        spent = json.loads((done.run / "metrics.jsonl").read_text().splitlines()[-1])["spent_in_all"]["tokens"]
+        return done.results.kept, done.results.left, spent
+
+    kept, left, spent = budgets()
+    assert 0 < kept < 10 and left == 10 - kept and 4_000 < spent <= 6_000
+    assert budgets() == (kept, left, spent)
+
+
+def test_what_was_spent_on_a_deleted_completion_stays_spent(tmp_path):
+    def budgets(limit):
+        engine = FunctionEngine(using(1000, 100))
+        done = distil(tmp_path, engine, count=10, max_tokens=100, max_total_tokens=limit)
+        spent = json.loads((done.run / "metrics.jsonl").read_text().splitlines()[-1])["spent_in_all"]["tokens"]
+        return len(engine.asked), spent
+
+    asked, spent = budgets(6_000)
+    assert spent == asked * 1100
+    journal = tmp_path / "run" / "pass1.jsonl"
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[1:]))
+    assert budgets(6_000) == (0, spent)
+    assert budgets(100_000) == (11 - asked, 11 * 1100)
 
 
 def test_the_verdict_is_read_from_what_is_left_of_the_text(tmp_path):

@@ -205,3 +205,58 @@ def test_a_line_that_cannot_be_written_whole_is_not_written(tmp_path, monkeypatc
         assert journal.path.read_bytes() == before
         journal.append({"n": 2})
         assert [record["n"] for record in journal] == [1, 2]
+
+
+def ledger_of(folder, records=()):
+    with RunDirectory(folder, {"seed": 1}) as run, run.ledger("spent.jsonl") as ledger:
+        for record in records:
+            ledger.append(record)
+        return [line.record for line in ledger.lines()]
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (lambda lines: lines[:1] + lines[2:], r"spent\.jsonl:3: lines are missing here"),
+        (
+            lambda lines: [lines[0], lines[0], *lines[2:]],
+            r"spent\.jsonl:2: the line was changed after it was written, or lines",
+        ),
+        (lambda lines: [lines[1], lines[0], lines[2]], r"spent\.jsonl:1: the line was changed"),
+        (lambda lines: lines[:2], r"spent\.jsonl:3: lines are missing here; restore the file, or choose another --run"),
+        (lambda lines: [*lines, lines[2]], r"spent\.jsonl:4: the line was changed"),
+        (lambda lines: [], r"spent\.jsonl:1: lines are missing here"),
+    ],
+)
+def test_no_line_of_a_ledger_can_go_or_move(tmp_path, edit, told):
+    records = [{"n": number} for number in range(3)]
+    assert ledger_of(tmp_path, records[:2]) == records[:2]
+    assert ledger_of(tmp_path, records[2:]) == records
+    path = tmp_path / "spent.jsonl"
+    path.write_bytes(b"".join(edit(path.read_bytes().splitlines(keepends=True))))
+    with pytest.raises(JournalError, match=told):
+        ledger_of(tmp_path)
+
+
+def test_where_ledgers_end_is_not_forgotten(tmp_path):
+    assert ledger_of(tmp_path, [{"n": 1}])
+    whole = (tmp_path / "spent.jsonl").read_bytes()
+    (tmp_path / "spent.jsonl").unlink()
+    with pytest.raises(JournalError, match=r"spent\.jsonl:1: lines are missing here"):
+        ledger_of(tmp_path)
+    (tmp_path / "spent.jsonl").write_bytes(whole)
+    assert ledger_of(tmp_path) == [{"n": 1}]
+    (tmp_path / "ledgers.json").unlink()
+    with pytest.raises(JournalError, match=r"spent\.jsonl:2: the file that says where spent\.jsonl ends is missing"):
+        ledger_of(tmp_path)
+
+
+def test_a_ledger_goes_on_after_a_kill_in_the_middle_of_a_line(tmp_path):
+    with RunDirectory(tmp_path, {"seed": 1}) as run:
+        ledger = run.ledger("spent.jsonl")
+        ledger.append({"n": 1})
+        ledger.append({"n": 2})
+        with (tmp_path / "spent.jsonl").open("ab") as torn:  # the process is gone: nothing is closed
+            torn.write(b'{"n":3,"che')
+    assert ledger_of(tmp_path, [{"n": 3}]) == [{"n": 1}, {"n": 2}, {"n": 3}]
+    ledger.close()

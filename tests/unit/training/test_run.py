@@ -97,7 +97,7 @@ def resumed(folder, steps, done=3):
         with directory.rewrite("metrics.jsonl", sealed=True) as add:
             for kind, step in steps:
                 add({"kind": kind, "step": step})
-        TrainingRun(SftConfig(), hardware(), folder, directory, NullCallbacks()).find_checkpoint()
+        TrainingRun(SftConfig(), hardware(), folder, directory, NullCallbacks()).find_checkpoint(frozenset({0, 2, 4}))
         with directory.journal("metrics.jsonl") as metrics:
             return [(line["kind"], line["step"]) for line in metrics]
 
@@ -112,10 +112,13 @@ def test_metrics_after_the_checkpoint_are_dropped(tmp_path):
 @pytest.mark.parametrize(
     ("steps", "told"),
     [
-        (WHOLE[:2] + WHOLE[3:], r"metrics\.jsonl:4: step 3 of kind .step. follows step 1"),
-        (WHOLE[:2] + WHOLE[1:], r"metrics\.jsonl:3: step 1 of kind .step. follows step 1"),
-        (WHOLE[:4] + WHOLE[3:], r"metrics\.jsonl:5: step 2 of kind .held_out. follows step 2"),
-        (WHOLE[:3], r"metrics\.jsonl: the steps after 2 are missing"),
+        (WHOLE[:2] + WHOLE[3:], r"jsonl:3: step 2 of kind .held_out. stands in the place of step 2 of kind .step."),
+        (WHOLE[:2] + WHOLE[1:], r"jsonl:3: step 1 of kind .step. stands in the place of step 2 of kind .step."),
+        (WHOLE[:4] + WHOLE[3:], r"jsonl:5: step 2 of kind .held_out. stands in the place of step 3"),
+        (WHOLE[1:], r"jsonl:1: step 1 of kind .step. stands in the place of step 0 of kind .held_out."),
+        (WHOLE[:3] + WHOLE[4:], r"jsonl:4: step 3 of kind .step. stands in the place of step 2 of kind .held_out."),
+        (WHOLE[:3], r"jsonl:4: step 2 of kind .held_out. is missing, with all after it"),
+        ([], r"jsonl:1: step 0 of kind .held_out. is missing"),
         ([("step", "1")], r"metrics\.jsonl:1: not the metrics"),
     ],
 )

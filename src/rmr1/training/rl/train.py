@@ -142,7 +142,8 @@ class _RlRun:
             raise DataError(f"the prompt of every pair is longer than {self._limit()}; {fix}")
         steps = steps_of(len(trained.pairs), config)
         self._tell(trained, unseen, steps)
-        checkpoint, done = run.find_checkpoint()
+        evaluated = evaluation_steps(steps, config.evaluations)
+        checkpoint, done = run.find_checkpoint(evaluated if unseen.pairs else frozenset())
         self._best = max([each.accuracy for each in run.metrics(RlEvalMetrics) if each.step], default=-1.0)
         trainer = self._trainer(trained, unseen, steps)
         if trainer.sharing_unsupported:
