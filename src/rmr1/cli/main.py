@@ -18,6 +18,7 @@ import typer
 from rmr1.cli.compare import compare_judges
 from rmr1.cli.data import make_data
 from rmr1.cli.distill import distill_traces
+from rmr1.cli.doctor import examine_setup
 from rmr1.cli.eval import evaluate_benchmarks
 from rmr1.cli.export import export_judge
 from rmr1.cli.judge import judge_file
@@ -53,6 +54,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "report": report_runs,
     "compare": compare_judges,
     "pull": pull_model,
+    "doctor": examine_setup,
     "quickstart": show_quickstart,
 }
 for _name, _verb in _VERBS.items():

@@ -13,7 +13,17 @@ from rich.table import Table
 from rmr1.records import Judgment, Message, PreferencePair, Usage, Vote
 from rmr1.report.pairs import OUTCOMES, figure_rows, interval, share
 from rmr1.report.terminal import literal, terminal_console
-from rmr1.results import DataResults, DistillResults, Estimate, FaultKind, JudgeResults, ResponseLengths, SplitCounts
+from rmr1.results import (
+    CheckStatus,
+    DataResults,
+    DistillResults,
+    DoctorResults,
+    Estimate,
+    FaultKind,
+    JudgeResults,
+    ResponseLengths,
+    SplitCounts,
+)
 
 _OUTCOMES = {
     **OUTCOMES,
@@ -217,3 +227,30 @@ def distill_rows(results: DistillResults) -> Iterator[tuple[str, str]]:
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ": " + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items()) if counts else ""
+
+
+_STATUSES: dict[CheckStatus, str] = {
+    "ok": "[green]ok[/green]  ",
+    "warn": "[yellow]warn[/yellow]",
+    "fail": "[bold red]FAIL[/bold red]",
+}
+
+
+def print_examination(stream: TextIO, results: DoctorResults) -> None:
+    """Print what an examination found, a line for each check and one below it for its fix, and what to fix first."""
+    console = terminal_console(stream)
+    console.print(f"[bold]{escape(results.model)}[/bold]", soft_wrap=True)
+    widest = max(len(check.name) for check in results.checks)
+    unmade: dict[str, list[str]] = {}
+    for check in results.checks:
+        if check.status == "skipped":
+            unmade.setdefault(check.seen, []).append(check.name)
+            continue
+        console.print(f"{_STATUSES[check.status]}  {check.name:{widest}}  {escape(check.seen)}", soft_wrap=True)
+        if check.fix:
+            console.print(f"{'':{widest + 8}}[bold]fix:[/bold] {escape(check.fix)}", soft_wrap=True)
+    for reason, names in unmade.items():
+        console.print(f"-     {', '.join(names)}: {escape(reason)}", soft_wrap=True)
+    counts = f"{results.count('fail')} to fix, {results.count('warn')} warnings, {results.count('skipped')} not checked"
+    took = f"{results.requests} requests, {token_counts(results.tokens)}, {results.seconds:.1f} s"
+    console.print(f"{counts}; {took}", soft_wrap=True)

@@ -73,6 +73,28 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
+class ExaminationProgress(TerminalProgress):
+    """Counts the requests of an examination.
+
+    Args:
+        stream: Where to write.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__("examining", stream)
+        self._requests = 0
+
+    def started(self, total: int | None, done: int) -> None:
+        """Up to ``total`` requests will be sent."""
+        self._requests = done
+        self._begin(total, done)
+
+    def answered(self, usage: Usage) -> None:
+        """One more request is answered."""
+        self._requests += 1
+        self._show(self._requests, "requests")
+
+
 class JudgingProgress(TerminalProgress):
     """Counts answered comparisons, with rate and remaining time.
 

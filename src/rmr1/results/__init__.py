@@ -1,6 +1,7 @@
 """What runs conclude: one frozen type for each verb, written to ``results.json`` and read back; see ``results.base``."""
 
 from rmr1.results.base import SCHEMA, Difference, Estimate, InvalidVerdicts, Results, plain, read_plain
+from rmr1.results.checks import CheckResult, CheckStatus, DoctorResults
 from rmr1.results.comparison import (
     BenchmarkComparison,
     ComparedRun,
@@ -63,6 +64,8 @@ __all__ = [
     "BenchmarkResults",
     "BiasAudit",
     "Calibration",
+    "CheckResult",
+    "CheckStatus",
     "CompareResults",
     "ComparedRun",
     "ConfidenceBin",
@@ -71,6 +74,7 @@ __all__ = [
     "DifferingItem",
     "DistillPassResults",
     "DistillResults",
+    "DoctorResults",
     "Estimate",
     "EvalResults",
     "FaultKind",
