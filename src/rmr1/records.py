@@ -21,6 +21,8 @@ PairOutcome = Literal["A", "B", "tie", "inconsistent", "half_judged", "no_verdic
 """What all completions of a pair say together, see ``Judgment.outcome``."""
 InvalidReason = Literal["missing", "conflicting", "truncated", "refused", "engine_error"]
 FinishReason = Literal["stop", "length", "refused", "error"]
+SCORE_RULES = ("score", "rating")
+"""The rules of verdicts about one response: the number of a scalar reward model, the rating that a judge writes."""
 TaskType = Literal["Chat", "Reasoning"]
 
 
@@ -77,7 +79,8 @@ class ResponseSet:
 class Comparison:
     """A pair as the judge sees it. ``gold`` and both responses are in shown sides.
 
-    ``order`` "ab" shows the pair's A as A; "ba" shows the pair's B as A. ``vote`` numbers repeated completions of the same order.
+    ``order`` "ab" shows the pair's A as A; "ba" shows the pair's B as A. A judge that scores one response sees the shown A alone.
+    ``vote`` numbers repeated completions of the same order.
     """
 
     pair_id: str
@@ -237,6 +240,7 @@ class Verdict:
         position: Character offset of the letter that decided, or None.
         rule: Name of the rule that decided.
         spans: Where the parts stand in the text, think blocks first; ``sections`` follows from them and the text.
+        score: How good the judge finds the response, if it sees one response alone; there is no side then.
     """
 
     side: Side | None
@@ -247,6 +251,12 @@ class Verdict:
     position: int | None = None
     rule: str = "default"
     spans: tuple[Span, ...] = ()
+    score: float | None = None
+
+    @property
+    def scores_one(self) -> bool:
+        """Whether it is about one response alone, valid or not."""
+        return self.rule in SCORE_RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +294,8 @@ class Judgment:
         id: The pair's id.
         outcome: What the orders say together: "A", "B" or "tie" if every order that was asked says so; "inconsistent" if they
             differ; "half_judged" if one order has a valid verdict and the other has none; "no_verdict" if none has one;
-            "unjudged" if the engine failed on a request, so that nothing is known yet.
+            "unjudged" if the engine failed on a request, so that nothing is known yet. Of a judge that sees one response at a
+            time, the response with the higher mean score, "tie" for equal ones, "half_judged" if one response has no score.
         winner: The better side of the pair; "tie" for a tie and for orders that differ; None if an order has no valid verdict.
         confidence: Votes for ``winner`` over all votes that were asked for; for a tie 0.5; 0.0 without a winner.
         position_consistent: Whether both orders agree; None if an order is missing or invalid.
@@ -292,6 +303,8 @@ class Judgment:
         votes: Every vote that was asked for, orders first, then vote numbers.
         usage: Tokens of all votes.
         spared: How many votes were not asked for, because those before them settle their order.
+        scores: Mean scores of A and B; None unless the judge scores each response by itself, and has scored both.
+        p_a: Probability that A is better by the difference of two scalar rewards; None for any other judge.
     """
 
     id: str
@@ -306,6 +319,8 @@ class Judgment:
     group: str = ""
     category: str = ""
     spared: int = 0
+    scores: tuple[float, float] | None = None
+    p_a: float | None = None
 
     @property
     def error(self) -> str | None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from typing import Literal, overload
+from typing import Literal, TypeAlias, overload
 
 from rmr1.arguments import expect_pair, expect_word
 from rmr1.records import Comparison, Judgment, Label, Order, PairOutcome, PreferencePair, Side
 
+ShownOrders: TypeAlias = Literal["both", "given", "swapped", "random", "each"]
 OTHER_SIDE: dict[Side, Side] = {"A": "B", "B": "A"}
 """The other side of two."""
 
@@ -62,7 +63,15 @@ def turned(judgment: Judgment) -> Judgment:
     if outcome == "A" or outcome == "B":
         outcome = OTHER_SIDE[outcome]
     winner, label = pair_side(judgment.winner, "ba"), pair_side(judgment.label, "ba")
-    return replace(judgment, outcome=outcome, winner=winner, label=label, votes=votes)
+    return replace(
+        judgment,
+        outcome=outcome,
+        winner=winner,
+        label=label,
+        votes=votes,
+        scores=None if judgment.scores is None else (judgment.scores[1], judgment.scores[0]),
+        p_a=None if judgment.p_a is None else 1.0 - judgment.p_a,
+    )
 
 
 def show(pair: PreferencePair, order: Order, vote: int = 0) -> Comparison:
@@ -83,9 +92,12 @@ def show(pair: PreferencePair, order: Order, vote: int = 0) -> Comparison:
     return Comparison(pair.id, order, vote, pair.prompt, first, second, gold, pair.reference, pair.rubric)
 
 
-def shown_orders(policy: Literal["both", "given", "swapped", "random"], pair_id: str, seed: int) -> tuple[Order, ...]:
-    """The orders in which a pair is shown: both, as given, swapped, or one drawn at random, see ``random_order``."""
-    if policy == "both":
+def shown_orders(policy: ShownOrders, pair_id: str, seed: int) -> tuple[Order, ...]:
+    """The orders in which a pair is shown: both, as given, swapped, or one drawn at random, see ``random_order``.
+
+    With "each", a judge sees one response at a time: first the pair's A, which is shown first in "ab", then its B.
+    """
+    if policy in ("both", "each"):
         return ("ab", "ba")
     if policy == "random":
         return (random_order(pair_id, seed),)

@@ -113,3 +113,37 @@ def write_pairs_file(path: Path, count: int) -> Path:
             row = {"id": f"p{number}", "prompt": f"Question {number}?", "chosen": f"yes {number}", "rejected": "no"}
             lines.write(json.dumps(row) + "\n")
     return path
+
+
+def write_tiny_reward_model(folder: Path, steps: int = 60, chat: bool = True, **changes) -> Path:
+    """A tiny sequence classifier with one output. With steps, it has learnt to score responses that begin with "yes" higher."""
+    import torch
+    from transformers import LlamaConfig, LlamaForSequenceClassification
+
+    tokenizer = tiny_tokenizer()
+    torch.manual_seed(0)
+    shape = tiny_model().config.to_dict()
+    shape = {name: value for name, value in shape.items() if name not in ("id2label", "label2id")}
+    config = LlamaConfig(**{**shape, "num_labels": 1, "pad_token_id": tokenizer.pad_token_id, **changes})
+    model = LlamaForSequenceClassification(config).float()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for step in range(steps):
+        texts = [
+            tokenizer.apply_chat_template(
+                [
+                    {"role": "user", "content": f"Question {step % 7}?"},
+                    {"role": "assistant", "content": f"{word} {step % 5}"},
+                ],
+                tokenize=False,
+            )
+            for word in ("yes", "no ")
+        ]
+        rewards = model(**tokenizer(texts, return_tensors="pt", padding=True)).logits[:, 0]
+        (-torch.nn.functional.logsigmoid(rewards[0] - rewards[1])).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    if not chat:
+        tokenizer.chat_template = None
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -30,6 +30,8 @@ def order_agreement(read: Iterable[Judged], seed: int) -> OrderAgreement:
     named = []
     sides: Counter[str] = Counter()
     for judged in read:
+        if judged.scores is not None:
+            continue
         sides.update(verdict.side for _, verdict in judged.verdicts if verdict.side)
         balances = [reading.balance for reading in judged.readings.values()]
         if len(balances) < 2 or None in balances:
@@ -42,12 +44,16 @@ def order_agreement(read: Iterable[Judged], seed: int) -> OrderAgreement:
 
 
 def bias_audit(read: Iterable[Judged]) -> BiasAudit:
-    """Accuracy of single completions, invalid ones not right, by which response is longer and by which one was shown first."""
+    """Accuracy of single completions, invalid ones not right, by which response is longer and by which one was shown first.
+
+    Of a judge that scores one response at a time, accuracy of comparisons, by which response is longer.
+    """
     groups: dict[str, list[Outcome]] = {name: [] for name in BiasAudit.__dataclass_fields__}
     for judged in _sided(read):
         better, other = judged.entry.lengths
         for is_first, outcome in _outcomes(judged):
-            groups["better_shown_first" if is_first else "better_shown_second"].append(outcome)
+            if is_first is not None:
+                groups["better_shown_first" if is_first else "better_shown_second"].append(outcome)
             if better != other:
                 groups["better_is_longer" if better > other else "better_is_shorter"].append(outcome)
     return BiasAudit(**{name: _share(values) for name, values in groups.items()})
@@ -111,8 +117,15 @@ def _confidence_bins(bins: Iterable[list[tuple[float, Outcome]]]) -> Iterator[Co
             yield ConfidenceBin(low, high, mean, accuracy)
 
 
-def _outcomes(judged: Judged) -> Iterator[tuple[bool, Outcome]]:
-    """Of each completion, whether the better response was shown first, and whether it was preferred."""
+def _outcomes(judged: Judged) -> Iterator[tuple[bool | None, Outcome]]:
+    """Of each completion, whether the better response was shown first, and whether it was preferred.
+
+    Responses that were scored one by one have one outcome, and none of them was shown first.
+    """
+    if judged.scores is not None:
+        balance = next(iter(judged.readings.values())).balance
+        yield None, (balance is not None and balance > 0, judged.entry.prompt)
+        return
     for order, verdict in judged.verdicts:
         better = pair_side(judged.entry.label, order)
         yield better == "A", (verdict.side == better, judged.entry.prompt)

@@ -123,6 +123,8 @@ def _score(judged: Judged, written: Sequence[Completion], value: float | None, s
     from inspect_ai.scorer import Score
 
     read = [(sample, verdict) for sample, (_, verdict) in zip(written, judged.verdicts, strict=True)]
+    if judged.scores is not None:
+        return _scores_compared(judged, read, value, shown)
     sides = [pair_side(verdict.side, sample.order) for sample, verdict in read]
     named = [f"{sample.order} {side or 'none'}" for (sample, _), side in zip(read, sides, strict=True)]
     answer = (sides[0] or "none") if len(set(sides)) == 1 else ", ".join(named)
@@ -136,6 +138,25 @@ def _score(judged: Judged, written: Sequence[Completion], value: float | None, s
     lines.append(f"worth {value:g} by {shown.protocol}: {shown.policy.note}")
     reason = None if any(sides) else "invalid_response_format"
     return Score(value=value, answer=answer, explanation="\n".join(lines), reason=reason)
+
+
+def _scores_compared(
+    judged: Judged, read: Sequence[tuple[Completion, Verdict]], value: float | None, shown: ShownProtocol
+) -> Any:
+    """The score of a comparison whose responses were scored one by one."""
+    from inspect_ai.scorer import Score
+
+    lines = []
+    for sample, verdict in read:
+        said = f"no score ({verdict.invalid})" if verdict.score is None else f"score {verdict.score:g}"
+        lines.append(f"response {pair_side('A', sample.order)} alone, vote {sample.vote}: {said}")
+    named = ", ".join("none" if score is None else f"{score:g}" for score in judged.scores or ())
+    if value is None:
+        lines.append("left out: another comparison of its item is not judged")
+        return Score.unscored(reason="scoring_failed", answer=named, explanation="\n".join(lines))
+    lines.append(f"worth {value:g} by {shown.protocol}: {shown.policy.note}")
+    reason = None if None not in (judged.scores or ()) else "invalid_response_format"
+    return Score(value=value, answer=named, explanation="\n".join(lines), reason=reason)
 
 
 def _said(side: Side | None, verdict: Verdict, entry: Entry) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from rmr1.benchmarks.benchmark import Entry, Policy
-from rmr1.judging import Completion, StoppingRule, needed
-from rmr1.records import Label, Order, Usage, Verdict
+from rmr1.judging import Completion, StoppingRule, needed, preference, reward_probability, score_list
+from rmr1.records import Label, Order, Usage, Verdict, Vote
 from rmr1.sides import pair_side, random_order
 
 
@@ -53,6 +54,8 @@ class Judged:
         p_a: Mean over the valid completions of the probability of the pair's A at the verdict, or of 1 and 0 where the engine
             gives none; None where no verdict is valid.
         has_probabilities: Whether all of them come from the engine.
+        scores: Mean scores of the pair's A and B by a judge that sees one response at a time, None for one without a valid score;
+            None if the judge compares. What the scores say then holds for every order, since position cannot matter.
     """
 
     entry: Entry
@@ -60,6 +63,7 @@ class Judged:
     verdicts: tuple[tuple[Order, Verdict], ...]
     p_a: float | None
     has_probabilities: bool
+    scores: tuple[float | None, float | None] | None = None
 
     def value(self, policy: Policy, seed: int) -> float | None:
         """The value of the comparison, or None where the policy needs both orders and one was not judged."""
@@ -80,7 +84,7 @@ class Judged:
 
     def agreement(self, policy: Policy) -> float | None:
         """Whether both orders say the same, or None where one was not judged or the policy does not count it."""
-        if policy.none_agrees is None or len(self.readings) < 2:
+        if policy.none_agrees is None or len(self.readings) < 2 or self.scores is not None:
             return None
         said = {
             None if reading.balance is None else (reading.balance > 0) - (reading.balance < 0)
@@ -184,6 +188,8 @@ class Completions:
 def _judged(entry: Entry, samples: tuple[Completion, ...], rule: str) -> Judged:
     votes = [sample.as_vote(rule) for sample in samples]
     verdicts = tuple((vote.order, vote.verdict) for vote in votes)
+    if votes and votes[0].verdict.scores_one:
+        return _scored(entry, votes, verdicts)
     readings = {
         order: _reading(entry.label, order, verdicts) for order in dict.fromkeys(order for order, _ in verdicts)
     }
@@ -191,6 +197,19 @@ def _judged(entry: Entry, samples: tuple[Completion, ...], rule: str) -> Judged:
     probabilities = [vote.p_a if vote.p_a is not None else float(vote.side == "A") for vote in valid]
     mean = sum(probabilities) / len(probabilities) if probabilities else None
     return Judged(entry, readings, verdicts, mean, all(vote.p_a is not None for vote in valid))
+
+
+def _scored(entry: Entry, votes: list[Vote], verdicts: tuple[tuple[Order, Verdict], ...]) -> Judged:
+    """A comparison whose responses were scored one by one: one reading, whatever the order."""
+    of_a, of_b = score_list(votes, "ab"), score_list(votes, "ba")
+    scores = (fmean(of_a) if of_a else None, fmean(of_b) if of_b else None)
+    reading, p_a = Reading(None), None
+    is_scalar = votes[0].verdict.rule == "score"
+    if scores[0] is not None and scores[1] is not None:
+        ahead = (scores[0] > scores[1]) - (scores[0] < scores[1])
+        reading = Reading(-ahead if entry.label == "B" else ahead, entry.label == "tie")
+        p_a = reward_probability(scores[0], scores[1]) if is_scalar else preference(of_a, of_b)
+    return Judged(entry, {"ab": reading, "ba": reading}, verdicts, p_a, is_scalar, scores)
 
 
 def _reading(label: Label, order: Order, verdicts: tuple[tuple[Order, Verdict], ...]) -> Reading:

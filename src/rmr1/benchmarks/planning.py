@@ -8,9 +8,9 @@ from itertools import islice
 
 from rmr1.benchmarks.loading import Loaded, item_of
 from rmr1.config import JudgeConfig, Prices, cost
-from rmr1.judging import DEFAULT_TEMPLATE, JudgingPlan, plan_choice
+from rmr1.judging import DEFAULT_TEMPLATE, JudgingPlan, ScoringPlan, plan_choice, plan_scalar
 from rmr1.models import resolve_model
-from rmr1.prompts import load_template
+from rmr1.prompts import SCALAR, load_template
 from rmr1.records import PreferencePair, Usage
 from rmr1.results import BenchmarkPlan
 
@@ -72,7 +72,12 @@ def plan_evaluation(
 
 
 def _judging_plan(config: JudgeConfig) -> JudgingPlan:
-    template = load_template(config.template or resolve_model(config.model).template or DEFAULT_TEMPLATE)
+    resolved = resolve_model(config.model)
+    if resolved.engine == "scalar":
+        return plan_scalar(config, config.model)
+    template = load_template(config.template or resolved.template or DEFAULT_TEMPLATE)
+    if template.rates:
+        return ScoringPlan(config, template, None, logprobs=False, scalar=False)
     return JudgingPlan(config, template, None, logprobs=False)
 
 
@@ -86,7 +91,7 @@ def _plan(loaded: Loaded, plans: Sequence[JudgingPlan], limit: int | None, rates
         completions += of_run
         characters += sent
         prompts += sent // CHARACTERS_PER_TOKEN
-        written += of_run * plan.config.max_tokens
+        written += 0 if plan.template is SCALAR else of_run * plan.config.max_tokens
     usage = Usage(prompts, written)
     return BenchmarkPlan(
         benchmark=loaded.benchmark.name,

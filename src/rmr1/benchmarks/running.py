@@ -215,6 +215,8 @@ async def judge_and_score(
     """
     engine = judge.engine
     plan = plan_judging(config, engine, model_template=judge.template)
+    for remark in plan.remarks:
+        callbacks.say(remark)
     identity = eval_identity(engine, plan)
     path = task.directory("eval", found, identity)
     with RunDirectory(path, identity) as run:

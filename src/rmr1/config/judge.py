@@ -77,6 +77,13 @@ class EngineConfig(BaseModel):
             min_length=1, description="How long a reasoning model at a server may think, such as low, medium or high"
         ),
     ] = None
+    score_api: Annotated[
+        Literal["auto", "classify", "pooling", "score", "sglang"],
+        Field(
+            description="Endpoint of a server of a scalar reward model: vLLM's classify, pooling or score, or SGLang's classify; "
+            "auto tries those of vLLM in this order"
+        ),
+    ] = "auto"
     server_grammar: Annotated[
         Literal["llamacpp", "vllm"] | None, Field(description="How the server takes a grammar")
     ] = None

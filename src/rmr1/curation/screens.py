@@ -18,7 +18,7 @@ from typing import Literal
 from rmr1.curation.recipe import Difficulty, OverLong, Screens
 from rmr1.data import PairSource
 from rmr1.errors import ConfigError, RunError
-from rmr1.judging import ComparisonLayout, CompletionReader
+from rmr1.judging import ComparisonLayout, Completion, CompletionReader, combine
 from rmr1.records import Message, PreferencePair
 from rmr1.runs import read_journal, read_manifest
 from rmr1.sides import decisive
@@ -82,6 +82,8 @@ class BenchmarkIndex:
 class PassRates:
     """The share of right completions of each pair, over all orders and votes; an invalid verdict is not right.
 
+    Of a judge that scores one response at a time, a pair is right or not as a whole.
+
     Args:
         filter: The run and the bounds.
 
@@ -95,12 +97,19 @@ class PassRates:
         rule = judge_rule(filter.run)
         right: defaultdict[str, int] = defaultdict(int)
         votes: defaultdict[str, int] = defaultdict(int)
+        scored: defaultdict[str, list[Completion]] = defaultdict(list)
         # The journal may still be written to: it is not touched, and a torn last line is passed over.
         layout = ComparisonLayout.of_identity(read_manifest(filter.run).identity)
         for _, sample in CompletionReader(layout).read(read_journal(filter.run, "completions.jsonl")):
-            if decisive(sample.label) is not None:
+            if decisive(sample.label) is None:
+                continue
+            if sample.verdict.scores_one:
+                scored[sample.pair_id].append(sample)
+            else:
                 votes[sample.pair_id] += 1
                 right[sample.pair_id] += sample.as_vote(rule).side == sample.label
+        for name, samples in scored.items():
+            votes[name], right[name] = 1, int(combine(samples, rule).correct is True)
         if not votes:
             raise ConfigError(
                 f"--difficulty {filter.run}: no judged pair has a better response by its label; judge labelled pairs"

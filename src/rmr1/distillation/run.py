@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rmr1.arguments import expect_events
-from rmr1.config import DistillConfig, EngineConfig, resolve_config
+from rmr1.config import DistillConfig, EngineConfig, JudgeConfig, resolve_config
 from rmr1.data import PairSource
 from rmr1.distillation.passes import (
     Budget,
@@ -26,7 +26,7 @@ from rmr1.distillation.passes import (
 from rmr1.distillation.results import ComparisonOutcome, TraceWriter, distill_report
 from rmr1.engines import BatchLedger, Engine, batched, has_batches, open_model
 from rmr1.errors import ConfigError, DataError
-from rmr1.judging import PairTask, RequestLog, SourceGuard, all_notes, plan_judging, run_blocking
+from rmr1.judging import JudgingPlan, PairTask, RequestLog, SourceGuard, all_notes, plan_judging, run_blocking
 from rmr1.prompts import load_repair_template
 from rmr1.records import PreferencePair
 from rmr1.report.judge import write_judge_report
@@ -313,15 +313,25 @@ def _writers(
         return engine
 
     teacher = load("teacher", config.teacher, config.teacher_engine)
-    plan = plan_judging(config.judging(config.teacher, config.teacher_engine), teacher)
+    plan = _writing_plan("--teacher", config.judging(config.teacher, config.teacher_engine), teacher)
     first = Writer(teacher, plan, config.teacher_prices)
     if config.repairer is None:
         return first, None
     settings = config.effective_repairer_engine
     same = (config.repairer, settings) == (config.teacher, config.teacher_engine) and "repairer" not in engines
     repairer = teacher if same else load("repairer", config.repairer, settings)
-    plan = plan_judging(config.judging(config.repairer, settings), repairer)
+    plan = _writing_plan("--repairer", config.judging(config.repairer, settings), repairer)
     return first, Writer(repairer, plan, config.effective_repairer_prices)
+
+
+def _writing_plan(flag: str, config: JudgeConfig, engine: Engine) -> JudgingPlan:
+    plan = plan_judging(config, engine)
+    if plan.scores_one:
+        raise ConfigError(
+            f"{flag} {engine.name}: it scores one response at a time, and a trace compares two; take a judge that writes, with a "
+            f"template that shows both responses"
+        )
+    return plan
 
 
 def _with_batches(

@@ -1,7 +1,7 @@
 """Text generators behind one protocol, found by name and loaded lazily."""
 
 from rmr1.engines.batches import BatchEngine, BatchLedger, batched, has_batches
-from rmr1.engines.protocol import Engine, TellingEngine, is_telling
+from rmr1.engines.protocol import Engine, ScoringEngine, TellingEngine, gives_scores, is_telling
 from rmr1.engines.registry import EngineFactory, LoadedModel, open_model
 from rmr1.engines.replay import prompt_sha256
 from rmr1.engines.replies import ThinkHabit, checked_replies, dispatch, fault
@@ -12,12 +12,14 @@ __all__ = [
     "Engine",
     "EngineFactory",
     "LoadedModel",
+    "ScoringEngine",
     "TellingEngine",
     "ThinkHabit",
     "batched",
     "checked_replies",
     "dispatch",
     "fault",
+    "gives_scores",
     "has_batches",
     "is_telling",
     "open_model",

@@ -38,10 +38,11 @@ class Answer:
 
 
 class ChatClient:
-    """Posts chat requests to one address.
+    """Posts requests to one address.
 
     Args:
         url: The address of the server, with user, password and query if it has them.
+        endpoint: What to post to, below that address.
         headers: Sent with every request.
         timeout_s: Seconds that one request may take in all, with its retries.
         max_retries: How often a request is sent again that a server could not answer.
@@ -60,9 +61,10 @@ class ChatClient:
         most_mb: int | None,
         concurrency: int,
         on_note: Callable[[str], None],
+        endpoint: str = "/chat/completions",
     ) -> None:
         base = httpx2.URL(url)
-        self._url = base.copy_with(path=base.path.rstrip("/") + "/chat/completions")
+        self._url = base.copy_with(path=base.path.rstrip("/") + endpoint)
         self._called = public_url(url)
         self._host = base.host
         self._timeout_s = timeout_s

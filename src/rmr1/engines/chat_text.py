@@ -91,6 +91,7 @@ class ChatText:
         self._variables = dict(variables or {})
         check_variables(self._variables, str(tokenizer.chat_template), name)
         self._encoder = PromptEncoder(self._render, self._encode, self._control_tokens())
+        self._closed: PromptEncoder | None = None
         self._anchor = self._tokenizer.encode(_ANCHOR, add_special_tokens=False)
         self._anchor_text = self._decode(())
         self._pieces: dict[int, str] = {}
@@ -108,6 +109,21 @@ class ChatText:
             return tuple(self._encoder.prompt(messages))
         except TemplateError as error:
             raise ValueError(f"the chat template refuses the prompt ({error}); try --set system_role=merge") from error
+
+    def conversation(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """The tokens of a conversation that has ended: no answer begins after it. None of its control tokens comes from a message.
+
+        Raises:
+            ValueError: The chat template refuses the messages; jinja2's error is its cause.
+        """
+        from jinja2 import TemplateError
+
+        if self._closed is None:
+            self._closed = PromptEncoder(self._render_closed, self._encode, self._control_tokens())
+        try:
+            return tuple(self._closed.prompt(messages))
+        except TemplateError as error:
+            raise ValueError(f"the chat template refuses the conversation ({error})") from error
 
     def completion(self, text: str) -> list[int]:
         """The tokens of what a judge writes: of the control tokens, only the tags of its thought."""
@@ -188,9 +204,12 @@ class ChatText:
             ((text, number, kind) for text, (number, kind) in kinds.items()), str(self._tokenizer.chat_template)
         )
 
-    def _render(self, messages: Sequence[Message]) -> str:
+    def _render(self, messages: Sequence[Message], *, answers: bool = True) -> str:
         rows = [{"role": message.role, "content": message.content} for message in messages]
         text: str = self._tokenizer.apply_chat_template(
-            rows, tokenize=False, add_generation_prompt=True, **self._variables
+            rows, tokenize=False, add_generation_prompt=answers, **self._variables
         )
         return text
+
+    def _render_closed(self, messages: Sequence[Message]) -> str:
+        return self._render(messages, answers=False)

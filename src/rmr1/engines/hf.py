@@ -25,7 +25,7 @@ try:
     import torch
 
     from rmr1.engines.chat_text import ChatText
-    from rmr1.models.hardware import is_fast_in_bfloat16
+    from rmr1.models.hardware import is_fast_in_bfloat16, torch_device
     from rmr1.prefix.decoding.batch import Batch, rows_for
     from rmr1.prefix.decoding.packed_linears import PackedLinears
     from rmr1.prefix.decoding.sequences import DecodingSequence
@@ -66,7 +66,7 @@ class HfEngine:
     def __init__(self, name: str, config: EngineConfig) -> None:
         self.name = f"hf/{name}"
         self._slots = config.slots or DEFAULT_SLOTS
-        device = _device(config.device)
+        device = torch_device(config.device)
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         self._dtype = _usual_type(device) if config.dtype == "auto" else config.dtype
@@ -160,16 +160,6 @@ class HfEngine:
             think_open=self.think_open,
             tokens=(tuple(tokens) or None) if sequence.request.logprobs else None,
         )
-
-
-def _device(wanted: str) -> str:
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=wanted)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"engine.device {wanted}: torch cannot use it: {error}") from error
-    return wanted
 
 
 def _usual_type(device: str) -> Literal["float32", "bfloat16", "mixed"]:

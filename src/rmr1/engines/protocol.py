@@ -55,6 +55,24 @@ class TellingEngine(Engine, Protocol):
         """
 
 
+class ScoringEngine(Engine, Protocol):
+    """An engine that gives each response a number instead of writing: a scalar reward model.
+
+    A request holds a conversation that ends with the response. The text of its generation is the number, see
+    ``rmr1.verdict.score_text``; a higher one is better.
+
+    Attributes:
+        gives_scores: That it does.
+    """
+
+    gives_scores: bool
+
+
+def gives_scores(engine: Engine) -> TypeGuard[ScoringEngine]:
+    """Whether an engine is a scalar reward model."""
+    return bool(getattr(engine, "gives_scores", False))
+
+
 def is_telling(engine: Engine) -> TypeGuard[TellingEngine]:
     """Whether an engine makes notes."""
     return hasattr(engine, "hear")

@@ -9,13 +9,13 @@ from rmr1.judging.completions import (
 )
 from rmr1.judging.judge import Judge
 from rmr1.judging.loops import run_blocking
-from rmr1.judging.plan import DEFAULT_TEMPLATE, JudgingPlan, plan_judging
+from rmr1.judging.plan import DEFAULT_TEMPLATE, JudgingPlan, ScoringPlan, plan_judging, plan_scalar
 from rmr1.judging.run import JudgeCallbacks, JudgeRun, JudgeRunResult, judge_pairs
 from rmr1.judging.runner import JudgeRequest, RequestLog, RequestRunner, all_notes
 from rmr1.judging.stopping import StoppingRule, VoteLedger
 from rmr1.judging.task import PairTask, SourceGuard
 from rmr1.judging.texts import TEXTS, fingerprint, keep_texts, read_texts
-from rmr1.judging.votes import JudgmentTally, combine, needed
+from rmr1.judging.votes import JudgmentTally, combine, needed, preference, reward_probability, score_list
 
 __all__ = [
     "DEFAULT_TEMPLATE",
@@ -33,6 +33,7 @@ __all__ = [
     "PairTask",
     "RequestLog",
     "RequestRunner",
+    "ScoringPlan",
     "SourceGuard",
     "StoppingRule",
     "VoteLedger",
@@ -45,7 +46,11 @@ __all__ = [
     "needed",
     "plan_choice",
     "plan_judging",
+    "plan_scalar",
+    "preference",
     "read_texts",
     "refuse_pair",
+    "reward_probability",
     "run_blocking",
+    "score_list",
 ]

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rmr1.errors import DataError
+from rmr1.errors import ConfigError, DataError
 from rmr1.judging.completions import ComparisonLayout
 from rmr1.judging.plan import JudgingPlan
 from rmr1.prompts import ChoiceTemplate, Prompt, load_choice_template, render_choice
@@ -66,7 +66,16 @@ class ChoicePlan(JudgingPlan):
 
 
 def plan_choice(plan: JudgingPlan) -> ChoicePlan:
-    """The plan for choices with the settings of a plan for pairs; no grammar, since these end in A or B."""
+    """The plan for choices with the settings of a plan for pairs; no grammar, since these end in A or B.
+
+    Raises:
+        ConfigError: The judge sees one response at a time, and cannot choose.
+    """
+    if plan.scores_one:
+        raise ConfigError(
+            "this benchmark asks for the best of four responses, and the judge sees one response at a time; "
+            "take --bench rewardbench2-ratings, which asks for a score of each"
+        )
     return ChoicePlan(plan.config, plan.template, None, logprobs=False, choice=load_choice_template())
 
 

@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError
 
-from rmr1.config import OrderPolicy, StopPolicy
+from rmr1.config import StopPolicy
 from rmr1.errors import JournalError
 from rmr1.judging.stopping import StoppingRule, VoteLedger
 from rmr1.records import (
+    SCORE_RULES,
     FinishReason,
     Generation,
     InvalidReason,
@@ -30,7 +31,7 @@ from rmr1.records import (
     Vote,
 )
 from rmr1.runs import JournalLine, read_lines
-from rmr1.sides import pair_probability, pair_side, shown_orders
+from rmr1.sides import ShownOrders, pair_probability, pair_side, shown_orders
 from rmr1.verdict import RULES, parse_verdict, sections_of
 
 
@@ -88,8 +89,11 @@ class Completion:
         return pair_side(self.verdict.side, self.order)
 
     def verdict_by(self, rule: str) -> Verdict:
-        """The verdict by a rule. The text is parsed again only if the stored verdict is by another rule."""
-        if self.verdict.rule == rule:
+        """The verdict by a rule. The text is parsed again only if the stored verdict is by another rule.
+
+        A score is what it is: rules tell how a better response is named, and a text about one response names none.
+        """
+        if self.verdict.rule == rule or self.verdict.scores_one:
             return self.verdict
         return parse_verdict(
             Generation(self.request, self.text, self.finish_reason, think_open=self.think_open, error=self.error), rule
@@ -117,6 +121,8 @@ class Completion:
         spans = [[span.name, span.start, span.end] for span in self.verdict.spans]
         record["usage"] = asdict(self.usage)
         record["verdict"] = {**verdict, "sections": spans}
+        if self.verdict.score is not None:
+            record["verdict"]["score"] = self.verdict.score
         for name in _WHERE_GIVEN:
             if (value := getattr(self, name)) is not None:
                 record[name] = value
@@ -172,7 +178,8 @@ class _VerdictRecord(BaseModel):
     candidates: list[Side]
     problems: list[_Text]
     position: _Count | None
-    rule: Literal[tuple(RULES)]  # type: ignore[valid-type]
+    rule: Literal[(*RULES, *SCORE_RULES)]  # type: ignore[valid-type]
+    score: float | None = None
     sections: list[Annotated[tuple[_Text, _Count, _Count], Field(strict=False)]]
 
 
@@ -205,10 +212,14 @@ def _read_verdict(record: Mapping[str, Any], text: str) -> Verdict:
     spans = tuple(Span(name, start, end) for name, start, end in record["sections"])
     if not all(span.start <= span.end <= len(text) for span in spans):
         raise ValueError("verdict.sections: a section does not lie within the text")
-    if (record["side"] is None) == (record["invalid"] is None):
+    said, score = record["side"], record.get("score")
+    if record["rule"] in SCORE_RULES:
+        if said is not None or (score is None) == (record["invalid"] is None):
+            raise ValueError("verdict: about one response, it has to have a score, or a reason why there is none")
+    elif score is not None or (said is None) == (record["invalid"] is None):
         raise ValueError("verdict: has to have a side, or a reason why there is none")
     return Verdict(
-        side=record["side"],
+        side=said,
         invalid=record["invalid"],
         candidates=tuple(record["candidates"]),
         sections=sections_of(text, spans),
@@ -216,6 +227,7 @@ def _read_verdict(record: Mapping[str, Any], text: str) -> Verdict:
         position=record["position"],
         rule=record["rule"],
         spans=spans,
+        score=None if score is None else float(score),
     )
 
 
@@ -236,14 +248,14 @@ class ComparisonLayout:
     """Which comparison of a pair has which number.
 
     Args:
-        orders: In which orders pairs are shown.
+        orders: In which orders pairs are shown; "each" if each response is shown alone.
         votes: Completions of each order.
         seed: Draws the order where that is drawn.
         stop: Whether votes are left out that are not needed, see ``StoppingRule``.
         stop_error: Of that rule.
     """
 
-    orders: OrderPolicy
+    orders: ShownOrders
     votes: int
     seed: int
     stop: StopPolicy = "never"
@@ -257,8 +269,8 @@ class ComparisonLayout:
 
     @property
     def shown(self) -> int:
-        """Orders in which each pair is shown."""
-        return 2 if self.orders == "both" else 1
+        """Orders in which each pair is shown, or responses of it that are shown alone."""
+        return 2 if self.orders in ("both", "each") else 1
 
     @property
     def per_pair(self) -> int:

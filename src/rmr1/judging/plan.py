@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rmr1.config import JudgeConfig
-from rmr1.engines import Engine
+from rmr1.engines import Engine, gives_scores, prompt_sha256
 from rmr1.errors import ConfigError, did_you_mean
 from rmr1.judging.completions import ComparisonLayout
-from rmr1.prompts import FENCE_SHA256, Prompt, Template, load_grammar, load_template, render_prompt
+from rmr1.prompts import FENCE_SHA256, SCALAR, Prompt, Template, load_grammar, load_template, render_prompt
 from rmr1.records import Comparison, Generation, GenerationRequest, PreferencePair, Sampling, Verdict
 from rmr1.sides import show, shown_orders
-from rmr1.verdict import RULES, parse_verdict
+from rmr1.verdict import RULES, parse_rating, parse_score, parse_verdict
 
 DEFAULT_TEMPLATE = "cor"
 _IF_SET = ("top_k", "min_p")
@@ -29,6 +29,16 @@ class JudgingPlan:
     logprobs: bool
 
     @property
+    def scores_one(self) -> bool:
+        """Whether the judge sees one response at a time and scores it."""
+        return False
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user has to know about this way of judging, in sentences."""
+        return ()
+
+    @property
     def comparisons_per_pair(self) -> int:
         """Generations for each pair, at most."""
         return self.layout.per_pair
@@ -41,7 +51,7 @@ class JudgingPlan:
 
     def comparisons(self, pair: PreferencePair) -> Iterator[Comparison]:
         """All comparisons of a pair: order by order, vote by vote."""
-        for order in shown_orders(self.config.orders, pair.id, self.config.seed):
+        for order in shown_orders(self.layout.orders, pair.id, self.config.seed):
             for vote in range(self.config.votes):
                 yield show(pair, order, vote)
 
@@ -84,8 +94,57 @@ class JudgingPlan:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class ScoringPlan(JudgingPlan):
+    """How single responses are scored: rated by a judge that writes, or given a number by a scalar reward model.
+
+    The order "ab" stands for the pair's A alone, "ba" for its B alone, so no setting of ``orders`` has an effect. The seed of a
+    request depends on what it shows: a response that occurs in several pairs has one score for each vote, and is asked for once.
+    """
+
+    scalar: bool
+
+    @property
+    def scores_one(self) -> bool:
+        """That it does."""
+        return True
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """That the order of responses has no part in it."""
+        return ("each response is scored by itself: position cannot matter, and orders have no effect",)
+
+    @property
+    def layout(self) -> ComparisonLayout:
+        """Each response by itself, vote by vote."""
+        return ComparisonLayout("each", self.config.votes, self.config.seed)
+
+    def request(self, comparison: Comparison) -> tuple[GenerationRequest, Prompt]:
+        """The request for the score of the response that is shown first, whose id is ``PAIR/ORDER/VOTE``."""
+        name = f"{comparison.pair_id}/{comparison.order}/{comparison.vote}"
+        if self.scalar:
+            prompt = Prompt((*comparison.prompt, *comparison.shown_a), 0)
+        else:
+            prompt = render_prompt(
+                comparison, self.template, fenced=self.config.fence, system_role=self.config.system_role
+            )
+        request = self.request_for(name, prompt, comparison)
+        seed = _seed(f"{prompt_sha256(prompt.messages)}/{comparison.vote}", self.config.seed)
+        return replace(request, sampling=replace(request.sampling, seed=seed)), prompt
+
+    def read(self, generation: Generation) -> Verdict:
+        """The score of a generation."""
+        return parse_score(generation) if self.scalar else parse_rating(generation)
+
+    def identity(self) -> Mapping[str, object]:
+        """As of the plan for pairs; the orders are "each"."""
+        return {**JudgingPlan.identity(self), "orders": "each"}
+
+
 def plan_judging(config: JudgeConfig, engine: Engine, *, model_template: str | None = None) -> JudgingPlan:
     """Check a configuration against an engine and load what it names.
+
+    A scalar reward model, and a template that shows one response, make a ``ScoringPlan``.
 
     Args:
         config: How to judge.
@@ -93,13 +152,16 @@ def plan_judging(config: JudgeConfig, engine: Engine, *, model_template: str | N
         model_template: The template that suits the model, used where ``config`` names none.
 
     Raises:
-        ConfigError: The rule is unknown, or a grammar is wanted from an engine that takes none.
+        ConfigError: The rule is unknown, a grammar is wanted from an engine that takes none, or a scalar reward model is asked for
+            what it has not.
         TemplateError: The template or its grammar does not exist.
     """
     if config.rule not in RULES:
         raise ConfigError(
             f"--rule {config.rule}: unknown; the rules are {', '.join(RULES)}{did_you_mean(config.rule, RULES)}"
         )
+    if gives_scores(engine):
+        return plan_scalar(config, engine.name)
     if config.constrain and not engine.obeys_grammars:
         raise ConfigError(
             f"--constrain: {engine.name} takes no grammar; for your own llama.cpp or vLLM server say which it is with "
@@ -110,6 +172,13 @@ def plan_judging(config: JudgeConfig, engine: Engine, *, model_template: str | N
         load_grammar(template, max_tokens=config.max_tokens, think_open=engine.think_open) if config.constrain else None
     )
     wanted = engine.writes_logprobs and engine.embedded if config.logprobs is None else config.logprobs
+    if template.rates:
+        if config.stop != "never":
+            raise ConfigError(
+                f"--stop {config.stop}: the template {template.name} asks for ratings, which are averaged, so that no vote is "
+                f"needless; leave --stop out"
+            )
+        return ScoringPlan(config, template, grammar, logprobs=False, scalar=False)
     return JudgingPlan(config, template, grammar, logprobs=wanted)
 
 
@@ -117,6 +186,26 @@ def _unused(config: JudgeConfig) -> set[str]:
     """Settings that decide nothing beside the others."""
     stopping = {"never": {"stop", "stop_error"}, "early": {"stop_error"}, "sequential": set[str]()}
     return stopping[config.stop] | {name for name in _IF_SET if getattr(config, name) is None}
+
+
+def plan_scalar(config: JudgeConfig, name: str) -> ScoringPlan:
+    """The plan for a scalar reward model.
+
+    Args:
+        config: How to judge.
+        name: Of the model, for messages.
+
+    Raises:
+        ConfigError: It is asked for what it has not: a template, a grammar, several votes.
+    """
+    for flag, given, why in (
+        ("--template", config.template is not None, "reads no instructions, only the conversation"),
+        ("--constrain", config.constrain, "writes nothing"),
+        ("--votes", config.votes > 1, "gives a response the same score each time"),
+    ):
+        if given:
+            raise ConfigError(f"{flag}: {name} is a scalar reward model and {why}; leave {flag} out")
+    return ScoringPlan(config, SCALAR, None, logprobs=False, scalar=True)
 
 
 def _seed(name: str, seed: int) -> int:

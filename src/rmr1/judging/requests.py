@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+from rmr1.engines import prompt_sha256
 from rmr1.judging.completions import Completion
 from rmr1.judging.plan import JudgingPlan
-from rmr1.judging.runner import JudgeRequest
+from rmr1.judging.runner import JudgeRequest, share_key
 from rmr1.judging.stopping import VoteLedger
 from rmr1.records import PreferencePair
 
@@ -41,7 +42,9 @@ class RequestQueue:
             self._add(number, pair, set())
         number, index, pair = self._ready.popleft()
         comparison = self._plan.comparison(pair, index)
-        return JudgeRequest(number, index, pair, comparison, *self._plan.request(comparison))
+        request, prompt = self._plan.request(comparison)
+        shared = share_key(prompt_sha256(prompt.messages), comparison.vote) if self._plan.scores_one else None
+        return JudgeRequest(number, index, pair, comparison, request, prompt, shared)
 
     @property
     def waiting(self) -> bool:

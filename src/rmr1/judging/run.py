@@ -297,6 +297,8 @@ async def _judge_task(
     try:
         plan = plan_judging(config, model.engine, model_template=model.template)
         _say_exact_template(model, config, callbacks)
+        for remark in plan.remarks:
+            callbacks.say(remark)
         _check_slots(source, task, plan)
         identity = _identity(source, task, model.engine, plan)
         guard = SourceGuard(source, str(identity["data_sha256"]), None if task.read_once else total)

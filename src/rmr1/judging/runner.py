@@ -11,7 +11,7 @@ from rmr1.engines import Engine, ThinkHabit, checked_replies, is_telling, prompt
 from rmr1.errors import EngineError
 from rmr1.judging.completions import Completion, pair_hash
 from rmr1.prompts import Prompt
-from rmr1.records import Comparison, Generation, GenerationRequest, PreferencePair, Verdict
+from rmr1.records import Comparison, Generation, GenerationRequest, PreferencePair, Usage, Verdict
 from rmr1.results import FaultKind
 from rmr1.runs import Journal
 from rmr1.verdict import verdict_probability
@@ -20,13 +20,18 @@ MAX_CONSECUTIVE_FAULTS = 20
 """This many failed requests in a row mean that the engine is gone, not that the requests are odd."""
 MAX_FAULT_KINDS = 20
 """This many kinds of failures are told apart."""
+MAX_REMEMBERED = 20_000
+"""This many scores of responses are remembered for other pairs with the same response."""
 _NUMBERS = re.compile(r"[0-9a-f]{8,}|\d+")
 ReadVerdict = Callable[[Generation], Verdict]
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeRequest:
-    """One comparison to answer. ``pair`` and ``index`` are its place, as in ``Completion``."""
+    """One comparison to answer. ``pair`` and ``index`` are its place, as in ``Completion``.
+
+    ``shared`` names what is asked, if another comparison that asks the same may take its answer.
+    """
 
     pair: int
     index: int
@@ -34,6 +39,7 @@ class JudgeRequest:
     comparison: Comparison
     request: GenerationRequest
     prompt: Prompt
+    shared: str | None = None
 
 
 class RequestLog:
@@ -94,6 +100,11 @@ class RequestLog:
         )
 
 
+def share_key(sha256: str, vote: int) -> str:
+    """What is asked about one response: the hash of the prompt, and which of the votes it is."""
+    return f"{sha256}/{vote}"
+
+
 def _unheard(sentence: str) -> None:
     """Nobody listens."""
 
@@ -127,12 +138,29 @@ class RequestRunner:
         if is_telling(engine):
             engine.hear(self._log.note)
         self._under_way: dict[str, JudgeRequest] = {}
+        self._followers: dict[str, list[JudgeRequest]] = {}
+        self._known: dict[str, Generation] = {}
+        self._answered: list[Completion] = []
         self._faults_in_a_row = 0
 
     def recall(self, completion: Completion, *, constrained: bool = False) -> None:
-        """Look at a completion of an earlier process: it shows how a server's texts begin, and whether grammars are obeyed."""
+        """Look at a completion of an earlier process: it shows how a server's texts begin, and whether grammars are obeyed.
+
+        A score is also remembered for other pairs with the same response.
+        """
         self._habit.learn(completion.text, completion.finish_reason)
         self._check_grammar(completion, constrained=constrained)
+        if completion.verdict.scores_one:
+            self._remember(
+                share_key(completion.prompt_sha256, completion.vote),
+                Generation(
+                    completion.request,
+                    completion.text,
+                    completion.finish_reason,
+                    think_open=completion.think_open,
+                    finish_detail=completion.finish_detail,
+                ),
+            )
 
     def _check_grammar(self, completion: Completion, *, constrained: bool) -> None:
         if constrained and completion.finish_reason == "stop":
@@ -150,10 +178,52 @@ class RequestRunner:
                 completion = self._completion(generation, request)
                 self._check_grammar(completion, constrained=request.request.grammar is not None)
                 yield completion
+                self._share(generation, request)
+                for shared in self._taken():
+                    yield shared
                 self._count_faults(completion)
+        for shared in self._taken():
+            yield shared
+
+    def _share(self, generation: Generation, request: JudgeRequest) -> None:
+        """Give an answer to those who ask the same; what was not asked again took no tokens."""
+        if request.shared is None:
+            return
+        if generation.finish_reason != "error":
+            self._remember(request.shared, generation)
+        for follower in self._followers.pop(request.shared, ()):
+            self._follow(follower, generation)
+
+    def _follow(self, follower: JudgeRequest, generation: Generation) -> None:
+        free = replace(generation, request_id=follower.request.id, usage=Usage())
+        self._answered.append(self._completion(free, follower))
+
+    def _remember(self, shared: str, generation: Generation) -> None:
+        self._known[shared] = generation
+        if len(self._known) > MAX_REMEMBERED:
+            del self._known[next(iter(self._known))]
+
+    def _taken(self) -> list[Completion]:
+        taken, self._answered = self._answered, []
+        return taken
+
+    def _needs_asking(self, request: JudgeRequest) -> bool:
+        """Whether nobody has asked the same; otherwise the request takes the other's answer, now or when it comes."""
+        if request.shared is None:
+            return True
+        if request.shared in self._known:
+            self._follow(request, self._known[request.shared])
+            return False
+        if request.shared in self._followers:
+            self._followers[request.shared].append(request)
+            return False
+        self._followers[request.shared] = []
+        return True
 
     def _named(self, requests: Iterable[JudgeRequest]) -> Iterator[GenerationRequest]:
         for judge_request in requests:
+            if not self._needs_asking(judge_request):
+                continue
             request = judge_request.request
             if request.id in self._under_way:  # two pairs with one name at the same time
                 request = replace(request, id=f"{request.id}~{judge_request.pair}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
+from statistics import fmean
 from typing import Literal, TypeAlias
 
 import numpy
@@ -25,7 +27,7 @@ _LABELS: tuple[Label | None, ...] = (None, *_SIDES, "tie")
 _OUTCOMES: tuple[PairOutcome, ...] = (*_SIDES, "tie", "inconsistent", "half_judged", "no_verdict")
 _COLUMNS: dict[str, Literal["B", "H", "I"]] = {
     **dict.fromkeys(("label", "outcome", "consistency"), "B"),
-    **dict.fromkeys(("votes", "valid", "first", "right"), "H"),
+    **dict.fromkeys(("votes", "compared", "valid", "first", "right"), "H"),
     "category": "I",
 }
 
@@ -37,6 +39,9 @@ def combine(completions: Sequence[Completion], rule: str, planned: int = 0) -> J
     are a tie and not position-consistent. If one order has no valid verdict, the pair is half-judged: half of the evidence
     is no win. If the engine failed on a request, the pair is unjudged.
 
+    If the judge scores each response by itself, the response with the higher mean of valid scores wins, and equal means are a tie.
+    Position cannot matter then, so nothing is said about it.
+
     Args:
         completions: The completions of one pair, at least one.
         rule: The rule that reads verdicts.
@@ -45,6 +50,8 @@ def combine(completions: Sequence[Completion], rule: str, planned: int = 0) -> J
     ordered = sorted(completions, key=lambda completion: completion.index)
     votes = tuple(completion.as_vote(rule) for completion in ordered)
     first = ordered[0]
+    if votes[0].verdict.scores_one:
+        return _compare_scores(first, votes)
     orders = tuple(dict.fromkeys(vote.order for vote in votes))
     outcome = _outcome(votes, orders)
     winner = _winner(outcome)
@@ -87,6 +94,58 @@ def needed(completions: Iterable[Completion], rule: StoppingRule, orders: int) -
             said[asked[-1].side] += 1
         found += asked
     return found if len(by_order) == orders else None
+
+
+def _compare_scores(first: Completion, votes: tuple[Vote, ...]) -> Judgment:
+    """The judgment of a pair whose responses were scored one by one."""
+    of_a, of_b = (score_list(votes, order) for order in ("ab", "ba"))
+    scores = (fmean(of_a), fmean(of_b)) if of_a and of_b else None
+    outcome: PairOutcome = "no_verdict"
+    if any(vote.verdict.invalid == "engine_error" for vote in votes):
+        outcome, scores = "unjudged", None
+    elif scores is not None:
+        outcome = "tie" if scores[0] == scores[1] else "A" if scores[0] > scores[1] else "B"
+    elif of_a or of_b:
+        outcome = "half_judged"
+    winner = _winner(outcome)
+    is_scalar = votes[0].verdict.rule == "score"
+    p_a = reward_probability(*scores) if scores and is_scalar else None
+    preferred = 0.0 if scores is None else preference(of_a, of_b) if p_a is None else p_a
+    return Judgment(
+        id=first.pair_id,
+        outcome=outcome,
+        winner=winner,
+        confidence=0.5 if winner == "tie" else preferred if winner == "A" else 1 - preferred if winner == "B" else 0.0,
+        position_consistent=None,
+        correct=None if first.label is None or outcome == "unjudged" else outcome == first.label,
+        votes=votes,
+        usage=sum((vote.usage for vote in votes), Usage()),
+        label=first.label,
+        group=first.group,
+        category=first.category,
+        scores=scores,
+        p_a=p_a,
+    )
+
+
+def score_list(votes: Iterable[Vote], order: Order) -> list[float]:
+    """The valid scores of one response: of the pair's A, which is shown first in the order "ab", or of its B."""
+    return [vote.verdict.score for vote in votes if vote.order == order and vote.verdict.score is not None]
+
+
+def reward_probability(reward_a: float, reward_b: float) -> float:
+    """The probability that A is better, by the rewards of both: the logistic function of their difference (Bradley and Terry 1952).
+
+    Scalar reward models are trained with a loss that takes it for that (Ouyang and others 2022, arXiv 2203.02155, section 3.5).
+    """
+    difference = reward_b - reward_a
+    return 1.0 / (1.0 + math.exp(difference)) if difference < 700.0 else 0.0
+
+
+def preference(of_a: Sequence[float], of_b: Sequence[float]) -> float:
+    """The share of pairs of a rating of A and one of B in which A has the higher one; equal ones are half of one."""
+    ahead = sum((a > b) + 0.5 * (a == b) for a in of_a for b in of_b)
+    return ahead / (len(of_a) * len(of_b))
 
 
 def _outcome(votes: Sequence[Vote], orders: Sequence[Order]) -> PairOutcome:
@@ -154,6 +213,7 @@ class JudgmentTally:
             "consistency": 0 if consistent is None else 1 + consistent,
             "category": self._categories.setdefault(judgment.category, len(self._categories)),
             "votes": len(verdicts),
+            "compared": sum(not verdict.scores_one for verdict in verdicts),
             "valid": sum(verdict.side is not None for verdict in verdicts),
             "first": sum(verdict.side == "A" for verdict in verdicts),
             "right": sum(vote.side == judgment.label for vote in judgment.votes if vote.side is not None),
@@ -173,7 +233,7 @@ class JudgmentTally:
             clusters: For each pair by its number, the cluster that it belongs to.
         """
         table = _Table(self._columns, clusters)
-        label, outcome, votes = (table.column(name) for name in ("label", "outcome", "votes"))
+        label, outcome, votes, compared = (table.column(name) for name in ("label", "outcome", "votes", "compared"))
         right, sided = outcome == label, (label == 1) | (label == 2)
         completions = int(votes.sum())
         counts = Counter(outcome[sided].tolist())
@@ -194,9 +254,9 @@ class JudgmentTally:
             agreement=table.share(right, label > 0),
             kappa=cohen_kappa(_readings(confusion)) if len(confusion) > 1 else None,
             confusion=confusion,
-            vote_accuracy=table.share(table.column("right"), sided, votes),
+            vote_accuracy=table.share(table.column("right"), sided & (compared > 0), compared),
             position_consistency=table.share(table.column("consistency") == 2, table.column("consistency") > 0),
-            first_shown=table.share(table.column("first"), votes > 0, table.column("valid")),
+            first_shown=table.share(table.column("first"), compared > 0, table.column("valid")),
             invalid=InvalidVerdicts(
                 self._invalid.total() / completions if completions else 0.0,
                 dict(sorted(self._invalid.items())),

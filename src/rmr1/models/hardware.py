@@ -85,3 +85,23 @@ def is_fast_in_bfloat16() -> bool:
     from rmr1.prefix.torch_internals import has_bfloat16_instructions
 
     return has_bfloat16_instructions()
+
+
+def torch_device(wanted: str) -> str:
+    """The device that torch computes on; auto takes a GPU if there is one.
+
+    Args:
+        wanted: As of ``engine.device``.
+
+    Raises:
+        ConfigError: There is no such device.
+    """
+    import torch
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"engine.device {wanted}: torch cannot use it: {error}") from error
+    return wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -72,26 +72,54 @@ def load_causal_lm(
         ModelNotFoundError: There is no such model.
         MissingExtraError: transformers or torch is not installed.
     """
+    settings = {"dtype": dtype, "attn_implementation": attention}
+    return _load("AutoModelForCausalLM", "causal language model", hf_folder(name_or_path), device, settings)
+
+
+def load_reward_model(
+    name_or_path: str, *, dtype: DType = "float32", device: str = "cpu"
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a sequence classifier with a single output, which is what transformers calls a scalar reward model.
+
+    Args:
+        name_or_path: See ``hf_folder``.
+        dtype: Type of the weights.
+        device: Where to put them.
+
+    Raises:
+        ModelNotFoundError: There is no such model, or it has several outputs.
+        MissingExtraError: transformers or torch is not installed.
+    """
     folder = hf_folder(name_or_path)
+    model, tokenizer = _load("AutoModelForSequenceClassification", "reward model", folder, device, {"dtype": dtype})
+    if model.config.num_labels != 1:
+        raise ModelNotFoundError(
+            f"{folder}: a classifier with {model.config.num_labels} labels; a reward model has one output (num_labels 1)"
+        )
+    return model, tokenizer
+
+
+def _load(
+    kind: str, called: str, folder: Path, device: str, settings: Mapping[str, object]
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     with quiet_transformers():
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        import transformers
 
         try:
-            found: Any = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, attn_implementation=attention, local_files_only=True, output_loading_info=True
+            found: Any = getattr(transformers, kind).from_pretrained(
+                folder, **settings, local_files_only=True, output_loading_info=True
             )
             model, loaded = found
             missing = sorted(loaded["missing_keys"])
             if missing:  # transformers draws these at random and goes on
                 raise ValueError(f"its files lack {len(missing)} weights, such as {missing[0]}")
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # whatever three libraries raise about a damaged or foreign file
             said = " ".join(str(error).split())[:_LONGEST_REASON]
             raise ModelNotFoundError(
-                f"{folder}: not a causal language model, or damaged ({said}); fetch it again, or name another"
+                f"{folder}: not a {called}, or damaged ({said}); fetch it again, or name another"
             ) from error
-    placed: Any = model
-    return placed.to(device), tokenizer
+    return model.to(device), tokenizer
 
 
 def context_of(model: PreTrainedModel) -> int:

@@ -28,6 +28,7 @@ ENGINES = PluginGroup(
         "openai": "rmr1.engines.openai:load",
         "replay": "rmr1.engines.replay:load",
         "program": "rmr1.engines.program:load",
+        "scalar": "rmr1.engines.scalar:load",
     },
 )
 """All engines by name: ours, and those of installed packages."""

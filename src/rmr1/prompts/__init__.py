@@ -3,6 +3,7 @@
 from rmr1.prompts.fencing import FENCE_SHA256, fence
 from rmr1.prompts.render import Prompt, SystemRole, render_choice, render_prompt, render_repair
 from rmr1.prompts.templates import (
+    SCALAR,
     ChoiceTemplate,
     RepairTemplate,
     Template,
@@ -15,6 +16,7 @@ from rmr1.prompts.templates import (
 
 __all__ = [
     "FENCE_SHA256",
+    "SCALAR",
     "ChoiceTemplate",
     "Prompt",
     "RepairTemplate",

@@ -32,6 +32,7 @@ def render_prompt(
     A prompt of one user message with one assistant message on each side is shown as a question with two responses; anything else
     as two whole conversations. In a conversation, turns of the side's own chatbot carry that side's name, also in the shared
     prefix. (The released training data misspells the name of B exactly where A is better; this renderer never knows the label.)
+    A template that rates shows the response that is shown first, alone and without a name.
 
     Args:
         comparison: What to show.
@@ -46,7 +47,9 @@ def render_prompt(
     expect("template", template, Template, "a Template, such as load_template(name) gives")
     fencer = _Fencer(fenced)
     notes = _notes(comparison, template, fencer)
-    if _is_single_turn(comparison):
+    if template.rates:
+        user = _rated(comparison, template, fencer, notes)
+    elif _is_single_turn(comparison):
         user = substitute(
             template.single_turn,
             {
@@ -139,12 +142,25 @@ def _notes(comparison: Comparison, template: Template, fencer: _Fencer) -> dict[
     return {slot: fencer.text(given[slot]) for slot in template.slots}
 
 
+def _rated(comparison: Comparison, template: Template, fencer: _Fencer, notes: dict[str, str]) -> str:
+    """The user part of a template that shows one response. What it shows depends on nothing of the other one."""
+    shown = comparison.shown_a
+    if _is_one(comparison.prompt, "user") and _is_one(shown, "assistant"):
+        texts = {"question": fencer.text(comparison.prompt[0].content), "response": fencer.text(shown[0].content)}
+        return substitute(template.single_turn, texts | notes)
+    return substitute(template.multi_turn, {"conversation": fencer.conversation((*comparison.prompt, *shown)), **notes})
+
+
 def _is_single_turn(comparison: Comparison) -> bool:
     return (
-        [message.role for message in comparison.prompt] == ["user"]
-        and [message.role for message in comparison.shown_a] == ["assistant"]
-        and [message.role for message in comparison.shown_b] == ["assistant"]
+        _is_one(comparison.prompt, "user")
+        and _is_one(comparison.shown_a, "assistant")
+        and _is_one(comparison.shown_b, "assistant")
     )
+
+
+def _is_one(turns: Sequence[Message], role: str) -> bool:
+    return [message.role for message in turns] == [role]
 
 
 def _as_messages(system: str | None, user: str, system_role: SystemRole) -> tuple[Message, ...]:

@@ -10,7 +10,10 @@ A file is divided by lines that begin with ``@@``::
     @@ user multi-turn
     ... {{conversation_a}} ... {{conversation_b}} ...
 
-Both user parts may also hold ``{{reference}}``, the right answer, and ``{{rubric}}``, by what to judge, where every pair has one.
+A judge that rates one response at a time has ``{{question}}`` and ``{{response}}`` in the one user part, ``{{conversation}}`` in
+the other, and needs both. Its completions end in ``<answer>[[7]]</answer>``, a rating from 1 to 10.
+
+User parts may also hold ``{{reference}}``, the right answer, and ``{{rubric}}``, by what to judge, where every pair has one.
 Parts that are absent come from the standard user turn; a file without any ``@@`` line is a system prompt (so the text of a model
 card can be used as it is). ``@@ grammar`` names the grammar that ``--constrain`` uses with the template.
 
@@ -35,6 +38,7 @@ from rmr1.errors import TemplateError, did_you_mean
 _SINGLE = ("question", "response_a", "response_b")
 _MULTI = ("conversation_a", "conversation_b")
 _PARTS = {"system": (), "user single-turn": _SINGLE, "user multi-turn": _MULTI}
+_RATED_PARTS = {"system": (), "user single-turn": ("question", "response"), "user multi-turn": ("conversation",)}
 SLOTS = ("reference", "rubric")
 """What a template may show of a pair besides its texts."""
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
@@ -73,7 +77,7 @@ class Template:
     """A judge prompt.
 
     ``sha256`` covers the whole text as the model gets it, with the standard parts filled in; ``slots`` are those of ``SLOTS`` that
-    it shows, and that every pair must have.
+    it shows, and that every pair must have. ``rates`` says that it shows one response, to be rated.
     """
 
     name: str
@@ -83,6 +87,11 @@ class Template:
     grammar: str
     sha256: str
     slots: tuple[str, ...] = ()
+    rates: bool = False
+
+
+SCALAR = Template("none", None, "", "", "", hashlib.sha256(b"").hexdigest(), rates=True)
+"""What stands for the template of a scalar reward model, which reads the conversation and nothing else."""
 
 
 def template_names() -> tuple[str, ...]:
@@ -166,14 +175,16 @@ def _system_and_user(name: str) -> tuple[str, str, str]:
 def _build(name: str, source: str) -> Template:
     parts = _split(name, source)
     grammar = parts.pop("grammar", "cor").strip()
-    parts = _split(_STANDARD, _shipped(_STANDARD)) | parts
-    for part, allowed in _PARTS.items():
+    rates = any(found in parts.get(part, "") for part in _RATED_PARTS for found in ("{{response}}", "{{conversation}}"))
+    if not rates:
+        parts = _split(_STANDARD, _shipped(_STANDARD)) | parts
+    for part, allowed in (_RATED_PARTS if rates else _PARTS).items():
         _check_placeholders(name, part, parts.get(part, ""), allowed)
     system = parts.get("system") or None
     single, multi = parts["user single-turn"], parts["user multi-turn"]
     digest = hashlib.sha256("\0".join((system or "", single, multi)).encode()).hexdigest()
     slots = tuple(slot for slot in SLOTS if slot in _PLACEHOLDER.findall(single + multi))
-    return Template(name, system, single, multi, grammar, digest, slots)
+    return Template(name, system, single, multi, grammar, digest, slots, rates)
 
 
 def _split(name: str, source: str, known: Collection[str] = tuple(_PARTS)) -> dict[str, str]:

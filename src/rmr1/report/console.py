@@ -42,6 +42,8 @@ def judgment_as_json(judgment: Judgment) -> dict[str, object]:
         "correct": judgment.correct,
         "position_consistent": judgment.position_consistent,
         "confidence": judgment.confidence,
+        **({} if judgment.scores is None else {"scores": list(judgment.scores)}),
+        **({} if judgment.p_a is None else {"p_a": judgment.p_a}),
         "category": judgment.category,
         "verdicts": [
             {
@@ -52,6 +54,7 @@ def judgment_as_json(judgment: Judgment) -> dict[str, object]:
                 "invalid": vote.verdict.invalid,
                 "problems": list(vote.verdict.problems),
                 "p_a": vote.p_a,
+                **({"score": vote.verdict.score} if vote.verdict.scores_one else {}),
                 **({"error": vote.error} if vote.error else {}),
             }
             for vote in judgment.votes
@@ -136,6 +139,9 @@ def print_judgment(stream: TextIO, pair: PreferencePair, judgment: Judgment) -> 
 
 
 def _vote_title(vote: Vote) -> str:
+    if vote.verdict.scores_one:
+        scored = f"invalid: {vote.verdict.invalid}" if vote.verdict.score is None else f"{vote.verdict.score:g}"
+        return f"score of {'A' if vote.order == 'ab' else 'B'}: {scored}"
     shown = "A shown first" if vote.order == "ab" else "B shown first, as A"
     verdict = f"for {vote.side}" if vote.side else f"invalid: {vote.verdict.invalid}"
     probability = "" if vote.p_a is None else f", p(A) = {vote.p_a:.2f}"

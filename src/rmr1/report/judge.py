@@ -128,6 +128,8 @@ def report_sample(pair: PreferencePair, judgment: Judgment) -> Sample:
                 sections=vote.verdict.sections,
                 problems=vote.verdict.problems,
                 tokens=vote.usage.completion_tokens,
+                alone=vote.verdict.scores_one,
+                score=vote.verdict.score,
             )
             for vote in judgment.votes
         ),

@@ -43,11 +43,13 @@ class SampleVote:
     Args:
         order: The order in which the responses were shown.
         vote: Number of the vote within its order.
-        side: The better side *of the pair*, "A" or "B", else the reason why the verdict is invalid.
+        side: The better side *of the pair*, "A" or "B", else the reason why the verdict is invalid; "" beside a score.
         text: What the judge wrote.
         sections: The parsed parts of ``text``; their A and B are shown sides.
         problems: Names of what is wrong with the format.
         tokens: Tokens that the judge wrote.
+        alone: Whether the judge saw one response alone, the one that is shown first in ``order``.
+        score: Of that response.
     """
 
     order: Order
@@ -57,6 +59,8 @@ class SampleVote:
     sections: Sections
     problems: tuple[str, ...]
     tokens: int
+    alone: bool = False
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ class Sample:
     @property
     def has_invalid(self) -> bool:
         """Whether a completion of it has no valid verdict."""
-        return any(vote.side not in ("A", "B") for vote in self.votes)
+        return any(vote.side not in ("A", "B") and vote.score is None for vote in self.votes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@
 
 from rmr1.verdict.elements import compose_chat, compose_reasoning, compose_reference
 from rmr1.verdict.parse import moved, parse_choice, parse_verdict, sections_of, verdict_probability
+from rmr1.verdict.ratings import parse_rating, parse_score, score_text
 from rmr1.verdict.rules import RULES, Rule
 
 __all__ = [
@@ -18,7 +19,10 @@ __all__ = [
     "compose_reference",
     "moved",
     "parse_choice",
+    "parse_rating",
+    "parse_score",
     "parse_verdict",
+    "score_text",
     "sections_of",
     "verdict_probability",
 ]

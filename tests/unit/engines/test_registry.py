@@ -36,7 +36,7 @@ def test_an_entry_point_names_an_engine(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     install("engine_plugin", tmp_path)
     assert open_model("length/longest").engine.identity() == {"rule": "length/longest", "version": 1}
-    with pytest.raises(ConfigError, match="llamacpp, hf, vllm, openai, replay, program, length"):
+    with pytest.raises(ConfigError, match="llamacpp, hf, vllm, openai, replay, program, scalar, length"):
         open_model("lenght/longest")
 
 

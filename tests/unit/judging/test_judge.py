@@ -1,6 +1,7 @@
 """The judge as an object, for callers of every kind."""
 
 import asyncio
+import math
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -232,3 +233,28 @@ def test_a_template_is_shown_the_reference_and_the_rubric_that_a_call_gives(tmp_
             list(judge.compare_many(pairs(1)))
     shown = [request.messages[-1].content.partition("(right: ")[2].strip() for request in engine.asked]
     assert shown == ["four; by: brevity)", "five; by: length)", "six; by: tone)"]
+
+
+class Scorer(FunctionEngine):
+    gives_scores = True
+
+
+def test_a_scalar_reward_model_is_a_judge_whose_scores_and_probability_are_told():
+    def reply(request):
+        return "1.5" if request.messages[-1].content == "good" else "0.5"
+
+    with Judge(Scorer(reply)) as judge:
+        judgment = judge.compare("Which?", "bad", "good", label="B")
+        same = judge.compare("Which?", "good", "good")
+    assert (judgment.winner, judgment.correct, judgment.scores) == ("B", True, (0.5, 1.5))
+    assert judgment.p_a == pytest.approx(1 / (1 + math.e)) and judgment.confidence == pytest.approx(1 - judgment.p_a)
+    assert (same.winner, same.p_a, same.confidence) == ("tie", 0.5, 0.5)
+
+
+def test_a_pointwise_judge_averages_its_votes():
+    ratings = iter(["7", "8", "9", "3", "9", "9"])
+    engine = FunctionEngine(lambda request: answer(next(ratings)))
+    with Judge(engine, template="pointwise", votes=3) as judge:
+        judgment = judge.compare("Which?", "good", "bad")
+    assert (judgment.winner, judgment.scores) == ("A", (8.0, 7.0))
+    assert judgment.p_a is None and judgment.confidence == pytest.approx((3 + 0.5 * 2) / 9)

@@ -1,12 +1,15 @@
 """How pairs are judged, checked against the engine."""
 
+from dataclasses import replace
+
 import pytest
 
 from rmr1 import Judge
 from rmr1.config import JudgeConfig
 from rmr1.errors import ConfigError
 from rmr1.judging import plan_judging
-from tests.support.engines import FunctionEngine, prefers
+from rmr1.records import Message
+from tests.support.engines import FunctionEngine, pairs, prefers
 
 
 def test_configuration_is_checked_against_the_engine():
@@ -18,3 +21,68 @@ def test_configuration_is_checked_against_the_engine():
         plan_judging(JudgeConfig(constrain=True), engine)
     with pytest.raises(ConfigError, match="several votes at temperature 0"):
         Judge(engine, votes=3, temperature=0)
+
+
+class Scorer(FunctionEngine):
+    gives_scores = True
+
+
+def two_turns():
+    [pair] = pairs(1)
+    more = (Message("user", "And?"), Message("assistant", "later"))
+    return replace(pair, response_a=(*pair.response_a, *more))
+
+
+def test_a_scalar_reward_model_reads_the_conversation_and_nothing_else():
+    plan = plan_judging(JudgeConfig(), Scorer(None))
+    [pair] = pairs(1)
+    asked = [plan.request(one)[0] for one in plan.comparisons(pair)]
+    assert [request.id for request in asked] == ["p0/ab/0", "p0/ba/0"]
+    assert [request.messages for request in asked] == [
+        (*pair.prompt, *pair.response_a),
+        (*pair.prompt, *pair.response_b),
+    ]
+    assert plan.identity()["orders"] == "each" and plan.identity()["template"] == "none"
+    assert plan.remarks and "position cannot matter" in plan.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "flag"),
+    [({"template": "cor"}, "--template"), ({"votes": 3}, "--votes"), ({"constrain": True}, "--constrain")],
+)
+def test_what_a_scalar_reward_model_has_not_is_refused(settings, flag):
+    with pytest.raises(ConfigError, match=f"{flag}: test/function is a scalar reward model"):
+        plan_judging(JudgeConfig(**settings), Scorer(None))
+
+
+@pytest.mark.parametrize("orders", ["both", "given", "swapped", "random"])
+def test_a_pointwise_judge_sees_each_response_once_for_each_vote_whatever_the_orders(orders):
+    plan = plan_judging(JudgeConfig(template="pointwise", votes=2, orders=orders), FunctionEngine(None))
+    [pair] = pairs(1)
+    asked = [plan.request(one)[0] for one in plan.comparisons(pair)]
+    assert [request.id for request in asked] == ["p0/ab/0", "p0/ab/1", "p0/ba/0", "p0/ba/1"]
+    for request, shown, hidden in zip(
+        asked, ("good", "good", "bad", "bad"), ("bad", "bad", "good", "good"), strict=True
+    ):
+        text = request.messages[-1].content
+        assert f"[The Start of the Response]\n{shown}\n[The End of the Response]" in text and hidden not in text
+    assert len({request.sampling.seed for request in asked}) == 4
+
+
+def test_a_response_that_occurs_in_several_pairs_has_one_seed():
+    plan = plan_judging(JudgeConfig(template="pointwise"), FunctionEngine(None))
+    first, second = pairs(2)
+    same = replace(second, prompt=first.prompt)
+    seeds = [[plan.request(one)[0].sampling.seed for one in plan.comparisons(pair)] for pair in (first, same, second)]
+    assert seeds[0] == seeds[1] != seeds[2]
+
+
+def test_several_turns_are_rated_as_a_conversation():
+    plan = plan_judging(JudgeConfig(template="pointwise"), FunctionEngine(None))
+    text = plan.request(next(plan.comparisons(two_turns())))[0].messages[-1].content
+    assert "User: question 0\nChatbot: good\nUser: And?\nChatbot: later" in text and "bad" not in text
+
+
+def test_a_constrained_rating_follows_a_grammar_of_its_own():
+    plan = plan_judging(JudgeConfig(template="pointwise", constrain=True), FunctionEngine(None))
+    assert plan.grammar is not None and '"10"' in plan.grammar

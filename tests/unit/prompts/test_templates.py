@@ -32,6 +32,7 @@ def test_shipped_templates():
         "cor-brief",
         "cor-compact",
         "cor-skeleton",
+        "pointwise",
         "reasoning-native",
         "rubric-only",
         "verdict-only",
