@@ -14,9 +14,16 @@ HANGS_AFTER_S = 600.0
 
 
 def wait_until(
-    reached: Callable[[], bool], process: subprocess.Popen[bytes] | subprocess.Popen[str] | None = None
+    reached: Callable[[], bool],
+    process: subprocess.Popen[bytes] | subprocess.Popen[str] | None = None,
+    poll_s: float = POLL_S,
 ) -> bool:
     """Wait for something, or for the end of the process that should bring it about.
+
+    Args:
+        reached: Whether it has come about.
+        process: The process.
+        poll_s: Seconds between two questions.
 
     Returns:
         Whether it came about while the process was running.
@@ -29,7 +36,7 @@ def wait_until(
         if process is not None and process.poll() is not None:
             return False
         assert time.monotonic() < give_up, "it hangs"
-        time.sleep(POLL_S)
+        time.sleep(poll_s)
     return process is None or process.poll() is None
 
 

@@ -81,13 +81,13 @@ def write_traces(path: Path, count: int) -> Path:
     return path
 
 
-def write_tiny_judge(folder: Path, steps: int = 40) -> Path:
+def write_tiny_judge(folder: Path, steps: int = 40, **changes) -> Path:
     """A tiny model that answers every prompt with A or B, each about half of the time. Each answer is one token of its own."""
     import torch
 
     tokenizer = tiny_tokenizer()
     tokenizer.add_tokens([answer("A"), answer("B")])
-    model = tiny_model(vocab_size=len(tokenizer))
+    model = tiny_model(vocab_size=len(tokenizer), **changes)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     chance = torch.Generator().manual_seed(0)
     head = tokenizer("<|im_end|>\n<|im_start|>assistant\n")["input_ids"]

@@ -65,7 +65,10 @@ class VllmConfig(BaseModel):
         Literal["colocate", "server"], Field(description="In the trainer's processes, or as a server (trl vllm-serve)")
     ] = "colocate"
     memory: Annotated[float, Field(gt=0, lt=1, description="Share of the GPU memory that a colocated vLLM takes")] = 0.3
-    sleep: Annotated[bool, Field(description="Let a colocated vLLM free its memory while weights are trained")] = True
+    sleep: Annotated[
+        bool | None,
+        Field(description="Let a colocated vLLM free its memory while weights are trained; if not set, on GPUs only"),
+    ] = None
     tensor_parallel: Annotated[int, Field(ge=1, description="GPUs over which a colocated vLLM spreads the model")] = 1
     host: Annotated[str, Field(description="Host of the vLLM server")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the vLLM server")] = 8000

@@ -30,11 +30,15 @@ _BYTES_PER_TOKEN = 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered in the end: ``failure`` says why there is no answer, and is None otherwise."""
+    """What a server answered in the end.
+
+    ``failure`` says why there is no answer, and is None otherwise; ``is_lost`` that there is no connection.
+    """
 
     status: int = 0
     body: bytes = b""
     failure: str | None = None
+    is_lost: bool = False
 
 
 class ChatClient:
@@ -126,7 +130,8 @@ class ChatClient:
             return Answer(failure=f"the answer of {self._called} cannot be decoded: {foreign_words(str(error))}"), None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             cause, passing = _cause(error, self._host)
-            return Answer(failure=f"no answer from {self._called}: {cause}"), backoff if passing else None
+            failure = f"no answer from {self._called}: {cause}"
+            return Answer(failure=failure, is_lost=passing), backoff if passing else None
 
     def _wait(self, answer: Answer, headers: Mapping[str, str], backoff: float) -> float | None:
         if answer.status not in _RETRIED and answer.status < 500:

@@ -21,7 +21,7 @@ from rmr1.engines.batches import BatchLedger
 from rmr1.engines.chat_reply import is_web_page, read_reply, server_words
 from rmr1.engines.protocol import Engine
 from rmr1.engines.replies import dispatch, fault
-from rmr1.engines.request_shape import RequestShape, is_used_up, learn_shape, likely_cure
+from rmr1.engines.request_shape import ENDED_SERVER, RequestShape, is_used_up, learn_shape, likely_cure
 from rmr1.errors import ConfigError, EngineError, MissingExtraError
 from rmr1.records import Generation, GenerationRequest
 from rmr1.redaction import public_url, public_value, redact, secret_texts
@@ -133,7 +133,8 @@ class OpenAIEngine:
             sent = self.fields(request, shape)
             answer = await self._chat.post(sent, request.sampling.max_tokens)
             if answer.failure is not None:
-                return fault(request.id, answer.failure, self.secrets)
+                gone = self._answered and answer.is_lost
+                return fault(request.id, f"{answer.failure}; {ENDED_SERVER}" if gone else answer.failure, self.secrets)
             if 200 <= answer.status < 300:
                 generation = self.read(request.id, answer.body)
                 self._answered = self._answered or generation.finish_reason != "error"

@@ -50,6 +50,14 @@ _USED_UP = re.compile(
 )
 
 
+_ENDED = re.compile(r"EngineCore|EngineDeadError|engine (core )?(is dead|has died)", re.IGNORECASE)
+ENDED_SERVER = (
+    "the server has ended, see what it said; vLLM on a CPU ends at a prompt that it computes in chunks for a request with a "
+    "seed, so start it with --no-enable-chunked-prefill and --max-num-batched-tokens of at least --max-model-len"
+)
+"""What may help if a server is gone in the middle of a run."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestShape:
     """Which fields requests have.
@@ -129,6 +137,8 @@ def likely_cure(status: int, sent: Mapping[str, object], words: str) -> str:
         return "what this key may spend is used up"
     if status == 429:
         return "lower --concurrency, or wait"
+    if status >= 500 and _ENDED.search(words):
+        return ENDED_SERVER
     return _cure_of_request(sent, words) if 400 <= status < 500 else ""
 
 

@@ -73,12 +73,12 @@ class VllmEngine:
 
     Args:
         name: A folder, a run of ``rmr1 sft`` or ``rmr1 rl``, a catalogue name, or a repository of the hub, see ``hf_folder``.
-        config: ``slots``, ``context``, ``threads``, ``think``, ``dtype``, ``tensor_parallel``, ``gpu_memory_utilization`` and
-            ``enforce_eager`` matter here.
+        config: ``slots``, ``context``, ``threads``, ``think``, ``chat_template_kwargs``, ``dtype``, ``tensor_parallel``,
+            ``gpu_memory_utilization`` and ``enforce_eager`` matter here.
 
     Raises:
         ModelNotFoundError: There is no such model.
-        ConfigError: The settings do not fit.
+        ConfigError: The settings do not fit, or its chat template has no such variable.
         EngineError: It has no chat template, or vLLM cannot run it; the message says where vLLM's own messages are.
     """
 
@@ -94,7 +94,8 @@ class VllmEngine:
         self._folder = hf_folder(name)
         tokenizer, own_context, self._stops = _read_folder(self._folder)
         self._context = min(config.context or (DEFAULT_CPU_CONTEXT if on_cpu else own_context), own_context)
-        self._text = ChatText(tokenizer, name)
+        self._variables = config.chat_template_kwargs
+        self._text = ChatText(tokenizer, name, self._variables)
         self.think_open = config.think == "open" or (config.think == "auto" and self._text.opens_think())
         self._slots = config.slots or (DEFAULT_CPU_SLOTS if on_cpu else DEFAULT_SLOTS)
         arguments = {
@@ -125,6 +126,7 @@ class VllmEngine:
             "dtype": self._dtype,
             "context": self._context,
             "think_open": self.think_open,
+            **({"chat_template_kwargs": self._variables} if self._variables else {}),
         }
 
     def generate(self, requests: Iterable[GenerationRequest]) -> AsyncGenerator[Generation]:
@@ -161,6 +163,8 @@ class VllmEngine:
         return SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
+            top_k=sampling.top_k or 0,
+            min_p=sampling.min_p or 0.0,
             seed=sampling.seed,
             max_tokens=max_tokens,
             stop_token_ids=sorted(self._stops),

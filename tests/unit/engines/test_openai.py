@@ -141,6 +141,35 @@ def test_a_lasting_fault_is_a_generation_and_not_an_exception():
     assert good.finish_reason == "stop"
 
 
+def test_a_server_that_ends_in_the_middle_is_told_with_what_may_help():
+    """vLLM's words as its engine ends; then connections break off. A server that never answered is another matter."""
+    replies = {
+        "good": Raw(completion()),
+        "kills": Raw(error("EngineCore encountered an issue. See stack trace (above) for the root cause."), 500),
+        "late": Raw(pieces=[b"{"], headers={"content-length": "100"}),
+    }
+
+    def asked(*texts):
+        async def run():
+            engine = open_model("openai/m", EngineConfig(base_url=server.address, max_retries=0), concurrency=1).engine
+            try:
+                return await collect(engine.generate([request(text, text) for text in texts]))
+            finally:
+                await engine.aclose()
+
+        return [done.error for done in asyncio.run(run())]
+
+    with answering(lambda sent: replies[sent["messages"][-1]["content"]]) as server:
+        good, kills, late = asked("good", "kills", "late")
+        assert good is None
+        assert kills.startswith("HTTP 500: EngineCore encountered an issue.")
+        assert late.startswith(f"no answer from {server.address}: ")
+        for said in (kills, late):
+            assert "the server has ended" in said
+            assert "--no-enable-chunked-prefill" in said
+        assert "the server has ended" not in asked("late")[0]
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_refusal_that_no_request_can_pass_ends_the_run(status):
     with pytest.raises(EngineError, match=f"refuses m: .*{status}"):

@@ -94,12 +94,14 @@ def test_prompts_are_tokens_and_no_control_token_comes_from_a_message(fake, open
 
 
 def test_the_sampling_is_what_was_asked_and_nothing_of_vllms_own(fake, opened):
-    asked = request(sampling=Sampling(0.7, 0.9, 50, 11), grammar='root ::= "a"', logprobs=True)
+    asked = request(sampling=Sampling(0.7, 0.9, 50, 11, 40, 0.05), grammar='root ::= "a"', logprobs=True)
     write(opened(), asked, request(name="two", sampling=Sampling(max_tokens=5000)))
     first, second = (one.parameters for one in fake.engines[0].asked)
     assert vars(first) == {
         "temperature": 0.7,
         "top_p": 0.9,
+        "top_k": 40,
+        "min_p": 0.05,
         "seed": 11,
         "max_tokens": 50,
         "stop_token_ids": STOPS,
@@ -109,7 +111,7 @@ def test_the_sampling_is_what_was_asked_and_nothing_of_vllms_own(fake, opened):
         "output_kind": "final only",
     }
     assert first.structured_outputs.grammar == 'root ::= "a"'
-    assert (second.structured_outputs, second.logprobs) == (None, None)
+    assert (second.structured_outputs, second.logprobs, second.top_k, second.min_p) == (None, None, 0, 0.0)
     assert second.max_tokens == 2048 - len(fake.engines[0].asked[1].prompt)
 
 
@@ -247,6 +249,18 @@ def test_settings_are_those_of_vllm(fake, opened, on_cpu, settings, given):
     opened(**settings)
     arguments = fake.engines[0].arguments
     assert {name: arguments.get(name) for name in given} == given
+
+
+def test_the_chat_template_gets_its_variables(fake, tmp_path):
+    folder = write_tiny_model(tmp_path)
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text() + "{% if enable_thinking %}<think>{% endif %}")
+    engine = open_model(f"vllm/{folder}", EngineConfig(chat_template_kwargs={"enable_thinking": True})).engine
+    assert engine.think_open
+    assert engine.identity()["chat_template_kwargs"] == {"enable_thinking": True}
+    asyncio.run(engine.aclose())
+    with pytest.raises(ConfigError, match="has no variable enable_thought"):
+        open_model(f"vllm/{folder}", EngineConfig(chat_template_kwargs={"enable_thought": True}))
 
 
 @pytest.mark.parametrize(("fast", "expected"), [(True, "bfloat16"), (False, "float32")])

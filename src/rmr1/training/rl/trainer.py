@@ -281,19 +281,22 @@ def trl_arguments(config: RlConfig, hardware: Hardware, steps: int, run: Path) -
         mask_truncated_completions=config.mask_truncated,
         shuffle_dataset=False,
         remove_unused_columns=False,
-        **_vllm(config),
+        **_vllm(config, hardware),
     )
 
 
-def _vllm(config: RlConfig) -> dict[str, Any]:
+def _vllm(config: RlConfig, hardware: Hardware) -> dict[str, Any]:
     if config.rollout_backend != "vllm":
         return {}
     vllm = config.vllm
+    on_gpu = hardware.device == "cuda"
+    if vllm.sleep and not on_gpu:
+        raise ConfigError("vllm.sleep: vLLM frees no memory on a CPU; leave it out")
     return {
         "use_vllm": True,
         "vllm_mode": vllm.mode,
         "vllm_gpu_memory_utilization": vllm.memory,
-        "vllm_enable_sleep_mode": vllm.sleep,
+        "vllm_enable_sleep_mode": on_gpu if vllm.sleep is None else vllm.sleep,
         "vllm_tensor_parallel_size": vllm.tensor_parallel,
         "vllm_max_model_length": config.max_prompt_tokens + config.max_tokens,
         "vllm_server_host": vllm.host,
