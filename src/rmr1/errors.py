@@ -11,6 +11,7 @@
     ├── DownloadError (OSError)            a file could not be fetched
     │   └── ChecksumError                  the fetched file is not the pinned one
     ├── EngineError (RuntimeError)         an engine cannot continue at all
+    ├── BudgetError (RuntimeError)         what a Judge may spend is spent
     ├── PluginError (RuntimeError)         what an installed package added has failed
     ├── TrainingError (RuntimeError)       a training in separate processes has failed
     └── RunError (RuntimeError)            a run directory
@@ -79,6 +80,10 @@ class ChecksumError(DownloadError):
 
 class EngineError(RMR1Error, RuntimeError):
     """An engine cannot continue: no request of this run can succeed."""
+
+
+class BudgetError(RMR1Error, RuntimeError):
+    """The budget of a ``Judge`` does not cover a request. Runs end with what they have instead."""
 
 
 class PluginError(RMR1Error, RuntimeError):

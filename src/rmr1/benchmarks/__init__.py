@@ -12,7 +12,7 @@ from rmr1.benchmarks.eval_runs import RESULTS, score_run
 from rmr1.benchmarks.inspect_logs import write_inspect_logs
 from rmr1.benchmarks.leaderboard import leaderboard_entry, leaderboard_text
 from rmr1.benchmarks.loading import Loaded, load
-from rmr1.benchmarks.planning import Rates, plan_evaluation
+from rmr1.benchmarks.planning import Rates, plan_evaluation, plan_prices
 from rmr1.benchmarks.published import PUBLISHED, published_beside, published_rows
 from rmr1.benchmarks.released import is_released, score_released
 from rmr1.benchmarks.report import evaluation_report, write_evaluation_report
@@ -57,6 +57,7 @@ __all__ = [
     "leaderboard_text",
     "load",
     "plan_evaluation",
+    "plan_prices",
     "published_beside",
     "published_rows",
     "score_released",

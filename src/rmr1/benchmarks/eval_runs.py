@@ -14,10 +14,11 @@ from rmr1.benchmarks.scoring import score
 from rmr1.benchmarks.suite.registry import BENCHMARKS, find_benchmark
 from rmr1.errors import ConfigError, RunError
 from rmr1.judging import ComparisonLayout, Completion, CompletionReader
-from rmr1.results import BenchmarkData, BenchmarkResults, EvalResults, JudgeSettings, read_plain
+from rmr1.results import BenchmarkData, BenchmarkResults, EvalResults, JudgeSettings, Spending, read_plain
 from rmr1.runs import JournalLine, read_document, read_journal, read_manifest
 
 RESULTS = "results.json"
+SPENDING = "spending.json"
 DATA = "benchmark.json"
 PAIRS = "pairs.jsonl"
 JOURNAL = "completions.jsonl"
@@ -76,7 +77,7 @@ class EvalRun:
     def score(self) -> EvalResults:
         """What the run concludes."""
         scored = {judged.benchmark.name: judged.score() for judged in self.benchmarks}
-        return EvalResults(self.judge, scored, published_beside(scored))
+        return EvalResults(self.judge, scored, published_beside(scored), read_spending(self.path))
 
 
 def read_run(path: Path, votes: int | None = None, benchmarks: Iterable[Benchmark] = ()) -> EvalRun:
@@ -104,6 +105,19 @@ def read_run(path: Path, votes: int | None = None, benchmarks: Iterable[Benchmar
         return EvalRun(path, identity, found)
     check_votes(path, votes, identity)
     return EvalRun(path, {**identity, "votes": votes}, tuple(judged.first(votes) for judged in found))
+
+
+def read_spending(path: Path) -> Spending | None:
+    """What an evaluation or a sweep has spent, as its directory has it; None if it has neither a budget nor known prices.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    return (
+        read_plain(Spending, read_document(path, SPENDING), str(path / SPENDING))
+        if (path / SPENDING).is_file()
+        else None
+    )
 
 
 def known_benchmarks(path: Path, given: Iterable[Benchmark] = ()) -> dict[str, Benchmark]:

@@ -8,7 +8,7 @@ from itertools import islice
 
 from rmr1.benchmarks.loading import Loaded, item_of
 from rmr1.config import JudgeConfig, Prices, cost
-from rmr1.judging import DEFAULT_TEMPLATE, JudgingPlan, ScoringPlan, plan_choice, plan_scalar
+from rmr1.judging import DEFAULT_TEMPLATE, JudgingPlan, ScoringPlan, plan_choice, plan_scalar, prices_of_judge
 from rmr1.models import resolve_model
 from rmr1.prompts import SCALAR, load_template
 from rmr1.records import PreferencePair, Usage
@@ -46,6 +46,17 @@ class Rates:
         if self.tokens_per_second is not None:
             parts.append(f"{self.tokens_per_second:g} written tokens a second")
         return "; ".join(parts)
+
+
+def plan_prices(config: JudgeConfig) -> Prices | None:
+    """What the tokens of a judge cost, before its engine is loaded; None where that is not known.
+
+    Raises:
+        ConfigError: The money is limited, and the prices are not known; or the model argument names no engine.
+    """
+    resolved = resolve_model(config.model)
+    known = prices_of_judge(config, f"{resolved.engine}/{resolved.name}")
+    return None if known is None else known.prices
 
 
 def plan_evaluation(

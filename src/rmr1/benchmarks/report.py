@@ -21,7 +21,7 @@ from rmr1.report.evaluation import (
 )
 from rmr1.report.figures import Metric, noted
 from rmr1.report.judge import report_sample
-from rmr1.report.pairs import confusion_table, figure_rows, invalid_text
+from rmr1.report.pairs import confusion_table, figure_rows, invalid_text, spending_rows
 from rmr1.report.samples import Sample
 from rmr1.report.tables import Table, figure_cells, percent
 from rmr1.results import (
@@ -91,7 +91,7 @@ def report_of(run: EvalRun, results: EvalResults, protocol: Protocol, *, most: i
     scored = results.benchmarks.values()
     return EvalReport(
         title=f"{results.judge.engine} on {titles}",
-        facts=setting_facts(results.judge),
+        facts=(*setting_facts(results.judge), *spending_rows(results.spending)),
         headline=tuple(score_metric(one, protocol) for one in scored),
         published=published_table(results.published) if results.published else None,
         benchmarks=tuple(benchmark_section(one, protocol) for one in scored),

@@ -12,7 +12,7 @@ from typing import Any, Protocol, get_args
 from rmr1.arguments import expect_count, expect_events, expect_texts, expect_word, optional_path
 from rmr1.benchmarks.benchmark import Benchmark, entry_of
 from rmr1.benchmarks.benchmark import Protocol as BenchmarkProtocol
-from rmr1.benchmarks.eval_runs import DATA, PAIRS, RESULTS, EvalRun, known_benchmarks, read_run
+from rmr1.benchmarks.eval_runs import DATA, PAIRS, RESULTS, SPENDING, EvalRun, known_benchmarks, read_run
 from rmr1.benchmarks.loading import Loaded, load
 from rmr1.benchmarks.planning import Rates, plan_evaluation
 from rmr1.benchmarks.report import report_of
@@ -20,6 +20,9 @@ from rmr1.benchmarks.suite.registry import chosen_benchmarks
 from rmr1.config import JudgeConfig, resolve_config
 from rmr1.engines import Engine, LoadedModel, open_model
 from rmr1.judging import (
+    SPENT,
+    Account,
+    Budget,
     JudgeCallbacks,
     JudgeRun,
     JudgeRunResult,
@@ -27,8 +30,11 @@ from rmr1.judging import (
     keep_texts,
     plan_choice,
     plan_judging,
+    prices_of_judge,
     run_blocking,
+    spending,
 )
+from rmr1.models import ModelPrices
 from rmr1.report.evaluation import plan_line, write_eval_report
 from rmr1.results import EvalResults, FaultKind, plain
 from rmr1.runs import NullCallbacks, RunDirectory, default_run_name
@@ -108,6 +114,7 @@ class EvalRunResult:
         engine_errors: Completions that the engine failed on.
         faults: The reasons of those failures.
         notes: What the engine said about its server.
+        out_of_budget: Whether a request was not made because the budget did not cover it.
     """
 
     run: Path
@@ -115,6 +122,7 @@ class EvalRunResult:
     engine_errors: int
     faults: tuple[FaultKind, ...] = ()
     notes: tuple[str, ...] = ()
+    out_of_budget: bool = False
 
 
 def evaluate(
@@ -206,9 +214,16 @@ async def evaluate_task(
 
 
 async def judge_and_score(
-    found: Sequence[Loaded], task: EvalTask, config: JudgeConfig, judge: LoadedModel, callbacks: EvalCallbacks
+    found: Sequence[Loaded],
+    task: EvalTask,
+    config: JudgeConfig,
+    judge: LoadedModel,
+    callbacks: EvalCallbacks,
+    budget: Budget | None = None,
 ) -> tuple[EvalRun, EvalRunResult]:
     """As ``evaluate_task``, with benchmarks and a model that are loaded; the model stays open, and no report is written.
+
+    ``budget`` is for several evaluations that share one.
 
     Raises:
         RMR1Error: As ``evaluate``.
@@ -219,18 +234,27 @@ async def judge_and_score(
         callbacks.say(remark)
     identity = eval_identity(engine, plan)
     path = task.directory("eval", found, identity)
-    with RunDirectory(path, identity) as run:
+    prices = prices_of_judge(config, engine.name)
+    with RunDirectory(path, identity) as run, run.ledger(SPENT) as ledger:
+        account = Account(ledger)
+        if budget is None:
+            budget = Budget(config.max_total_tokens, config.max_cost)
+            budget.spend(account.total, None if prices is None else prices.prices)
         known_benchmarks(path, task.benchmarks)  # what cannot be scored afterwards is said before anything is judged
         runs = []
         for number, loaded in enumerate(found, 1):
             callbacks.benchmark(loaded.benchmark.title, number, len(found))
-            runs.append(await _judge(loaded, task.limit, engine, plan, run, callbacks))
+            runs.append(await _judge(loaded, task.limit, engine, plan, run, callbacks, budget, prices, account))
+        spent = spending(budget, prices)
+        if spent is not None:
+            run.write_json(SPENDING, plain(spent))
         judged = read_run(path, benchmarks=task.benchmarks)
         results = judged.score()
         run.write_json(RESULTS, results.to_json())
     errors = sum(one.results.unanswered for one in runs)
     notes = dict.fromkeys(note for one in runs for note in one.results.notes)
-    return judged, EvalRunResult(path, results, errors, _all_faults(runs), tuple(notes))
+    stopped = any(one.out_of_budget for one in runs)
+    return judged, EvalRunResult(path, results, errors, _all_faults(runs), tuple(notes), stopped)
 
 
 def _all_faults(runs: Iterable[JudgeRunResult]) -> tuple[FaultKind, ...]:
@@ -246,7 +270,15 @@ def eval_identity(engine: Engine, plan: JudgingPlan) -> dict[str, object]:
 
 
 async def _judge(
-    loaded: Loaded, limit: int | None, engine: Engine, plan: JudgingPlan, run: RunDirectory, callbacks: JudgeCallbacks
+    loaded: Loaded,
+    limit: int | None,
+    engine: Engine,
+    plan: JudgingPlan,
+    run: RunDirectory,
+    callbacks: JudgeCallbacks,
+    budget: Budget,
+    prices: ModelPrices | None,
+    account: Account,
 ) -> JudgeRunResult:
     pairs = loaded.limited(limit)
     if loaded.benchmark.choice:
@@ -263,5 +295,16 @@ async def _judge(
                 add(entry_of(pair).to_record())
         inner.write_json(DATA, plain(loaded.data))
         keep_texts(inner.path, islice(loaded.pairs, pairs))
-        judging = JudgeRun(engine, plan, inner, callbacks, limit=pairs, total_pairs=pairs)
+        judging = JudgeRun(
+            engine,
+            plan,
+            inner,
+            callbacks,
+            limit=pairs,
+            total_pairs=pairs,
+            budget=budget,
+            prices=prices,
+            account=account,
+            name=loaded.benchmark.name,
+        )
         return await judging.conclude(loaded.pairs)

@@ -15,14 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from rmr1.benchmarks.benchmark import Benchmark
-from rmr1.benchmarks.eval_runs import DATA, check_votes, judge_settings, read_identity, read_run
+from rmr1.benchmarks.eval_runs import (
+    DATA,
+    SPENDING,
+    check_votes,
+    judge_settings,
+    read_identity,
+    read_run,
+    read_spending,
+)
 from rmr1.benchmarks.running import EvalCallbacks, EvalTask, eval_identity, judge_and_score
 from rmr1.config import JudgeConfig
 from rmr1.engines import Engine, LoadedModel, open_model
 from rmr1.errors import ConfigError, RunError
-from rmr1.judging import plan_judging
+from rmr1.judging import Budget, paid_before, plan_judging, prices_of_judge, spending
 from rmr1.report.sweep import write_sweep_page
-from rmr1.results import BenchmarkResults, SweepPoint, SweepResults
+from rmr1.results import BenchmarkResults, SweepPoint, SweepResults, plain
 from rmr1.runs import RunDirectory
 
 SWEEP = "sweep.json"
@@ -114,11 +122,14 @@ def _refuse_repeated(flag: str, text: str | None, values: tuple[Any, ...]) -> No
 
 @dataclass(frozen=True, slots=True)
 class SweepRunResult:
-    """What a sweep leaves behind: its directory, what it concludes, and completions that the engine failed on."""
+    """What a sweep leaves behind: its directory, what it concludes, completions that the engine failed on, and whether the budget
+    did not cover a request.
+    """
 
     run: Path
     results: SweepResults
     engine_errors: int
+    out_of_budget: bool = False
 
 
 async def sweep(
@@ -150,18 +161,26 @@ async def sweep(
         identity, names = _identity(axes, configs, judge)
         path = task.directory("sweep", found, identity)
         with RunDirectory(path, identity) as run:
-            errors = 0
+            errors, stopped = 0, False
+            prices = prices_of_judge(config, judge.engine.name)
+            budget = Budget(config.max_total_tokens, config.max_cost)
+            for name in names:
+                budget.spend(paid_before(path / name), None if prices is None else prices.prices)
             for number, (name, one) in enumerate(zip(names, configs, strict=True), 1):
                 callbacks.say(f"judging run {number} of {len(names)}: {name}")
-                _, result = await judge_and_score(found, replace(task, run=path / name), one, judge, callbacks)
+                _, result = await judge_and_score(found, replace(task, run=path / name), one, judge, callbacks, budget)
                 errors += result.engine_errors
+                stopped = stopped or result.out_of_budget
+            spent = spending(budget, prices)
+            if spent is not None:
+                run.write_json(SPENDING, plain(spent))
             results = score_sweep(path, benchmarks=task.benchmarks)
             run.write_json(SWEEP, results.to_json())
             write_sweep_page(results, task.protocol, path / PAGE)
     finally:
         if engine is None:
             await judge.engine.aclose()
-    return SweepRunResult(path, results, errors)
+    return SweepRunResult(path, results, errors, stopped)
 
 
 def is_sweep(path: Path) -> bool:
@@ -203,7 +222,9 @@ def score_sweep(
         "votes": counted,
     }
     axes = {name: found for name, found in values.items() if len(found) > 1}
-    return SweepResults(judge_settings({name: identity[name] for name in _SHOWN if name in identity}), axes, points)
+    return SweepResults(
+        judge_settings({name: identity[name] for name in _SHOWN if name in identity}), axes, points, read_spending(path)
+    )
 
 
 def _identity(axes: Axes, configs: Sequence[JudgeConfig], judge: LoadedModel) -> tuple[dict[str, object], list[str]]:

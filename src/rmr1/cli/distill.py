@@ -54,8 +54,6 @@ def distill_traces(
 
 def _conclude(result: DistillRunResult) -> None:
     tell(f"traces: {result.traces}\nreport: {result.run / 'report.html'}")
-    if result.out_of_budget:
-        tell("the budget is used up; the same command with a larger one continues")
     if result.results.faulted:
         tell(
             f"rmr1: the engine failed on {result.results.faulted} comparisons, see pass1-faults.jsonl and "

@@ -25,6 +25,7 @@ from rmr1.benchmarks import (
     evaluate_task,
     find_benchmarks,
     plan_evaluation,
+    plan_prices,
     sweep,
 )
 from rmr1.cli.judge import Columns, FailUnder, MaxInvalid, RunDirectoryOption
@@ -96,9 +97,7 @@ def evaluate_benchmarks(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, and stop.", rich_help_panel=PLAN)] = False,
     prices: Annotated[
         str | None,
-        typer.Option(
-            help="Prices per million tokens, for the plan.", rich_help_panel=PLAN, metavar="PROMPT,COMPLETION"
-        ),
+        typer.Option(help="Prices per million tokens, in short.", rich_help_panel=PLAN, metavar="PROMPT,COMPLETION"),
     ] = None,
     tokens_per_second: Annotated[
         float | None,
@@ -116,9 +115,10 @@ def evaluate_benchmarks(
 ) -> None:
     """Evaluate a judge on benchmarks, by every protocol that applies; lists make a sweep. The same command resumes."""
     axes = Axes.parse(votes=votes, max_tokens=max_tokens, template=template)
-    config = layers.load({"votes": votes, "max_tokens": max_tokens, "template": template, **axes.flags()})
+    given = {} if prices is None else {f"prices.{name}": value for name, value in parse_prices(prices)}
+    config = layers.load({"votes": votes, "max_tokens": max_tokens, "template": template, **axes.flags(), **given})
     output = EvalOutput(checked_protocol(protocol), as_json, Bounds(fail_under, max_invalid))
-    rates = Rates(parse_prices(prices) if prices else None, tokens_per_second)
+    rates = Rates(plan_prices(config), tokens_per_second)
     mapping = parse_columns(columns) if columns else None
     task = EvalTask(find_benchmarks(bench), data, mapping, limit, run, rates, output.protocol)
     result: EvalRunResult | SweepRunResult

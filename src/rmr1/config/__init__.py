@@ -1,9 +1,10 @@
 """Typed configuration: flags over ``--set`` over environment over YAML; unknown keys are errors."""
 
-from rmr1.config.distill import BatchConfig, DistillConfig, Prices, cost, parse_prices
+from rmr1.config.distill import BatchConfig, DistillConfig
 from rmr1.config.fields import Flag, Key, list_keys, option_of
 from rmr1.config.judge import EngineConfig, JudgeConfig, OrderPolicy, StopPolicy
 from rmr1.config.load import find_recipe, is_setting, load_config, recipe_names, resolve_config
+from rmr1.config.prices import Prices, cost, parse_prices
 from rmr1.config.rl import RlConfig, VllmConfig
 from rmr1.config.sft import SftConfig
 from rmr1.config.trainer import LoraConfig, TrainerConfig

@@ -4,54 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rmr1.config.fields import Flag
 from rmr1.config.judge import EngineConfig, JudgeConfig, OrderPolicy
-from rmr1.errors import ConfigError
-from rmr1.records import Usage
+from rmr1.config.prices import Prices
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-_MILLION = 1_000_000
-
-
-class Prices(BaseModel):
-    """What a million tokens cost, in any one currency."""
-
-    model_config = _STRICT
-
-    prompt: Annotated[float, Field(ge=0, description="Price of a million prompt tokens")]
-    completion: Annotated[float, Field(ge=0, description="Price of a million completion tokens")]
-    cached: Annotated[
-        float | None,
-        Field(ge=0, description="Price of a million cached prompt tokens; that of prompt tokens if not set"),
-    ] = None
-
-
-def cost(usage: Usage, prices: Prices | None) -> float:
-    """The money that tokens cost, in the currency of the prices; 0 if there are none."""
-    if prices is None:
-        return 0.0
-    cached = prices.prompt if prices.cached is None else prices.cached
-    fresh = usage.prompt_tokens - usage.cached_tokens
-    return (
-        fresh * prices.prompt + usage.cached_tokens * cached + usage.completion_tokens * prices.completion
-    ) / _MILLION
-
-
-def parse_prices(text: str) -> Prices:
-    """Prices from ``PROMPT,COMPLETION``.
-
-    Raises:
-        ConfigError: The text is something else.
-    """
-    values = text.split(",")
-    try:
-        if len(values) == 2:
-            return Prices.model_validate({"prompt": values[0], "completion": values[1]})
-    except ValidationError:
-        pass
-    raise ConfigError(f"--prices {text}: expected the prices of a million tokens as PROMPT,COMPLETION, such as 3,15")
 
 
 class BatchConfig(BaseModel):
@@ -149,7 +108,7 @@ class DistillConfig(BaseModel):
     ] = None
     max_cost: Annotated[
         float | None,
-        Field(gt=0, description="Stop before the run has cost more than this; needs prices"),
+        Field(gt=0, description="Stop before the run has cost more than this"),
         Flag("Budget"),
     ] = None
     batch: Annotated[
@@ -167,14 +126,6 @@ class DistillConfig(BaseModel):
             raise ValueError("--samples draws several traces instead of a second pass; drop it, or drop --repairer")
         if self.samples > 1 and self.temperature == 0:
             raise ValueError("several samples at temperature 0 are all the same; raise --temperature")
-        if self.max_cost is not None:
-            if self.teacher_prices is None:
-                raise ValueError(
-                    "--max-cost needs the prices of a million tokens: --teacher-prices-prompt 3 "
-                    "--teacher-prices-completion 15"
-                )
-            if self.repairer is not None and self.repairer != self.teacher and self.repairer_prices is None:
-                raise ValueError("--max-cost needs --repairer-prices-prompt and --repairer-prices-completion too")
         return self
 
     @property

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator, model_validator
 
 from rmr1.config.fields import Flag
+from rmr1.config.prices import Prices
 from rmr1.redaction import public_url, public_value
 
 OrderPolicy = Literal["both", "given", "swapped", "random"]
@@ -282,6 +283,13 @@ class JudgeConfig(BaseModel):
         Flag("Sampling"),
     ] = None
     concurrency: Annotated[int, Field(ge=1, description="Requests in flight at a server"), Flag("Engine")] = 16
+    max_total_tokens: Annotated[
+        int | None, Field(ge=1, description="Stop before the run has used more tokens than this"), Flag("Budget")
+    ] = None
+    max_cost: Annotated[
+        float | None, Field(gt=0, description="Stop before the run has cost more than this"), Flag("Budget")
+    ] = None
+    prices: Annotated[Prices | None, Flag("Budget")] = None
 
     @model_validator(mode="after")
     def _votes_need_sampling(self) -> JudgeConfig:

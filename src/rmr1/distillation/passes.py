@@ -1,27 +1,28 @@
 """One pass of a distillation: which model writes, the requests it gets, what they may cost, and where completions stand.
 
-The teacher gets the comparisons that still need a trace, the repairer those whose trace failed. A request goes out
-only if the budget also covers the worst that it and all those under way can cost: a prompt of as many tokens as half its bytes,
-and a completion of full length. So a budget is never overrun (unless prompts tokenise badly).
+The teacher gets the comparisons that still need a trace, the repairer those whose trace failed; a request goes out only if the
+budget covers it, see ``rmr1.judging.budget``.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from rmr1.config import DistillConfig, Prices, cost
+from rmr1.config import DistillConfig, Prices
 from rmr1.distillation.assessment import Assessment, Reason, assess, read_trace
 from rmr1.engines import Engine
 from rmr1.errors import JournalError
 from rmr1.judging import (
+    Account,
+    Budget,
     Completion,
     CompletionReader,
+    Gate,
     JudgeRequest,
     JudgingPlan,
     RequestLog,
@@ -30,13 +31,10 @@ from rmr1.judging import (
 )
 from rmr1.prompts import Prompt, load_repair_template, render_repair
 from rmr1.records import Comparison, GenerationRequest, PreferencePair, Usage
-from rmr1.runs import Callbacks, Ledger, RunDirectory
+from rmr1.runs import Callbacks, RunDirectory
 
 Numbered = Iterable[tuple[int, PreferencePair]]
-Place = tuple[int, int]
 _ABSENT = -1
-_BYTES_PER_TOKEN = 2
-"""A low estimate, so that the prompt's reservation is high: English has about four."""
 _OMITTED = "\n[... {} characters left out ...]\n"
 _FAULTS: dict[Reason, str] = {
     "wrong_verdict": "It prefers the wrong response, so its reasoning must be mistaken somewhere.",
@@ -56,143 +54,6 @@ class DistillCallbacks(Callbacks, Protocol):
 
     def answered(self, usage: Usage) -> None:
         """One more request is answered."""
-
-
-def worst(request: GenerationRequest) -> Usage:
-    """The most that a request may use."""
-    size = sum(len(message.content.encode(errors="surrogatepass")) for message in request.messages)
-    return Usage(size // _BYTES_PER_TOKEN + 1, request.sampling.max_tokens)
-
-
-class Budget:
-    """Counts what is spent and what is promised.
-
-    Args:
-        max_tokens: Tokens of prompts and completions together; None for no limit.
-        max_cost: Money; None for no limit.
-        ledger: Has a line for each request that was paid, whatever became of it. It outlives the journals of completions, of which
-            lines may be deleted to have them done again. None keeps nothing.
-
-    Attributes:
-        tokens: Tokens spent.
-        cost: Money spent.
-
-    Raises:
-        JournalError: The ledger was changed.
-    """
-
-    def __init__(
-        self, max_tokens: int | None = None, max_cost: float | None = None, ledger: Ledger | None = None
-    ) -> None:
-        self.max_tokens = max_tokens
-        self.max_cost = max_cost
-        self._ledger = ledger
-        self._earlier: dict[str, Usage] = {}
-        self._requests: Counter[str] = Counter()
-        for line in ledger.lines() if ledger is not None else ():
-            try:
-                name, used = str(line.record["pass"]), Usage(*map(int, line.record["tokens"]))
-            except (KeyError, TypeError, ValueError) as error:
-                raise line.refuse(f"does not say what was spent ({error})", "choose another --run") from error
-            self._earlier[name] = self._earlier.get(name, Usage()) + used
-            self._requests[name] += 1
-        self.tokens = 0
-        self.cost = 0.0
-        self._promised: dict[Place, tuple[Usage, float]] = {}
-        self._promised_tokens = 0
-        self._promised_cost = 0.0
-
-    def recall(self, name: str, prices: Prices | None, answered: int) -> None:
-        """Count what earlier processes spent on a pass.
-
-        Args:
-            name: The pass.
-            prices: What its tokens cost.
-            answered: How many of its completions were kept.
-
-        Raises:
-            JournalError: The ledger knows of fewer requests than were answered.
-        """
-        if self._ledger is not None and self._requests[name] < answered:
-            raise JournalError(
-                f"{self._ledger.path}:{self._requests.total() + 1}: lines are missing here: {self._requests[name]} requests of "
-                f"{name} were paid, and {answered} answered; restore the file, or choose another --run"
-            )
-        self.spend(self._earlier.pop(name, Usage()), prices)
-
-    def spend(self, usage: Usage, prices: Prices | None) -> None:
-        """Count tokens that were used."""
-        self.tokens += usage.prompt_tokens + usage.completion_tokens
-        self.cost += cost(usage, prices)
-
-    def promise(self, place: Place, usage: Usage, prices: Prices | None) -> bool:
-        """Set aside what a request may use; False, with nothing set aside, if not enough is left."""
-        tokens, money = usage.prompt_tokens + usage.completion_tokens, cost(usage, prices)
-        if self.max_tokens is not None and self.tokens + self._promised_tokens + tokens > self.max_tokens:
-            return False
-        if self.max_cost is not None and self.cost + self._promised_cost + money > self.max_cost:
-            return False
-        self._promised[place] = (usage, money)
-        self._promised_tokens += tokens
-        self._promised_cost += money
-        return True
-
-    def settle(self, place: Place, usage: Usage, prices: Prices | None, name: str = "") -> Usage:
-        """A request has ended: count what it used, and free the rest of what was set aside for it.
-
-        Args:
-            place: As for ``promise``.
-            usage: What the engine tells.
-            prices: What its tokens cost.
-            name: The pass that it belongs to.
-
-        Returns:
-            The tokens counted: all that was set aside, if the engine does not tell what the request used.
-        """
-        promised, money = self._promised.pop(place)
-        self._promised_tokens -= promised.prompt_tokens + promised.completion_tokens
-        self._promised_cost = self._promised_cost - money if self._promised else 0.0
-        counted = promised if usage.unknown else usage
-        self.spend(counted, prices)
-        if self._ledger is not None:
-            tokens = [counted.prompt_tokens, counted.completion_tokens, counted.cached_tokens]
-            self._ledger.append({"pass": name, "tokens": tokens})
-        return counted
-
-
-class Gate:
-    """Lets requests through as long as the budget covers them; ``let_through`` may be called again when some have ended.
-
-    Args:
-        requests: The requests to send.
-        budget: What may be spent.
-        prices: What the engine's tokens cost.
-
-    Attributes:
-        refused: Whether a request waits that the budget did not cover.
-    """
-
-    def __init__(self, requests: Iterator[JudgeRequest], budget: Budget, prices: Prices | None) -> None:
-        self._requests = requests
-        self._budget = budget
-        self._prices = prices
-        self._held: JudgeRequest | None = None
-
-    @property
-    def refused(self) -> bool:  # noqa: D102
-        return self._held is not None
-
-    def let_through(self) -> Iterator[JudgeRequest]:
-        """Yield requests until one is not covered; that one comes first the next time."""
-        while True:
-            request = self._held or next(self._requests, None)
-            self._held = None
-            if request is None:
-                return
-            if not self._budget.promise((request.pair, request.index), worst(request.request), self._prices):
-                self._held = request
-                return
-            yield request
 
 
 class RightTraces:
@@ -248,6 +109,7 @@ class DistillPass:
         per_pair: Requests of one pair at most.
         run: The run's open directory.
         budget: Counts what is spent.
+        account: Keeps what is paid.
         keep_think: Whether think blocks become part of the traces.
         log: Keeps what is worth telling about the requests.
         right: Counts the right traces, also those of earlier processes; None if they are not needed.
@@ -265,6 +127,7 @@ class DistillPass:
         per_pair: int,
         run: RunDirectory,
         budget: Budget,
+        account: Account,
         *,
         keep_think: bool,
         log: RequestLog,
@@ -275,6 +138,7 @@ class DistillPass:
         self.restored = self.answered = 0
         self._per_pair = per_pair
         self._budget = budget
+        self._account = account
         self._right = right
         self._run = run
         self._journal = run.journal(f"{name}.jsonl")
@@ -342,27 +206,29 @@ class DistillPass:
         Raises:
             EngineError: The engine is gone; what is done is kept.
         """
-        gate = Gate(requests, self._budget, self.writer.prices)
+        gate = Gate(requests, self._budget, self.writer.prices, self._account, self._name)
         while True:
             ended = 0
             async with aclosing(self._runner.ask(gate.let_through())) as completions:
                 async for completion in completions:
                     ended += 1
-                    place = (completion.pair, completion.index)
-                    self._budget.settle(place, completion.usage, self.writer.prices, self._name)
+                    gate.settle(completion)
                     self._keep(completion)
                     if completion.finish_reason != "error":
                         self.answered += 1
                         callbacks.answered(completion.usage)
-            if not gate.refused or not ended:
-                return not gate.refused
+            if gate.refused is None:
+                return True
+            if not ended:
+                callbacks.say(self._budget.exhausted(gate.refused.request))
+                return False
 
     def _restore(self) -> None:
         for line, completion in self._reader.read(self._journal.lines()):
             self._count(completion, line.place)
             self._runner.recall(completion, constrained=self.writer.plan.grammar is not None)
             self.restored += 1
-        self._budget.recall(self._name, self.writer.prices, self.restored)
+        self._account.check(self._name, self.restored)
 
     def _keep(self, completion: Completion) -> None:
         record = completion.to_record()

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rmr1.arguments import expect_events
-from rmr1.config import DistillConfig, EngineConfig, JudgeConfig, resolve_config
+from rmr1.config import DistillConfig, EngineConfig, JudgeConfig, Prices, resolve_config
 from rmr1.data import PairSource
 from rmr1.distillation.passes import (
-    Budget,
     DistillCallbacks,
     DistillPass,
     RightTraces,
@@ -26,9 +25,20 @@ from rmr1.distillation.passes import (
 from rmr1.distillation.results import ComparisonOutcome, TraceWriter, distill_report
 from rmr1.engines import BatchLedger, Engine, batched, has_batches, open_model
 from rmr1.errors import ConfigError, DataError
-from rmr1.judging import JudgingPlan, PairTask, RequestLog, SourceGuard, all_notes, plan_judging, run_blocking
+from rmr1.judging import (
+    Account,
+    Budget,
+    JudgingPlan,
+    PairTask,
+    RequestLog,
+    SourceGuard,
+    all_notes,
+    plan_judging,
+    prices_of_model,
+    run_blocking,
+)
 from rmr1.prompts import load_repair_template
-from rmr1.records import PreferencePair
+from rmr1.records import PreferencePair, Usage
 from rmr1.report.judge import write_judge_report
 from rmr1.results import DistillResults
 from rmr1.runs import NullCallbacks, RunDirectory
@@ -130,13 +140,17 @@ class DistillRun:
         right = RightTraces(config)
         with ExitStack() as stack:
             ledger = stack.enter_context(directory.ledger("spent.jsonl"))
-            budget = Budget(config.max_total_tokens, config.max_cost, ledger)
+            account = Account(ledger)
+            budget = Budget(config.max_total_tokens, config.max_cost)
+            for name, writer in (("pass1", self._teacher), ("pass2", self._repairer)):
+                budget.spend(account.earlier.get(name, Usage()), None if writer is None else writer.prices)
             first = DistillPass(
                 "pass1",
                 self._teacher,
                 orders * config.samples,
                 directory,
                 budget,
+                account,
                 keep_think=config.keep_think,
                 log=self._log,
                 right=right,
@@ -146,7 +160,14 @@ class DistillRun:
             second = None
             if self._repairer is not None:
                 second = DistillPass(
-                    "pass2", self._repairer, orders, directory, budget, keep_think=config.keep_think, log=self._log
+                    "pass2",
+                    self._repairer,
+                    orders,
+                    directory,
+                    budget,
+                    account,
+                    keep_think=config.keep_think,
+                    log=self._log,
                 )
                 stack.enter_context(closing(second))
                 covered = covered and await self._repair(first, second, right)
@@ -314,14 +335,24 @@ def _writers(
 
     teacher = load("teacher", config.teacher, config.teacher_engine)
     plan = _writing_plan("--teacher", config.judging(config.teacher, config.teacher_engine), teacher)
-    first = Writer(teacher, plan, config.teacher_prices)
+    first = Writer(teacher, plan, _prices("teacher", teacher, config.teacher_prices, config.teacher_engine, config))
     if config.repairer is None:
         return first, None
     settings = config.effective_repairer_engine
     same = (config.repairer, settings) == (config.teacher, config.teacher_engine) and "repairer" not in engines
     repairer = teacher if same else load("repairer", config.repairer, settings)
     plan = _writing_plan("--repairer", config.judging(config.repairer, settings), repairer)
-    return first, Writer(repairer, plan, config.effective_repairer_prices)
+    return first, Writer(
+        repairer, plan, _prices("repairer", repairer, config.effective_repairer_prices, settings, config)
+    )
+
+
+def _prices(
+    role: str, engine: Engine, given: Prices | None, settings: EngineConfig, config: DistillConfig
+) -> Prices | None:
+    limited = config.max_cost is not None
+    found = prices_of_model(engine.name, given, settings.base_url, f"--{role}-prices" if limited else None)
+    return None if found is None else found.prices
 
 
 def _writing_plan(flag: str, config: JudgeConfig, engine: Engine) -> JudgingPlan:

@@ -1,5 +1,6 @@
 """Judging one or a million comparisons: orders, votes, confidence, runs."""
 
+from rmr1.judging.budget import SPENT, Account, Budget, Gate, paid_before, prices_of_judge, prices_of_model, spending
 from rmr1.judging.choice import choice_of, plan_choice
 from rmr1.judging.completions import (
     ComparisonLayout,
@@ -19,10 +20,14 @@ from rmr1.judging.votes import JudgmentTally, combine, needed, preference, rewar
 
 __all__ = [
     "DEFAULT_TEMPLATE",
+    "SPENT",
     "TEXTS",
+    "Account",
+    "Budget",
     "ComparisonLayout",
     "Completion",
     "CompletionReader",
+    "Gate",
     "Judge",
     "JudgeCallbacks",
     "JudgeRequest",
@@ -44,13 +49,17 @@ __all__ = [
     "judge_pairs",
     "keep_texts",
     "needed",
+    "paid_before",
     "plan_choice",
     "plan_judging",
     "plan_scalar",
     "preference",
+    "prices_of_judge",
+    "prices_of_model",
     "read_texts",
     "refuse_pair",
     "reward_probability",
     "run_blocking",
     "score_list",
+    "spending",
 ]

@@ -12,7 +12,8 @@ from rmr1.arguments import checked_pairs, expect, expect_label
 from rmr1.config import JudgeConfig, load_config
 from rmr1.data.messages import message_keys, read_message
 from rmr1.engines import Engine, open_model
-from rmr1.errors import DataError, InputError
+from rmr1.errors import BudgetError, DataError, InputError
+from rmr1.judging.budget import Budget, prices_of_judge
 from rmr1.judging.loops import BackgroundLoop, BlockingLoop, CallersLoop, iterate, iterate_in
 from rmr1.judging.plan import JudgingPlan, plan_judging
 from rmr1.judging.run import JudgeRun
@@ -32,6 +33,10 @@ class Judge:
         model: ``ENGINE/MODEL``, a path, a catalogue name, or an engine that is already loaded.
         settings: Any field of ``JudgeConfig``; those of the engine as ``engine={"slots": 2}``.
 
+    Attributes:
+        budget: What it has spent, and may spend. Once ``max_total_tokens`` or ``max_cost`` do not cover a request, the methods
+            that judge raise ``BudgetError``.
+
     Raises:
         ConfigError: A setting is unknown or wrong.
         ModelNotFoundError: There is no such model.
@@ -46,6 +51,8 @@ class Judge:
         loaded = open_model(named, self.config.engine, concurrency=self.config.concurrency)
         self.engine: Engine = loaded.engine
         self.plan: JudgingPlan = plan_judging(self.config, self.engine, model_template=loaded.template)
+        self.budget = Budget(self.config.max_total_tokens, self.config.max_cost)
+        self._prices = prices_of_judge(self.config, self.engine.name)
         self._blocking: BlockingLoop | None = None
         self._closed = False
         self._making = threading.Lock()
@@ -83,9 +90,12 @@ class Judge:
                 yield judgment
 
     async def _judge(self, pairs: Iterable[PreferencePair]) -> AsyncGenerator[Judgment]:
-        async with aclosing(JudgeRun(self.engine, self.plan).judge(checked_pairs(pairs))) as judgments:
+        run = JudgeRun(self.engine, self.plan, budget=self.budget, prices=self._prices)
+        async with aclosing(run.judge(checked_pairs(pairs))) as judgments:
             async for _, judgment in judgments:
                 yield judgment
+        if run.out_of_budget is not None:
+            raise BudgetError(run.out_of_budget)
 
     def compare(
         self, prompt: Text, a: Text, b: Text, *, label: Label | None = None, reference: str = "", rubric: str = ""

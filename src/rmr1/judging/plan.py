@@ -82,8 +82,17 @@ class JudgingPlan:
         return parse_verdict(generation, self.config.rule)
 
     def identity(self) -> Mapping[str, object]:
-        """What decides the results, for a run's manifest. How the engine is run (threads, concurrency) is not part of it."""
-        left_out = {"engine", "concurrency", "temperature", "template", "logprobs"}
+        """What decides the results, for a run's manifest. How the engine is run and what may be spent is not part of it."""
+        left_out = {
+            "engine",
+            "concurrency",
+            "temperature",
+            "template",
+            "logprobs",
+            "prices",
+            "max_total_tokens",
+            "max_cost",
+        }
         chosen = self.config.model_dump(exclude=left_out | _unused(self.config))
         return {
             **chosen,

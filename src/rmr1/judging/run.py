@@ -17,6 +17,7 @@ from rmr1.config import JudgeConfig, resolve_config
 from rmr1.data import PairSource, cluster_of
 from rmr1.engines import Engine, LoadedModel, open_model
 from rmr1.errors import DataError, JournalError, RunError
+from rmr1.judging.budget import SPENT, Account, Budget, Gate, prices_of_judge, spending
 from rmr1.judging.completions import Completion, CompletionReader, refuse_pair
 from rmr1.judging.loops import run_blocking
 from rmr1.judging.plan import JudgingPlan, plan_judging
@@ -25,11 +26,12 @@ from rmr1.judging.runner import RequestLog, RequestRunner, all_notes
 from rmr1.judging.task import PairTask, SourceGuard
 from rmr1.judging.texts import keeping_texts
 from rmr1.judging.votes import JudgmentTally, combine
+from rmr1.models import ModelPrices
 from rmr1.records import Judgment, PreferencePair, Usage
 from rmr1.report.console import summary_rows
 from rmr1.report.judge import judge_report, write_judge_report
 from rmr1.results import JudgeResults
-from rmr1.runs import Callbacks, Journal, NullCallbacks, RunDirectory
+from rmr1.runs import Callbacks, Journal, Ledger, NullCallbacks, RunDirectory
 
 JOURNAL = "completions.jsonl"
 PAIRS_KEPT = 200
@@ -63,6 +65,7 @@ class JudgeRunResult:
         seconds: Time that this process took.
         answered: Comparisons that were answered in this process.
         spent: Tokens that this process spent.
+        out_of_budget: Whether a request was not made because the budget did not cover it.
     """
 
     run: Path
@@ -71,6 +74,7 @@ class JudgeRunResult:
     seconds: float
     answered: int
     spent: Usage
+    out_of_budget: bool = False
 
 
 class JudgeRun:
@@ -87,6 +91,13 @@ class JudgeRun:
         limit: Judge the first N pairs; None for all.
         total_pairs: How many pairs there will be, if that is known.
         unchanged: Called with the number of pairs that were read, once all are judged; raises where the source has changed.
+        budget: What may be spent; as the plan says, if not given.
+        prices: What tokens cost; None if that is not known.
+        account: Keeps what is paid, for runs that share one; their budget knows what earlier processes have paid.
+        name: What is paid for in it.
+
+    Attributes:
+        out_of_budget: A sentence about the budget, once it has not covered a request.
     """
 
     def __init__(
@@ -99,7 +110,17 @@ class JudgeRun:
         limit: int | None = None,
         total_pairs: int | None = None,
         unchanged: Callable[[int], None] | None = None,
+        budget: Budget | None = None,
+        prices: ModelPrices | None = None,
+        account: Account | None = None,
+        name: str = "judge",
     ) -> None:
+        self.out_of_budget: str | None = None
+        self._budget = budget or Budget(plan.config.max_total_tokens, plan.config.max_cost)
+        self._account = account
+        self._name = name
+        self._model_prices = prices
+        self._prices = None if prices is None else prices.prices
         self._engine = engine
         self._plan = plan
         self._directory = directory
@@ -130,8 +151,9 @@ class JudgeRun:
         runner = RequestRunner(self._engine, self._plan.read, self._log)
         with ExitStack() as stack:
             journal = faults = None
-            restored = 0
+            restored, account = 0, self._account
             if self._directory is not None:
+                account = account or self._open_account(stack.enter_context(self._directory.ledger(SPENT)))
                 journal = stack.enter_context(self._directory.journal(JOURNAL))
                 faults = stack.enter_context(self._directory.journal("faults.jsonl"))
                 for completion in self._restored(journal):
@@ -139,17 +161,24 @@ class JudgeRun:
                     runner.recall(completion, constrained=self._plan.grammar is not None)
                     if (judged := self._collect(completion)) is not None:
                         yield judged
+                account.check(self._name, restored)
             self._callbacks.started(self._total, restored)
-            queue = RequestQueue(self._plan, self._votes, self._numbered(islice(pairs, self._limit)))
-            while True:
-                async with aclosing(runner.ask(queue)) as completions:
+            numbered = self._numbered(islice(pairs, self._limit))
+            queue = RequestQueue(self._plan, self._votes, numbered)
+            gate = Gate(queue, self._budget, self._prices, account or Account(), self._name)
+            ended = True
+            while ended and (queue.waiting or gate.refused or not self._read):
+                ended = False
+                async with aclosing(runner.ask(gate.let_through())) as completions:
                     async for completion in completions:
+                        ended = True
+                        gate.settle(completion)
                         self._keep(completion, journal, faults)
                         queue.answered(completion)
                         if (judged := self._collect(completion)) is not None:
                             yield judged
-                if not queue.waiting:
-                    break
+            if gate.refused is not None:
+                self._stop(self._budget.exhausted(gate.refused.request), numbered)
             if self._unchanged is not None:
                 self._unchanged(self._read)
             if self._limit is None and self._reader.pairs > self._read:
@@ -190,10 +219,14 @@ class JudgeRun:
                 }
             )
         results = replace(tally.results(self._clusters), faults=self._log.faults, notes=notes)
+        if self.out_of_budget is not None:
+            results = replace(results, left=len(self._clusters) - results.pairs - results.unjudged)
+        results = replace(results, spending=spending(self._budget, self._model_prices))
         directory.write_json("results.json", results.to_json())
         kept = islice(pairs, PAIRS_KEPT if self._limit is None else min(self._limit, PAIRS_KEPT))
         shown = [(pair, first[number]) for number, pair in enumerate(kept) if number in first]
-        return JudgeRunResult(directory.path, results, shown, seconds, self._answered, self._spent)
+        stopped = self.out_of_budget is not None
+        return JudgeRunResult(directory.path, results, shown, seconds, self._answered, self._spent, stopped)
 
     def _restored(self, journal: Journal) -> Iterator[Completion]:
         if journal.was_cut:
@@ -201,6 +234,21 @@ class JudgeRun:
         for _, completion in self._reader.read(journal.lines()):
             if self._limit is None or completion.pair < self._limit:
                 yield completion
+
+    def _stop(self, sentence: str, rest: Iterator[tuple[int, PreferencePair]]) -> None:
+        """The budget is used up. The other pairs are read and counted; of a stream, those that the journal knows."""
+        self.out_of_budget = sentence
+        if not self._budget.told:
+            self._budget.told = True
+            self._callbacks.say(sentence)
+        known = None if self._total is not None else max(0, self._reader.pairs - self._read)
+        for _ in islice(rest, known):
+            pass
+
+    def _open_account(self, ledger: Ledger) -> Account:
+        account = Account(ledger)
+        self._budget.spend(account.total, self._prices)
+        return account
 
     def _keep(self, completion: Completion, journal: Journal | None, faults: Journal | None) -> None:
         failed = completion.finish_reason == "error"
@@ -296,6 +344,7 @@ async def _judge_task(
     model = open_model(engine or config.model, config.engine, concurrency=config.concurrency)
     try:
         plan = plan_judging(config, model.engine, model_template=model.template)
+        prices = prices_of_judge(config, model.engine.name)
         _say_exact_template(model, config, callbacks)
         for remark in plan.remarks:
             callbacks.say(remark)
@@ -311,6 +360,7 @@ async def _judge_task(
                 limit=task.limit,
                 total_pairs=total,
                 unchanged=guard.check,
+                prices=prices,
             )
             result = await run.conclude(source, with_texts=True)
             _write_report(task, config, identity, result)

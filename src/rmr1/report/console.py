@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from rmr1.records import Judgment, Message, PreferencePair, Usage, Vote
-from rmr1.report.pairs import OUTCOMES, figure_rows, interval, share
+from rmr1.report.pairs import OUTCOMES, figure_rows, interval, share, spending_rows
 from rmr1.report.terminal import literal, terminal_console
 from rmr1.results import (
     CheckStatus,
@@ -82,6 +82,9 @@ def summary_rows(
     """
     yield from figure_rows(results)
     yield "tokens", token_counts(results.tokens)
+    yield from spending_rows(results.spending)
+    if results.left:
+        yield "pairs left, for the budget is used up", f"{results.left:,}; in no figure"
     yield from trouble_rows(results.faults, results.notes)
     if answered:
         speed = f"{seconds:.1f} s, {answered / seconds:.2f} completions/s"

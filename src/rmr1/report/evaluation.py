@@ -9,7 +9,7 @@ from pathlib import Path
 from rmr1.report.charts import Curve
 from rmr1.report.figures import Metric
 from rmr1.report.page import macro, render_page, write_page
-from rmr1.report.pairs import confusion_table, figure_rows, interval, invalid_text
+from rmr1.report.pairs import confusion_table, figure_rows, interval, invalid_text, spending_rows
 from rmr1.report.progress import duration
 from rmr1.report.samples import BLOCK, Sample, categories, outcome_choices, pack_samples
 from rmr1.report.tables import Table, csv_text, fact_rows, figure_cells
@@ -130,6 +130,8 @@ def result_tables(results: EvalResults, protocol: str, *, cells: bool = False) -
         rows = tuple((key, *figure_cells(figure), _lacking(figure)) for key, figure in figures.items())
         yield Table(f"{name}, protocol {shown}: {scores.policy}", ("figure", "value", "95 %", "n", "without"), rows)
     yield _protocols(results)
+    if spent := tuple(spending_rows(results.spending)):
+        yield Table("Budget", ("what", "value"), spent)
     if results.published:
         yield published_table(results.published)
         notes = tuple((note,) for note in results.published.notes)

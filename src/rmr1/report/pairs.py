@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rmr1.report.tables import Table, percent, percent_range
-from rmr1.results import Estimate, InvalidVerdicts, PairFigures
+from rmr1.results import Estimate, InvalidVerdicts, PairFigures, Spending
 
 ACCURACY = "accuracy (tie, half-judged, no verdict are wrong)"
 OUTCOMES = {
@@ -72,6 +72,18 @@ def figure_rows(figures: PairFigures) -> Iterator[tuple[str, str]]:
     yield "position consistency (both orders valid)", interval(figures.position_consistency)
     yield "verdicts for the response shown first", interval(figures.first_shown)
     yield "invalid verdicts", invalid_text(figures.invalid)
+
+
+def spending_rows(spending: Spending | None) -> Iterator[tuple[str, str]]:
+    """The lines of a summary about what a run has spent; none if nothing is known about prices, and nothing is limited."""
+    if spending is None:
+        return
+    tokens = f"{spending.tokens.prompt_tokens + spending.tokens.completion_tokens:,} tokens in all processes"
+    if spending.cost is None:
+        yield "spent", tokens
+    else:
+        lower = "at least " if spending.tokens.unknown else ""
+        yield "spent", f"{lower}{spending.cost:.4f} for {tokens} ({spending.prices})"
 
 
 def confusion_table(figures: PairFigures) -> Table:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rmr1.report.charts import Curve, Series
 from rmr1.report.evaluation import setting_facts
 from rmr1.report.page import render_page, write_page
+from rmr1.report.pairs import spending_rows
 from rmr1.report.tables import Table, csv_text, figure_cells, percent
 from rmr1.results import Figure, SweepPoint, SweepResults
 
@@ -120,6 +121,8 @@ def sweep_tables(results: SweepResults, protocol: str) -> Iterator[Table]:
     qualifying = tuple(dict.fromkeys(_qualifying(results)))
     if qualifying:
         yield Table("What qualifies these figures", ("benchmark", "what"), qualifying)
+    if spent := tuple(spending_rows(results.spending)):
+        yield Table("Budget", ("what", "value"), spent)
 
 
 def sweep_csv(results: SweepResults) -> str:

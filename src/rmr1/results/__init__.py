@@ -42,6 +42,7 @@ from rmr1.results.judging import (
     PairFigures,
     ResponseLengths,
     SourceCounts,
+    Spending,
     SplitCounts,
 )
 from rmr1.results.training import (
@@ -103,6 +104,7 @@ __all__ = [
     "SftResults",
     "SftStepMetrics",
     "SourceCounts",
+    "Spending",
     "SplitCounts",
     "Standing",
     "SweepPoint",

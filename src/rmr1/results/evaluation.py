@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from rmr1.records import Usage
 from rmr1.results.base import Estimate, InvalidVerdicts, Results, caveat_of
-from rmr1.results.judging import PairFigures
+from rmr1.results.judging import PairFigures, Spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,13 +259,14 @@ class PublishedTable:
 
 @dataclass(frozen=True, slots=True)
 class EvalResults(Results):
-    """What an evaluation concludes: the judge, each benchmark by name, and published rows beside them."""
+    """What an evaluation concludes: the judge, each benchmark by name, published rows beside them, and what it has cost."""
 
     kind: ClassVar[str] = "eval"
 
     judge: JudgeSettings
     benchmarks: Mapping[str, BenchmarkResults]
     published: PublishedTable | None = None
+    spending: Spending | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,13 +292,14 @@ class SweepPoint:
 
 @dataclass(frozen=True, slots=True)
 class SweepResults(Results):
-    """What a sweep concludes: what all points share, the values of each setting that varies, and the points."""
+    """What a sweep concludes: what all points share, the values of each setting that varies, the points, and what it has cost."""
 
     kind: ClassVar[str] = "sweep"
 
     judge: JudgeSettings
     axes: Mapping[str, tuple[int | str, ...]]
     points: tuple[SweepPoint, ...]
+    spending: Spending | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,21 @@ class FaultKind:
 
 
 @dataclass(frozen=True, slots=True)
+class Spending:
+    """What a run has spent in all its processes, failed requests included.
+
+    Args:
+        tokens: Tokens that were paid for; if an engine does not tell them, the most that they can be, or ``unknown``.
+        cost: Money, in the currency of the prices; None if they are not known.
+        prices: The prices, and where they come from, in words.
+    """
+
+    tokens: Usage
+    cost: float | None = None
+    prices: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PairFigures:
     """The figures of judged pairs. ``rmr1 judge`` and ``rmr1 eval`` make them of completions alike, and print the same.
 
@@ -85,6 +100,8 @@ class JudgeResults(Results, PairFigures):
         by_category: ``accuracy`` of each category; empty if no pair has one.
         faults: Requests that the engine failed on in the last process, by reason.
         notes: What the engine said about its server, such as a field that it refuses, and whether it obeys grammars.
+        left: Pairs that the budget did not cover; the same command with a larger one judges them.
+        spending: What the run has spent; None if it has neither a budget nor known prices.
     """
 
     kind: ClassVar[str] = "judge"
@@ -95,6 +112,8 @@ class JudgeResults(Results, PairFigures):
     by_category: Mapping[str, Estimate | None] = field(default_factory=dict)
     faults: tuple[FaultKind, ...] = ()
     notes: tuple[str, ...] = ()
+    left: int = 0
+    spending: Spending | None = None
 
 
 @dataclass(frozen=True, slots=True)

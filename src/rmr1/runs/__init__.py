@@ -7,6 +7,7 @@ from rmr1.runs.directory import (
     default_run_name,
     read_document,
     read_journal,
+    read_ledger,
     read_manifest,
 )
 from rmr1.runs.journal import Journal, JournalLine, Ledger, encode_line, read_lines
@@ -23,6 +24,7 @@ __all__ = [
     "encode_line",
     "read_document",
     "read_journal",
+    "read_ledger",
     "read_lines",
     "read_manifest",
 ]

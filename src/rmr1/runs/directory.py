@@ -27,7 +27,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rmr1.errors import RunError, RunLockedError, RunMismatchError
 from rmr1.files import parse_json, read_text, storage, write_whole
-from rmr1.runs.journal import Journal, JournalLine, Ledger, encode_line, is_sealed, journal_key, read_lines, seal_line
+from rmr1.runs.journal import (
+    Journal,
+    JournalLine,
+    Ledger,
+    encode_line,
+    is_sealed,
+    journal_key,
+    read_ledger_lines,
+    read_lines,
+    seal_line,
+)
 
 RUN_SCHEMA = 3
 """Version of ``run.json`` and of the journals beside it; runs without one are of 0.1.0 development versions."""
@@ -259,6 +269,15 @@ def read_journal(run: Path, name: str) -> Iterator[JournalLine]:
     """
     key = read_manifest(run).key
     return read_lines(run / name, key) if (run / name).exists() else iter(())
+
+
+def read_ledger(run: Path, name: str) -> Iterator[JournalLine]:
+    """Read a ledger of a run that another process may be working on; that its end is there is not checked.
+
+    Raises:
+        RunError: The directory is no run, or the ledger is damaged; the message names the line.
+    """
+    return read_ledger_lines(run / name, read_manifest(run).key)
 
 
 def read_document(run: Path, name: str) -> dict[str, Any]:

@@ -251,15 +251,7 @@ class Ledger(Journal):
 
     def lines(self) -> Iterator[JournalLine]:
         """Read all lines so far, one at a time."""
-        last = self._key
-
-        def open_line(line: bytes, number: int) -> dict[str, Any]:
-            nonlocal last
-            record = _open_line(line, last, self.path, number, _OUT_OF_LINE)
-            last = _check_in(line)
-            return record
-
-        return _read_lines(self.path, open_line)
+        return _read_ledger(self.path, self._key)
 
     def close(self) -> None:
         """Bring everything to the disk, remember where it ends, and close the file."""
@@ -281,3 +273,18 @@ def _check_in(line: bytes) -> int:
         return int(line[-11:-3], 16)
     except ValueError:
         return 0
+
+
+def read_ledger_lines(path: Path, key: int) -> Iterator[JournalLine]:
+    """Read a ledger that another process may be writing; see ``read_lines``. That its end is there is not checked."""
+    return _read_ledger(path, journal_key(path.name, key))
+
+
+def _read_ledger(path: Path, last: int) -> Iterator[JournalLine]:
+    def open_line(line: bytes, number: int) -> dict[str, Any]:
+        nonlocal last
+        record = _open_line(line, last, path, number, _OUT_OF_LINE)
+        last = _check_in(line)
+        return record
+
+    return _read_lines(path, open_line)

@@ -294,23 +294,27 @@ def test_pairs_without_a_label_are_refused_by_name(tmp_path):
         ({"teacher": "x", "keep": 2}, "--samples"),
         ({"teacher": "x", "samples": 2, "repairer": "y"}, "second pass"),
         ({"teacher": "x", "samples": 2, "temperature": 0.0}, "temperature"),
-        ({"teacher": "x", "max_cost": 1.0}, "teacher-prices"),
-        (
-            {
-                "teacher": "x",
-                "repairer": "y",
-                "max_cost": 1.0,
-                "teacher_prices.prompt": 1,
-                "teacher_prices.completion": 1,
-            },
-            "repairer-prices",
-        ),
         ({"teacher": "x", "repare": 1}, 'unknown key "repare"'),
     ],
 )
 def test_settings_that_make_no_sense(settings, message):
     with pytest.raises(ConfigError, match=message):
         load_config(DistillConfig, flags=settings, environment={})
+
+
+def test_a_budget_of_money_needs_prices(tmp_path):
+    pairs = write_pairs(tmp_path / "pairs.jsonl", 2)
+    engine = FunctionEngine(lambda request: judged(gold(request)))
+    with pytest.raises(
+        ConfigError, match=r"--max-cost: the price of test/function is not known; .*--teacher-prices-prompt"
+    ):
+        distill(pairs, teacher=engine, max_cost=1.0)
+    other = FunctionEngine(lambda request: judged(gold(request)))
+    other.name = "test/other"
+    prices = {"prompt": 1.0, "completion": 1.0}
+    with pytest.raises(ConfigError, match=r"the price of test/other is not known; .*--repairer-prices-completion"):
+        distill(pairs, teacher=engine, repairer=other, max_cost=1.0, teacher_prices=prices)
+    assert not engine.asked
 
 
 def test_each_completion_is_parsed_once(tmp_path, parses):
