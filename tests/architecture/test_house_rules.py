@@ -128,7 +128,6 @@ EDGES = (
     "benchmarks/eval_runs.py",
     "benchmarks/released.py",
     "benchmarks/suite/",
-    "engines/replay.py",
     "export/",
     "judging/completions.py",
     # options, and fields of configuration models

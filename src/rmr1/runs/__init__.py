@@ -2,6 +2,7 @@
 
 from rmr1.runs.callbacks import Callbacks, NullCallbacks
 from rmr1.runs.directory import (
+    MANIFEST,
     Manifest,
     RunDirectory,
     default_run_name,
@@ -10,9 +11,10 @@ from rmr1.runs.directory import (
     read_ledger,
     read_manifest,
 )
-from rmr1.runs.journal import Journal, JournalLine, Ledger, encode_line, read_lines
+from rmr1.runs.journal import Journal, JournalLine, Ledger, encode_line, is_sealed, read_lines
 
 __all__ = [
+    "MANIFEST",
     "Callbacks",
     "Journal",
     "JournalLine",
@@ -22,6 +24,7 @@ __all__ = [
     "RunDirectory",
     "default_run_name",
     "encode_line",
+    "is_sealed",
     "read_document",
     "read_journal",
     "read_ledger",
