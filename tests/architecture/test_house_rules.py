@@ -96,6 +96,15 @@ def test_one_parser_one_renderer_one_journal():
             assert not found or name.startswith(allowed), f"{name}: {found}"
 
 
+def test_json_from_outside_has_one_reader():
+    """It bounds depth and numbers, and refuses keys that are there twice; what a run wrote has a check of its own."""
+    for path in MODULES:
+        if not named(path).startswith(("files.py", "runs/")):
+            calls = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Attribute)]
+            found = [one.lineno for one in calls if one.attr in ("loads", "load") and ast.unparse(one.value) == "json"]
+            assert not found, f"{named(path)}:{found}: json.loads; read it with rmr1.files.parse_json"
+
+
 def test_records_are_frozen_and_slotted():
     kinds = [kind for kind in vars(records).values() if isinstance(kind, type) and kind.__module__ == records.__name__]
     assert len(kinds) > 10

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rmr1.data.rows import RowError
+from rmr1.files import parse_json
 from rmr1.records import Message
 
 Turns = tuple[Message, ...]
@@ -106,8 +107,8 @@ def tool_call(call: object) -> str:
     """A call of a tool as a line of text: ``Tool call: weather({"city": "Bern"})``."""
     if isinstance(call, str):
         try:
-            parsed = json.loads(call)
-        except (ValueError, RecursionError):
+            parsed = parse_json(call)
+        except ValueError:
             return f"Tool call: {call}"
         return tool_call(parsed) if isinstance(parsed, Mapping) else f"Tool call: {call}"
     function = call.get("function", call) if isinstance(call, Mapping) else call

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx2
 
-from rmr1.engines.chat_reply import server_words
+from rmr1.engines.chat_reply import inner_status, server_words
 from rmr1.engines.request_shape import is_template_error, is_used_up
 from rmr1.redaction import foreign_words, public_url
 
@@ -32,7 +32,8 @@ _BYTES_PER_TOKEN = 1024
 class Answer:
     """What a server answered in the end.
 
-    ``failure`` says why there is no answer, and is None otherwise; ``is_lost`` that there is no connection.
+    ``failure`` says why there is no answer, and is None otherwise; ``is_lost`` that there is no connection; ``status`` is that of
+    the error where a server puts one into an answer with status 200.
     """
 
     status: int = 0
@@ -122,7 +123,8 @@ class ChatClient:
                 if body is None:
                     words = f"the answer has more than {most / 1e6:.0f} MB, see engine.max_answer_mb"
                     return Answer(response.status_code, b"", words), None
-                answer = Answer(response.status_code, body)
+                status = response.status_code
+                answer = Answer((inner_status(body) or status) if 200 <= status < 300 else status, body)
                 return answer, self._wait(answer, response.headers, backoff)
         except httpx2.TimeoutException as error:
             raise TimeoutError from error

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from rmr1.engines.replies import fault
+from rmr1.files import parse_json
 from rmr1.records import UNKNOWN_USAGE, FinishReason, Generation, TokenLogprob, Usage
 from rmr1.redaction import foreign_words
 
@@ -29,6 +30,19 @@ _FAILED: Final = frozenset((
     "error", "abort", "aborted", "cancelled", "canceled", "failed", "failure", "engine_error", "internal_error",
     "network_error", "insufficient_system_resource", "malformed_function_call", "timeout"
 ))  # fmt: skip
+_STATUS: Final = {
+    **dict.fromkeys(("rate_limit_exceeded", "rate_limit_error", "rate_limit_reached", "rate_limited"), 429),
+    **dict.fromkeys(("too_many_requests", "resource_exhausted", "insufficient_quota"), 429),
+    **dict.fromkeys(("server_error", "internal_server_error", "internal_error", "internal", "api_error"), 500),
+    **dict.fromkeys(("bad_gateway", "provider_error", "upstream_error"), 502),
+    **dict.fromkeys(("service_unavailable", "service_unavailable_error", "unavailable"), 503),
+    **dict.fromkeys(("gateway_timeout", "timeout", "timeout_error", "deadline_exceeded"), 504),
+    **dict.fromkeys(
+        ("overloaded", "overloaded_error", "engine_overloaded", "server_overloaded", "model_overloaded"), 529
+    ),
+    **dict.fromkeys(("authentication_error", "invalid_api_key"), 401),
+}
+"""Words of servers for an error, with the status that other servers answer it with."""
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 _TEXT_FIELDS = ("text", "content", "value", "thinking", "reasoning", "reasoning_content", "summary", "output_text")
 _THOUGHT_TYPES = ("thinking", "reasoning", "reasoning_content", "reasoning.text", "reasoning.summary", "thought")
@@ -54,9 +68,9 @@ def read_reply(
     """
     if isinstance(body, bytes):
         try:
-            return read_reply(request_id, json.loads(body), think_open=think_open, secrets=secrets)
-        except (ValueError, RecursionError):
-            return fault(request_id, _not_json(body), secrets)
+            return read_reply(request_id, parse_json(body, finite=False), think_open=think_open, secrets=secrets)
+        except ValueError as error:
+            return fault(request_id, _not_json(body, error), secrets)
     if not isinstance(body, Mapping):
         return fault(request_id, f"the server answered no chat completion: {server_words(body)}", secrets)
     if body.get("error"):
@@ -67,13 +81,39 @@ def read_reply(
     return _read_choice(request_id, choice, read_usage(body.get("usage")), think_open, secrets)
 
 
+def inner_status(body: bytes) -> int | None:
+    """The status that an error inside an answer with status 200 stands for, by its code or type.
+
+    Gateways have sent the status before the model behind them fails.
+
+    Returns:
+        None if there is no error in it, or one that does not say of which kind it is.
+    """
+    if b'"error"' not in body:
+        return None
+    try:
+        answer = parse_json(body, finite=False)
+    except ValueError:
+        return None
+    choice = _first(answer.get("choices")) if isinstance(answer, Mapping) else None
+    holders: tuple[object, ...] = (answer, choice)
+    errors = [holder.get("error") for holder in holders if isinstance(holder, Mapping)]
+    for error in errors:
+        for name in ("code", "status", "type"):
+            word = str(error.get(name) if isinstance(error, Mapping) else None).strip().lower().replace(" ", "_")
+            status = int(word) if word.isascii() and word.isdigit() and len(word) == 3 else _STATUS.get(word, 0)
+            if 400 <= status < 600:
+                return status
+    return None
+
+
 def server_words(body: bytes | object) -> str:
     """What a body of any kind says, at most 500 characters: the message of an error, if there is one."""
     if isinstance(body, bytes):
         text = body[:100_000].decode(errors="replace")
         try:
-            return server_words(json.loads(text))
-        except (ValueError, RecursionError):
+            return server_words(parse_json(text, finite=False))
+        except ValueError:
             return foreign_words(text) or "nothing"
     return foreign_words(_message(body, 0) or _dumped(body)) or "nothing"
 
@@ -311,12 +351,14 @@ def _dumped(value: object) -> str:
         return f"a {type(value).__name__}"
 
 
-def _not_json(body: bytes) -> str:
+def _not_json(body: bytes, error: ValueError) -> str:
     if is_web_page(body):
         return f"the server answers with a web page: {server_words(body)}; is /v1 missing at the end of the base URL?"
     if not body.strip():
         return "the server answered with nothing"
-    return f"the server's answer is no JSON, or was cut: {server_words(body)}"
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        return f"the server's answer is no JSON, or was cut: {server_words(body)}"
+    return f"the server's answer is not read ({error}): {server_words(body)}"
 
 
 def _valid(text: str) -> str:

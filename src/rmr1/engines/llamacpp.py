@@ -31,7 +31,7 @@ from rmr1.engines.chat_text import check_variables, thinks_by_default
 from rmr1.engines.control_tokens import ControlTokenError, ControlTokens, PromptEncoder
 from rmr1.engines.replies import dispatch
 from rmr1.errors import ConfigError, EngineError, MissingExtraError, ModelNotFoundError, did_you_mean
-from rmr1.files import expand_home
+from rmr1.files import expand_home, parse_json
 from rmr1.models import cached_file, find_model, load_catalogue
 from rmr1.models.files import file_fingerprint
 from rmr1.models.gguf_vocabulary import special_tokens
@@ -359,7 +359,7 @@ class LlamaCppServer:
             connection.close()
         if answer.status != http.client.OK:
             raise _RefusedError(f"llama.cpp refuses {path}: {text}")
-        return json.loads(text)
+        return parse_json(text, finite=False)
 
 
 class _SocketConnection(http.client.HTTPConnection):

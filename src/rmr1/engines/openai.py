@@ -23,6 +23,7 @@ from rmr1.engines.protocol import Engine
 from rmr1.engines.replies import dispatch, fault
 from rmr1.engines.request_shape import ENDED_SERVER, RequestShape, is_used_up, learn_shape, likely_cure
 from rmr1.errors import ConfigError, EngineError, MissingExtraError
+from rmr1.files import parse_json
 from rmr1.records import Generation, GenerationRequest
 from rmr1.redaction import public_url, public_value, redact, secret_texts
 
@@ -430,8 +431,8 @@ class OpenAIBatchEngine:
 def _read_line(line: bytes) -> tuple[str, Mapping[str, Any], object]:
     """The key, the response and the error of a line of a batch's file; what cannot be read has no key."""
     try:
-        answer = json.loads(line)
-    except (ValueError, RecursionError):
+        answer = parse_json(line, finite=False)
+    except ValueError:
         return "", {}, None
     if not isinstance(answer, Mapping):
         return "", {}, None

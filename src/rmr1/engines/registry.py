@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from rmr1.config import EngineConfig
 from rmr1.engines.protocol import Engine
 from rmr1.errors import ConfigError, PluginError
+from rmr1.files import parse_json
 from rmr1.models import ModelEntry, ResolvedModel, resolve_model
 from rmr1.models.resolve import ENGINES
 from rmr1.plugins import plugin_call
@@ -110,7 +111,7 @@ class PluginEngine:
             PluginError: It raises, or gives something else than a JSON object.
         """
         with plugin_call(self._called, "identity"):
-            identity: Mapping[str, object] = json.loads(json.dumps(dict(self._engine.identity())))
+            identity: Mapping[str, object] = parse_json(json.dumps(dict(self._engine.identity())))
         return identity
 
     async def generate(self, requests: Iterable[GenerationRequest]) -> AsyncGenerator[Generation]:

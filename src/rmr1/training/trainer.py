@@ -19,6 +19,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from rmr1.config import TrainerConfig
 from rmr1.errors import ConfigError
+from rmr1.files import parse_json, read_text
 from rmr1.models.hardware import Hardware
 from rmr1.models.loading import DType
 from rmr1.prefix.transformers_internals import TrainerHooks
@@ -214,7 +215,7 @@ class CheckpointedTrainer(TrainerHooks, Trainer):
             for name, value in model.state_dict().items()
         }
         model.save_pretrained(folder, state_dict=state)
-        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        settings = parse_json(read_text(folder / "config.json"), finite=False)
         settings |= {"dtype": dtype, "use_cache": True}
         (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 

@@ -1,6 +1,7 @@
 """One request to a server: deadline, size, retries, and causes in words."""
 
 import asyncio
+import json
 import socket
 import time
 from itertools import repeat
@@ -99,6 +100,53 @@ def test_what_may_pass_is_tried_again_and_told_once(status):
 def test_what_will_not_pass_is_not_tried_again(answer):
     with answering(lambda request: answer) as server:
         assert post(server.address, max_retries=5).status == answer.status
+        assert len(server.asked) == 1
+
+
+OVERLOADED = b'{"id": "1", "choices": [{"message": {"content": ""}, "error": {"message": "busy", "code": 502}}]}'
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (error("slow down", code="rate_limit_exceeded", type="requests"), 429),
+        (error("busy", code=503), 503),
+        (error("busy", code="503"), 503),
+        (error("busy", type="overloaded_error"), 529),
+        (error("busy", status="UNAVAILABLE", code=0), 503),
+        (OVERLOADED, 502),
+    ],
+)
+def test_an_error_inside_an_answer_is_tried_again_as_one_outside(body, status):
+    notes = []
+    with answering(in_turn(Raw(body), Raw(completion()))) as server:
+        assert post(server.address, max_retries=2, notes=notes).status == 200
+        assert len(server.asked) == 2
+    assert f"answers with HTTP {status}: " in notes[0]
+    with answering(lambda request: Raw(body)) as server:
+        assert post(server.address, max_retries=1).status == status
+        assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        error("You exceeded your current quota", code="insufficient_quota"),
+        error("no such field", type="invalid_request_error"),
+        error("no", code=400),
+        error("no", code=True),
+        error("no", code=[429]),
+        b'{"error": "rate limited"}',
+        b'{"error": {"code": 429',
+        b'{"error": null, "choices": 3}',
+        b'["error"]',
+    ],
+)
+def test_other_errors_inside_an_answer_are_not_tried_again(body):
+    with answering(lambda request: Raw(body)) as server:
+        assert post(server.address, max_retries=5).body == (
+            body if isinstance(body, bytes) else json.dumps(body).encode()
+        )
         assert len(server.asked) == 1
 
 

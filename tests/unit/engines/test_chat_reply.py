@@ -168,8 +168,9 @@ def test_half_a_character_can_be_kept():
         (b'{"choices": [{"message": {"content": "\xff\xfe"}}]}', "no JSON"),
         (b"<!doctype html><title>Chat</title>", "is /v1 missing"),
         (b"\xef\xbb\xbf\n<HTML><body>", "is /v1 missing"),
-        (b"[" * 200_000, "no JSON"),
-        (b'{"usage": ' + b"9" * 6000 + b"}", "no JSON"),
+        (b"[" * 200_000, "is not read (nested too deeply)"),
+        (b'{"usage": ' + b"9" * 6000 + b"}", "is not read (a number of 6000 digits is too large)"),
+        (b'{"choices": [], "choices": [{"message": {"content": "x"}}]}', 'the key "choices" is there twice'),
         (b"data: {}\n\n", "no JSON"),
     ],
 )  # fmt: skip
