@@ -10,6 +10,16 @@ from rmr1.benchmarks.benchmark import ALL, PROTOCOLS, STRICT, Benchmark, Entry, 
 from rmr1.benchmarks.comparing import ITEMS, RunComparison, compare_runs
 from rmr1.benchmarks.eval_runs import RESULTS, score_run
 from rmr1.benchmarks.inspect_logs import write_inspect_logs
+from rmr1.benchmarks.judges import (
+    JUDGES,
+    JUDGES_CSV,
+    JUDGES_PAGE,
+    JudgeEntry,
+    JudgesRunResult,
+    evaluate_judges,
+    fitting,
+    parse_judges,
+)
 from rmr1.benchmarks.leaderboard import leaderboard_entry, leaderboard_text
 from rmr1.benchmarks.loading import Loaded, load
 from rmr1.benchmarks.planning import Rates, plan_evaluation, plan_prices
@@ -24,6 +34,9 @@ __all__ = [
     "ALL",
     "BENCHMARKS",
     "ITEMS",
+    "JUDGES",
+    "JUDGES_CSV",
+    "JUDGES_PAGE",
     "PAGE",
     "PROTOCOLS",
     "PUBLISHED",
@@ -37,6 +50,8 @@ __all__ = [
     "EvalCallbacks",
     "EvalRunResult",
     "EvalTask",
+    "JudgeEntry",
+    "JudgesRunResult",
     "Loaded",
     "Part",
     "Policy",
@@ -47,15 +62,18 @@ __all__ = [
     "Value",
     "compare_runs",
     "evaluate",
+    "evaluate_judges",
     "evaluate_task",
     "evaluation_report",
     "find_benchmark",
     "find_benchmarks",
+    "fitting",
     "is_released",
     "is_sweep",
     "leaderboard_entry",
     "leaderboard_text",
     "load",
+    "parse_judges",
     "plan_evaluation",
     "plan_prices",
     "published_beside",

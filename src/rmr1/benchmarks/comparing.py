@@ -143,7 +143,7 @@ def _tail(path: Path, depth: int) -> str:
 
 
 def _described(one: OpenRun, path: Path) -> ComparedRun:
-    return ComparedRun(str(path), "eval" if isinstance(one.run, EvalRun) else "judge", one.judge)
+    return ComparedRun(str(path), "eval" if isinstance(one.run, EvalRun) else "judge", one.judge, one.judge.kind)
 
 
 def _policies(judges: Mapping[str, JudgeSettings]) -> Iterator[str]:

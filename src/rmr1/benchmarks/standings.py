@@ -11,7 +11,7 @@ from rmr1.benchmarks.benchmark import Value
 from rmr1.benchmarks.contestants import Contestant, JudgedPair, PairKey
 from rmr1.benchmarks.scoring import collected, protocol_scores
 from rmr1.data import cluster_of
-from rmr1.records import Judgment
+from rmr1.records import Judgment, Usage
 from rmr1.report.judge import report_sample
 from rmr1.report.samples import Sample, StagedSample
 from rmr1.results import (
@@ -114,16 +114,32 @@ def _standings(field: Field, observed: Sequence[Observations], judged: int) -> d
     standings = {}
     for place, side in enumerate(field.sides):
         scores = protocol_scores(field.policy, figures, observed[place]) if observed else None
+        tokens = _tokens(side)
         standings[side.name] = Standing(
             metrics=scores.metrics if scores else {},
             cells=scores.cells if scores else {},
             judged=len(side.pairs),
             unjudged=side.unjudged,
             left_out=len(side.pairs) - judged,
+            invalid=_invalid(side),
+            read_per_pair=None if tokens is None else tokens.prompt_tokens / len(side.pairs),
+            written_per_pair=None if tokens is None else tokens.completion_tokens / len(side.pairs),
             from_first=differences[0][place] if observed else {},
             cells_from_first=differences[1][place] if observed else {},
         )
     return standings
+
+
+def _invalid(side: Contestant) -> float | None:
+    """The share of a judge's completions that have no verdict."""
+    votes = [vote for one in side.pairs.values() for vote in one.judgment.votes]
+    return sum(vote.verdict.invalid is not None for vote in votes) / len(votes) if votes else None
+
+
+def _tokens(side: Contestant) -> Usage | None:
+    """What a judge has spent on its pairs, if all of it is known."""
+    used = sum((one.judgment.usage for one in side.pairs.values()), Usage())
+    return None if used.unknown or not side.pairs else used
 
 
 def _from_first(observed: Sequence[Observations], figures: Mapping[str, Average]) -> list[Differences]:

@@ -14,6 +14,7 @@ from rmr1.report.tables import Table, csv_text, fact_rows, figure_cells, percent
 from rmr1.results import BenchmarkComparison, ComparedRun, CompareResults, Difference, HeadToHead, Standing
 
 LEVEL = 0.05
+_TOKENS = ("read/pair", "written/pair")
 MARK = "*"
 """Beside a difference beyond chance."""
 _CSV = (
@@ -28,6 +29,10 @@ NOTES = (
     "A rank from 1 to 3 says: no judge is better beyond chance, and chance may put two others before it.",
     "Agreement is the share of pairs on which both judges name the same outcome (A, B or a tie), of those on which both name one; "
     "kappa is what of it is beyond chance.",
+    "Kinds of judges, by what they are asked for: scalar reward models give each response a number, pointwise judges write a "
+    "rating of each, generative ones name the better response, reasoning ones are asked for rubrics, a solution or a thought "
+    "first.",
+    "Tokens are means over the judged pairs, of all orders and votes; a response that occurs in several pairs is scored once.",
 )
 
 
@@ -104,12 +109,16 @@ def comparison_tables(results: CompareResults, *, cells: bool = False, listed: i
 def ranks_table(results: CompareResults, found: BenchmarkComparison) -> Table:
     """The judges with their headline and rank, the highest first."""
     rows = tuple(
-        (name, results.runs[name].judge.engine, *_score(standing, found.headline), _rank(standing), *_counts(standing))
+        (
+            *(name, results.runs[name].judge.engine, results.runs[name].kind or "n/a"),
+            *(*_score(standing, found.headline), _rank(standing), *_counts(standing), *_costs(standing)),
+        )
         for name, standing in _by_score(found)
     )
     about = f"{found.title}, protocol {results.protocol}" if results.protocol else found.title
     on = f" on {found.pairs:,} pairs" if results.paired else ""
-    columns = ("run", "judge", found.headline or "score", "95 %", "n", "rank", "judged", "unjudged")
+    score = found.headline or "score"
+    columns = ("run", "judge", "kind", score, "95 %", "n", "rank", "judged", "unjudged", "invalid", *_TOKENS)
     return Table(f"{about}{on}: {found.policy}", columns, rows)
 
 
@@ -180,6 +189,8 @@ def _csv_rows(results: CompareResults, benchmark: str, found: BenchmarkCompariso
         ):
             for figure, difference in differences.items():
                 yield (name, first, benchmark, kind, figure, *_difference_values(difference))
+    for name, standing in found.runs.items():
+        yield from _csv_costs(name, results.runs[name].kind or "", benchmark, standing)
     for versus in found.versus:
         about = (versus.second, versus.first, benchmark)
         if versus.difference:
@@ -190,6 +201,17 @@ def _csv_rows(results: CompareResults, benchmark: str, found: BenchmarkCompariso
             ends = (share.value, share.low, share.high)
             yield (*about, "agreement", "same outcome", *ends, *counts, None, None, None, None)
             yield (*about, "agreement", "kappa", versus.kappa, *(None,) * 9)
+
+
+def _csv_costs(run: str, kind: str, benchmark: str, standing: Standing) -> Iterator[tuple[object, ...]]:
+    yield (run, "", benchmark, "judge", kind, *(None,) * 10)
+    for figure, value in (
+        ("invalid share", standing.invalid),
+        ("tokens read per pair", standing.read_per_pair),
+        ("tokens written per pair", standing.written_per_pair),
+    ):
+        if value is not None:
+            yield (run, "", benchmark, "cost", figure, value, None, None, standing.judged, *(None,) * 6)
 
 
 def write_comparison(results: CompareResults, samples: Mapping[str, Sequence[StagedSample]], path: Path) -> None:
@@ -303,6 +325,12 @@ def _rank(standing: Standing) -> str:
 
 def _counts(standing: Standing) -> tuple[str, str]:
     return f"{standing.judged:,}", f"{standing.unjudged:,}"
+
+
+def _costs(standing: Standing) -> tuple[str, str, str]:
+    invalid = "n/a" if standing.invalid is None else percent(standing.invalid)
+    tokens = (standing.read_per_pair, standing.written_per_pair)
+    return (invalid, *("n/a" if one is None else f"{one:,.0f}" for one in tokens))  # type: ignore[return-value]
 
 
 def _matrix(found: BenchmarkComparison) -> tuple[tuple[MatrixCell | None, ...], ...]:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from rmr1.records import Message, Order, Winner
 from rmr1.results.base import Difference, Estimate, Results
-from rmr1.results.evaluation import Figure, JudgeSettings
+from rmr1.results.evaluation import Figure, JudgeKind, JudgeSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,13 @@ class ComparedRun:
         path: Its directory.
         made_by: The verb that made it, or "released" for a folder of released figures.
         judge: Which judge it was and how it was run.
+        kind: Which kind of judge it is, see ``JudgeSettings.kind``.
     """
 
     path: str
     made_by: Literal["judge", "eval", "released"]
     judge: JudgeSettings
+    kind: JudgeKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,10 @@ class Standing:
         judged: Pairs that it has judged.
         unjudged: Pairs of its data that it has not judged, or that the engine failed on.
         left_out: Pairs that it has judged and another run has not.
+        invalid: Share of its completions without a valid verdict or score, of the pairs that it has judged.
+        read_per_pair: Mean number of prompt tokens that a judged pair took in all orders and votes; None where the engine does not
+            tell them. A response that is asked for once and occurs in several pairs counts once.
+        written_per_pair: The same of the tokens that it wrote.
         from_first: Differences of the metrics to those of the first run; empty for that run.
         cells_from_first: The same for the cells.
     """
@@ -49,6 +55,9 @@ class Standing:
     judged: int = 0
     unjudged: int = 0
     left_out: int = 0
+    invalid: float | None = None
+    read_per_pair: float | None = None
+    written_per_pair: float | None = None
     from_first: Mapping[str, Difference] = field(default_factory=dict)
     cells_from_first: Mapping[str, Difference] = field(default_factory=dict)
 

@@ -211,6 +211,11 @@ class BenchmarkResults:
         return protocol if protocol in self.protocols else next(iter(self.protocols), None)
 
 
+JudgeKind = Literal["scalar", "pointwise", "generative", "reasoning"]
+REASONING_TEMPLATES = ("cor", "cor-skeleton", "cor-compact", "cor-brief", "rubric-only", "reasoning-native")
+"""The templates that ship and ask a judge to reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class JudgeSettings:
     """Which judge it was and how it was run; None where that is not known."""
@@ -226,6 +231,20 @@ class JudgeSettings:
     seed: int | None = None
     stop: str | None = None
     stop_error: float | None = None
+
+    @property
+    def kind(self) -> JudgeKind | None:
+        """Which kind of judge it is, by what it is asked for; None where that is not known.
+
+        ``scalar`` gives each response a number (the paper's ScalarRM); ``pointwise`` writes a rating of each; ``generative`` names
+        the better response without being asked to reason (GenRM), which a template of one's own counts for too; ``reasoning`` is
+        asked for rubrics, a solution or a thought first (ReasRM).
+        """
+        if self.template is None:
+            return None
+        if self.orders == "each":
+            return "scalar" if self.template == "none" else "pointwise"
+        return "reasoning" if self.template in REASONING_TEMPLATES else "generative"
 
 
 @dataclass(frozen=True, slots=True)
