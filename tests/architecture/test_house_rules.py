@@ -143,7 +143,6 @@ EDGES = (
     "cli/options.py",
     # HTTP
     "engines/llamacpp.py",
-    "engines/openai.py",
     # other libraries: Reasoning Gym, transformers, TRL
     "curriculum/material.py",
     "prefix/attention.py",

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rmr1.config import JudgeConfig
-from rmr1.errors import EngineError
+from rmr1.errors import EngineError, RunError
 from rmr1.judging import judge_pairs
 from rmr1.report.console import summary_rows
 from rmr1.runs import NullCallbacks
@@ -107,3 +107,53 @@ def test_a_field_that_was_refused_stays_in_the_results_of_a_run_that_is_resumed(
     assert len(first.notes) == 1
     assert first.notes == second.notes == third.notes
     assert (second.faults, second.unanswered) == ((), 0)
+
+
+def test_what_a_killed_process_has_learnt_is_kept_for_the_next_one(pairs_file, tmp_path):
+    def reply(request):
+        if "seed" in request:
+            return Raw(error('Unknown name "seed"'), 400)
+        if len(server.asked) < 12:
+            return Raw(error("gone", code="insufficient_quota"), 429)  # this ends the first process
+        return Raw(completion())
+
+    with answering(reply) as server:
+        config = JudgeConfig(model="openai/m", engine={"base_url": server.address, "max_retries": 0}, concurrency=1)
+        heard = Sentences()
+        for _ in range(6):
+            with pytest.raises(EngineError):
+                judge_pairs(pairs_file, config, run=tmp_path / "run", callbacks=heard)
+        assert sum("seed" in request for request in server.asked) == 1
+        server.asked += [{}] * 12
+        second = judge_pairs(pairs_file, config, run=tmp_path / "run", callbacks=heard).results
+    assert sum("seed" in request for request in server.asked) == 1
+    assert len(second.notes) == 1
+    assert sum("engine.omit=[seed]" in sentence for sentence in heard.said) == 1
+    memory = tmp_path / "run" / "server.json"
+    memory.write_text("{}")
+    with (
+        answering(lambda request: Raw(completion())),
+        pytest.raises(RunError, match=r"server.json: damaged; delete it"),
+    ):
+        judge_pairs(pairs_file, config, run=tmp_path / "run")
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+def test_a_server_that_ignores_its_grammar_is_found_out_even_if_its_verdicts_are_valid(obeys, pairs_file, tmp_path):
+    follows = "The first is better. <answer>[[A]]</answer>"
+    text = f"{follows} Good luck!"
+    heard = Sentences()
+    with answering(lambda request: Raw(completion(follows if obeys else text))) as server:
+        config = JudgeConfig(
+            model="openai/m",
+            engine={"base_url": server.address, "server_grammar": "vllm"},
+            template="verdict-only",
+            constrain=True,
+        )
+        results = judge_pairs(pairs_file, config, run=tmp_path / "run", callbacks=heard).results
+        again = judge_pairs(pairs_file, config, run=tmp_path / "run").results
+    assert all("structured_outputs" in request for request in server.asked)
+    said = [one for one in heard.said if "do not follow the grammar" in one]
+    assert (len(said), len(results.notes)) == ((0, 0) if obeys else (1, 1))
+    assert results == again
+    assert results.invalid.share == 0.0

@@ -44,9 +44,14 @@ class EngineConfig(BaseModel):
     model_config = _STRICT
 
     base_url: Annotated[
-        str | None, Field(description="Address of an OpenAI-compatible server; OpenAI's if not set")
+        str | None, Field(description="Address of an OpenAI-compatible server; the provider's if not set")
     ] = None
-    api_key_env: Annotated[str, Field(description="Environment variable that holds the API key")] = "OPENAI_API_KEY"
+    api_key_env: Annotated[
+        str | None,
+        Field(
+            description="Environment variable that holds the API key; if not set, the provider's, such as OPENAI_API_KEY"
+        ),
+    ] = None
     timeout_s: Annotated[
         float, Field(gt=0, description="Seconds that one request to a server may take in all, with its retries")
     ] = 600.0
@@ -57,7 +62,7 @@ class EngineConfig(BaseModel):
         int | None,
         Field(
             ge=1,
-            description="Megabytes that one answer of a server may have; if not set, 8 and one more for each 1,000 tokens",
+            description="Megabytes that one answer of a server may have; if not set, 8 and three more for each 1,000 tokens",
         ),
     ] = None
     omit: Annotated[
@@ -144,6 +149,11 @@ class EngineConfig(BaseModel):
     enforce_eager: Annotated[
         bool, Field(description="vllm does not compile the model: it starts sooner and writes more slowly")
     ] = False
+
+    @property
+    def key_variable(self) -> str:
+        """The environment variable that holds the key of a server of the user's own."""
+        return self.api_key_env or "OPENAI_API_KEY"
 
     @field_serializer("base_url", when_used="json-unless-none")
     def _hide_credentials(self, url: str) -> str:

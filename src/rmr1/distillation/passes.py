@@ -145,7 +145,8 @@ class DistillPass:
         self._faults = run.journal(f"{name}-faults.jsonl")
         self._places = array("q")
         self._faulted: set[int] = set()
-        self._runner = RequestRunner(writer.engine, partial(read_trace, keep_think=keep_think), log)
+        memory = run.path / f"{name}-server.json"
+        self._runner = RequestRunner(writer.engine, partial(read_trace, keep_think=keep_think), log, memory)
         self._reader = CompletionReader(writer.plan.layout)
         self._restore()
 
@@ -226,7 +227,7 @@ class DistillPass:
     def _restore(self) -> None:
         for line, completion in self._reader.read(self._journal.lines()):
             self._count(completion, line.place)
-            self._runner.recall(completion, constrained=self.writer.plan.grammar is not None)
+            self._runner.recall(completion, grammar=self.writer.plan.grammar)
             self.restored += 1
         self._account.check(self._name, self.restored)
 

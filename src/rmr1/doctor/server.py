@@ -66,7 +66,7 @@ def look_at_server(model: str, config: EngineConfig) -> ServerFacts:
     except ImportError as error:
         raise MissingExtraError("the openai engine", "openai") from error
     url = config.base_url or OPENAI_URL
-    key = os.environ.get(config.api_key_env)
+    key = os.environ.get(config.key_variable)
     headers = {"authorization": f"Bearer {key}"} if key else {}
     with httpx2.Client(headers=headers, timeout=_TIMEOUT_S, follow_redirects=True) as client:
         asker = _Asker(client, url)
@@ -116,7 +116,7 @@ def _read_list(asker: _Asker, reply: httpx2.Response, model: str, config: Engine
         return ServerFacts((there, *_wrong_address(asker, reply)))
     entry = next((row for row in rows if row.get("id") == model), rows[0] if len(rows) == 1 else {})
     known = CheckResult(
-        KEY, "ok", "the server takes the key" if os.environ.get(config.api_key_env) else "none is needed"
+        KEY, "ok", "the server takes the key" if os.environ.get(config.key_variable) else "none is needed"
     )
     props = asker.fact("GET", "props")
     settings = props if isinstance(props, Mapping) else {}
@@ -166,13 +166,16 @@ def _address_is_right(asker: _Asker) -> CheckResult:
 
 
 def _refused_key(reply: httpx2.Response, config: EngineConfig) -> CheckResult:
-    said = foreign_words(reply.text, filter(None, [os.environ.get(config.api_key_env)]))
-    if os.environ.get(config.api_key_env):
-        seen, fix = f"the server refuses the key in {config.api_key_env}", f"put a valid key into {config.api_key_env}"
+    said = foreign_words(reply.text, filter(None, [os.environ.get(config.key_variable)]))
+    if os.environ.get(config.key_variable):
+        seen, fix = (
+            f"the server refuses the key in {config.key_variable}",
+            f"put a valid key into {config.key_variable}",
+        )
     else:
         seen, fix = (
-            f"the server wants a key, and {config.api_key_env} is not set",
-            f"set {config.api_key_env} to your key",
+            f"the server wants a key, and {config.key_variable} is not set",
+            f"set {config.key_variable} to your key",
         )
     words = f" (HTTP {reply.status_code}: {said})" if said else f" (HTTP {reply.status_code})"
     return CheckResult(KEY, "fail", seen + words, f"{fix}, or name its variable with --engine-api-key-env")

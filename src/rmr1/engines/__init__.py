@@ -1,8 +1,17 @@
 """Text generators behind one protocol, found by name and loaded lazily."""
 
 from rmr1.engines.batches import BatchEngine, BatchLedger, batched, has_batches
-from rmr1.engines.protocol import Engine, ScoringEngine, TellingEngine, gives_scores, is_telling
-from rmr1.engines.registry import EngineFactory, LoadedModel, open_model
+from rmr1.engines.protocol import (
+    Engine,
+    EngineFactory,
+    LearningEngine,
+    ScoringEngine,
+    TellingEngine,
+    gives_scores,
+    is_learning,
+    is_telling,
+)
+from rmr1.engines.registry import LoadedModel, open_model
 from rmr1.engines.replay import prompt_sha256
 from rmr1.engines.replies import ThinkHabit, checked_replies, dispatch, fault
 
@@ -11,6 +20,7 @@ __all__ = [
     "BatchLedger",
     "Engine",
     "EngineFactory",
+    "LearningEngine",
     "LoadedModel",
     "ScoringEngine",
     "TellingEngine",
@@ -21,6 +31,7 @@ __all__ = [
     "fault",
     "gives_scores",
     "has_batches",
+    "is_learning",
     "is_telling",
     "open_model",
     "prompt_sha256",

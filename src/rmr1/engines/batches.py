@@ -64,6 +64,10 @@ class BatchLedger:
         """Batches of which it is not known whether the provider has them, with the keys of their requests."""
         return {token: set(keys) for token, keys in self._open.items() if keys and token not in self._names}
 
+    def known(self) -> frozenset[str]:
+        """The provider's names of all batches that it has accepted."""
+        return frozenset(self._names.values())
+
     def waiting(self) -> int:
         """How many requests have been sent whose answers have not been taken."""
         return len(self._tokens)

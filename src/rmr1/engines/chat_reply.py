@@ -252,7 +252,7 @@ def _first(choices: object) -> Mapping[object, object] | None:
 
 def _tokens(logprobs: object, text: str) -> tuple[TokenLogprob, ...] | None:
     """Tokens with log-probabilities, if there is one for each piece of the text; half of them would tell nothing."""
-    content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
+    content = _content(logprobs) if isinstance(logprobs, Mapping) else None
     if not isinstance(content, list) or not content or not text:
         return None
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
@@ -273,6 +273,26 @@ def _tokens(logprobs: object, text: str) -> tuple[TokenLogprob, ...] | None:
         )
         tokens.append(TokenLogprob(piece, logprob, top))
     return _aligned(tokens, text)
+
+
+def _content(logprobs: Mapping[object, object]) -> object:
+    """The list of tokens; servers that take a number as ``logprobs`` give three lists and no list of objects."""
+    columns = [logprobs.get(name) for name in ("tokens", "token_logprobs", "top_logprobs")]
+    tokens, chosen, tops = (column if isinstance(column, list) else [] for column in columns)
+    if logprobs.get("content") or not tokens or len(tokens) != len(chosen):
+        return logprobs.get("content")
+    if len(tops) != len(tokens):
+        tops = [None] * len(tokens)
+    return [
+        {
+            "token": token,
+            "logprob": logprob,
+            "top_logprobs": [{"token": one, "logprob": value} for one, value in top.items()]
+            if isinstance(top, Mapping)
+            else [],
+        }
+        for token, logprob, top in zip(tokens, chosen, tops, strict=True)
+    ]
 
 
 def _aligned(tokens: Sequence[TokenLogprob], text: str) -> tuple[TokenLogprob, ...] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from typing import Protocol, TypeGuard
 
+from rmr1.config import EngineConfig
 from rmr1.records import Generation, GenerationRequest
 
 
@@ -44,6 +45,25 @@ class Engine(Protocol):
         ...
 
 
+class EngineFactory(Protocol):
+    """What an entry point of the group ``rmr1.engines`` names: a function or a class that makes an engine."""
+
+    def __call__(self, model: str, config: EngineConfig, *, concurrency: int) -> Engine:
+        """Make an engine.
+
+        Args:
+            model: What follows ``ENGINE/`` in the model argument.
+            config: Settings; an engine takes those that concern it.
+            concurrency: Requests under way at a server.
+
+        Raises:
+            ModelNotFoundError: There is no such model.
+            ConfigError: The settings do not fit.
+            MissingExtraError: A library is not installed.
+        """
+        ...
+
+
 class TellingEngine(Engine, Protocol):
     """An engine that has something to say while it works: what it has learnt about its server, and why it waits."""
 
@@ -76,3 +96,23 @@ def gives_scores(engine: Engine) -> TypeGuard[ScoringEngine]:
 def is_telling(engine: Engine) -> TypeGuard[TellingEngine]:
     """Whether an engine makes notes."""
     return hasattr(engine, "hear")
+
+
+class LearningEngine(TellingEngine, Protocol):
+    """An engine whose requests change with what its server refuses."""
+
+    def learnt(self) -> Mapping[str, object]:
+        """What has been learnt so far, as JSON; a run keeps it after each note."""
+        ...
+
+    def remember(self, learnt: Mapping[str, object]) -> None:
+        """Begin with what an earlier process of the run has learnt.
+
+        Raises:
+            ValueError: It is something else.
+        """
+
+
+def is_learning(engine: Engine) -> TypeGuard[LearningEngine]:
+    """Whether an engine learns from refusals."""
+    return hasattr(engine, "learnt") and hasattr(engine, "remember")

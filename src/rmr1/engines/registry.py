@@ -6,35 +6,16 @@ import json
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from rmr1.config import EngineConfig
-from rmr1.engines.protocol import Engine
+from rmr1.engines.protocol import Engine, EngineFactory
 from rmr1.errors import ConfigError, PluginError
 from rmr1.files import parse_json
 from rmr1.models import ModelEntry, ResolvedModel, resolve_model
 from rmr1.models.resolve import ENGINES
 from rmr1.plugins import plugin_call
 from rmr1.records import Generation, GenerationRequest
-
-
-class EngineFactory(Protocol):
-    """What an entry point of the group ``rmr1.engines`` names: a function or a class that makes an engine."""
-
-    def __call__(self, model: str, config: EngineConfig, *, concurrency: int) -> Engine:
-        """Make an engine.
-
-        Args:
-            model: What follows ``ENGINE/`` in the model argument.
-            config: Settings; an engine takes those that concern it.
-            concurrency: Requests under way at a server.
-
-        Raises:
-            ModelNotFoundError: There is no such model.
-            ConfigError: The settings do not fit.
-            MissingExtraError: A library is not installed.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,19 @@ of the run follows it, and the user is told once.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from pydantic import TypeAdapter
 
 from rmr1.records import GenerationRequest, Message
 
-TOP_LOGPROBS = 5
+TOP_LOGPROBS = 20
+"""Alternatives that are asked for at each token; OpenAI and vLLM give no more."""
+_FEWER_LOGPROBS = 5
+_SEEDS = ("seed", "random_seed")
+_MOST = re.compile(r"(?:most|max\w*|equal to|<=|up to|between|and|allowed)\D{0,12}(\d{1,3})(?!\d)", re.IGNORECASE)
+_NUMBER = re.compile(r"integer|number|numeric", re.IGNORECASE)
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _REFUSAL = re.compile(
     r"unsupported|not supported|n[o']t support|unknown|unrecogni[sz]ed|unexpected|not permitted|not allowed|cannot find"
@@ -66,11 +73,30 @@ class RequestShape:
         limit: The name of the field that limits a completion.
         omit: Fields that are left out.
         merge_system: Whether the system message stands at the head of the user message.
+        seed: The name of the field that holds the seed.
+        alternatives: How many alternatives are asked for at each token.
+        counts_logprobs: Whether ``logprobs`` holds that number, instead of true next to ``top_logprobs``.
     """
 
     limit: str
     omit: frozenset[str] = frozenset()
     merge_system: bool = False
+    seed: str = "seed"
+    alternatives: int = TOP_LOGPROBS
+    counts_logprobs: bool = False
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, object]) -> RequestShape:
+        """The shape that ``to_json`` gave.
+
+        Raises:
+            ValueError: The value is something else.
+        """
+        return _SHAPE.validate_python(value)
+
+    def to_json(self) -> Mapping[str, object]:
+        """The shape as JSON."""
+        return {**asdict(self), "omit": sorted(self.omit)}
 
     def fields(self, model: str, request: GenerationRequest, more: Mapping[str, object]) -> dict[str, object]:
         """The fields of a request, but for its grammar; ``more`` are those that the user adds to every request."""
@@ -83,15 +109,19 @@ class RequestShape:
             "top_p": sampling.top_p,
             self.limit: sampling.max_tokens,
         }
-        if sampling.seed is not None:
-            found["seed"] = sampling.seed
+        if sampling.seed is not None and "seed" not in self.omit:
+            found[self.seed] = sampling.seed
         found |= {
             name: value for name, value in (("top_k", sampling.top_k), ("min_p", sampling.min_p)) if value is not None
         }
         if request.logprobs:
-            found |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+            counted = {"logprobs": self.alternatives}
+            found |= counted if self.counts_logprobs else {"logprobs": True, "top_logprobs": self.alternatives}
         found |= more
         return {name: value for name, value in found.items() if name not in self.omit}
+
+
+_SHAPE = TypeAdapter(RequestShape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +132,20 @@ class Lesson:
     sentence: str
 
 
-def learn_shape(shape: RequestShape, sent: Mapping[str, object], words: str) -> Lesson | None:
+def learn_shape(
+    shape: RequestShape, sent: Mapping[str, object], words: str, left: Container[RequestShape] = ()
+) -> Lesson | None:
     """What a refusal teaches; None if its words name no change that helps.
 
     Args:
         shape: The shape with which the request was sent.
         sent: Its fields.
         words: The server's words.
+        left: Shapes that were refused before, and are not tried again.
     """
-    for learn in (_limit, _system, _field):
+    for learn in (_limit, _system, _seed, _alternatives, _field):
         lesson = learn(shape, sent, words)
-        if lesson is not None:
+        if lesson is not None and lesson.shape not in left:
             return lesson
     return None
 
@@ -190,6 +223,33 @@ def _system(shape: RequestShape, sent: Mapping[str, object], words: str) -> Less
     )
 
 
+def _seed(shape: RequestShape, sent: Mapping[str, object], words: str) -> Lesson | None:
+    """Another name of the seed, if the words say it, or if the present one was a guess."""
+    other = _SEEDS[1 - _SEEDS.index(shape.seed)]
+    refused = shape.seed in sent and _names(shape.seed, words) and _REFUSAL.search(words)
+    if not refused or not (_names(other, words) or shape.seed != _SEEDS[0]):
+        return None
+    sentence = f"the server refuses {shape.seed}; requests have {other} from now on"
+    return Lesson(replace(shape, seed=other), sentence)
+
+
+def _alternatives(shape: RequestShape, sent: Mapping[str, object], words: str) -> Lesson | None:
+    """Fewer alternatives, or their number in another field."""
+    if "logprobs" not in sent or "logprobs" not in words:
+        return None
+    if sent["logprobs"] is True and not _names("top_logprobs", words) and _NUMBER.search(words):
+        sentence = "the server takes a number as logprobs; requests have it from now on"
+        return Lesson(replace(shape, counts_logprobs=True), sentence)
+    if not _RANGE.search(words) and not _MOST.search(words):
+        return None
+    named = [number for number in map(int, _MOST.findall(words)) if 0 < number < shape.alternatives]
+    fewer = max(named, default=_FEWER_LOGPROBS)
+    if fewer >= shape.alternatives:
+        return None
+    sentence = f"the server gives {fewer} alternatives at each token, and not {shape.alternatives}: p_a may be missing more often"
+    return Lesson(replace(shape, alternatives=fewer), sentence)
+
+
 def _field(shape: RequestShape, sent: Mapping[str, object], words: str) -> Lesson | None:
     name = _named(sent, words)
     if name is None or name in _LIMITS:
@@ -222,6 +282,7 @@ def _names(name: str, words: str) -> re.Match[str] | None:
 
 _EFFECTS = {
     "seed": ": sampled completions cannot be repeated",
+    "random_seed": ": sampled completions cannot be repeated",
     "temperature": ": completions are sampled at the server's own temperature",
     "top_p": "",
     "logprobs": ": there are no probabilities of verdicts",

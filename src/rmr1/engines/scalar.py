@@ -79,7 +79,7 @@ class ScalarServerEngine:
         self._on_note: Callable[[str], None] = _unheard
         self._api: ScoreApi | None = None if config.score_api == "auto" else config.score_api
         self._tokenizer: Any = _tokenizer_of(model) if self._api == "sglang" else None
-        key = os.environ.get(config.api_key_env)
+        key = os.environ.get(config.key_variable)
         self._secrets = (key,) if key else ()
         self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
         self._clients: dict[ScoreApi, ChatClient] = {}
@@ -144,7 +144,7 @@ class ScalarServerEngine:
         if answer.status in _NO_ACCESS:
             reply = read_score(answer)
             raise EngineError(
-                f"{self._called} refuses the key ({reply.problem}); set {self._config.api_key_env}, or name the variable that "
+                f"{self._called} refuses the key ({reply.problem}); set {self._config.key_variable}, or name the variable that "
                 f"holds it with engine.api_key_env"
             )
         return read_score(answer)

@@ -34,6 +34,7 @@ from rmr1.results import JudgeResults
 from rmr1.runs import Callbacks, Journal, Ledger, NullCallbacks, RunDirectory
 
 JOURNAL = "completions.jsonl"
+MEMORY = "server.json"
 PAIRS_KEPT = 200
 """This many pairs are kept whole for the report; the journal has them all."""
 
@@ -148,7 +149,8 @@ class JudgeRun:
             DataError: The pairs have changed meanwhile.
         """
         self._log.say = self._callbacks.say
-        runner = RequestRunner(self._engine, self._plan.read, self._log)
+        memory = None if self._directory is None else self._directory.path / MEMORY
+        runner = RequestRunner(self._engine, self._plan.read, self._log, memory)
         with ExitStack() as stack:
             journal = faults = None
             restored, account = 0, self._account
@@ -158,7 +160,7 @@ class JudgeRun:
                 faults = stack.enter_context(self._directory.journal("faults.jsonl"))
                 for completion in self._restored(journal):
                     restored += 1
-                    runner.recall(completion, constrained=self._plan.grammar is not None)
+                    runner.recall(completion, grammar=self._plan.grammar)
                     if (judged := self._collect(completion)) is not None:
                         yield judged
                 account.check(self._name, restored)

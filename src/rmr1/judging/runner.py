@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from rmr1.engines import Engine, ThinkHabit, checked_replies, is_telling, prompt_sha256
-from rmr1.errors import EngineError
+from rmr1.engines import Engine, ThinkHabit, checked_replies, is_learning, is_telling, prompt_sha256
+from rmr1.errors import EngineError, RunError
+from rmr1.files import parse_json, read_text, write_text
 from rmr1.judging.completions import Completion, pair_hash
-from rmr1.prompts import Prompt
+from rmr1.prompts import Prompt, follows
 from rmr1.records import Comparison, Generation, GenerationRequest, PreferencePair, Usage, Verdict
 from rmr1.results import FaultKind
 from rmr1.runs import Journal
@@ -86,6 +89,10 @@ class RequestLog:
             self._notes[sentence] = None
             self.say(sentence)
 
+    def recall(self, notes: Iterable[str]) -> None:
+        """Keep what an earlier process has told already."""
+        self._notes.update(dict.fromkeys(notes))
+
     def constrained(self, *, obeyed: bool) -> None:
         """Count a completion that was to follow a grammar."""
         self._constrained += 1
@@ -128,28 +135,51 @@ class RequestRunner:
         engine: What answers.
         read: Reads the verdict of a generation.
         log: Keeps what is worth telling about the requests.
+        memory: A file that keeps what the engine has learnt about its server, for later processes of the run.
     """
 
-    def __init__(self, engine: Engine, read: ReadVerdict, log: RequestLog | None = None) -> None:
+    def __init__(
+        self, engine: Engine, read: ReadVerdict, log: RequestLog | None = None, memory: Path | None = None
+    ) -> None:
         self._engine = engine
         self._read = read
         self._log = log or RequestLog()
         self._habit = ThinkHabit()
+        self._memory = memory
+        self._begin_as_before()
         if is_telling(engine):
-            engine.hear(self._log.note)
+            engine.hear(self._note)
         self._under_way: dict[str, JudgeRequest] = {}
         self._followers: dict[str, list[JudgeRequest]] = {}
         self._known: dict[str, Generation] = {}
         self._answered: list[Completion] = []
         self._faults_in_a_row = 0
 
-    def recall(self, completion: Completion, *, constrained: bool = False) -> None:
+    def _begin_as_before(self) -> None:
+        if self._memory is None or not is_learning(self._engine) or not self._memory.is_file():
+            return
+        try:
+            kept = parse_json(read_text(self._memory))
+            self._engine.remember(kept["learnt"])
+            self._log.recall(map(str, kept["notes"]))
+        except (ValueError, TypeError, KeyError) as error:
+            raise RunError(
+                f"{self._memory}: damaged; delete it, and what the server refuses is learnt again"
+            ) from error
+
+    def _note(self, sentence: str) -> None:
+        self._log.note(sentence)
+        if self._memory is not None and is_learning(self._engine):
+            kept = {"learnt": self._engine.learnt(), "notes": self._log.learnt}
+            write_text(self._memory, json.dumps(kept, indent=2) + "\n")
+
+    def recall(self, completion: Completion, *, grammar: str | None = None) -> None:
         """Look at a completion of an earlier process: it shows how a server's texts begin, and whether grammars are obeyed.
 
         A score is also remembered for other pairs with the same response.
         """
         self._habit.learn(completion.text, completion.finish_reason)
-        self._check_grammar(completion, constrained=constrained)
+        self._check_grammar(completion, grammar)
         if completion.verdict.scores_one:
             self._remember(
                 share_key(completion.prompt_sha256, completion.vote),
@@ -162,9 +192,9 @@ class RequestRunner:
                 ),
             )
 
-    def _check_grammar(self, completion: Completion, *, constrained: bool) -> None:
-        if constrained and completion.finish_reason == "stop":
-            self._log.constrained(obeyed=completion.verdict.invalid is None)
+    def _check_grammar(self, completion: Completion, grammar: str | None) -> None:
+        if grammar is not None and completion.finish_reason == "stop":
+            self._log.constrained(obeyed=follows(completion.text, grammar))
 
     async def ask(self, requests: Iterable[JudgeRequest]) -> AsyncGenerator[Completion]:
         """Yield a completion for each request as it is answered; a failed one has the ``finish_reason`` "error".
@@ -176,7 +206,7 @@ class RequestRunner:
             async for generation in generations:
                 request = self._under_way.pop(generation.request_id)
                 completion = self._completion(generation, request)
-                self._check_grammar(completion, constrained=request.request.grammar is not None)
+                self._check_grammar(completion, request.request.grammar)
                 yield completion
                 self._share(generation, request)
                 for shared in self._taken():

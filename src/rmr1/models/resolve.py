@@ -16,6 +16,7 @@ from rmr1.errors import ConfigError, did_you_mean
 from rmr1.files import expand_home
 from rmr1.models.card import ModelCard, Think, read_card_of
 from rmr1.models.catalogue import ModelEntry, find_model, load_catalogue
+from rmr1.models.providers import PROVIDERS
 from rmr1.plugins import PluginGroup
 
 ENGINES = PluginGroup(
@@ -25,7 +26,7 @@ ENGINES = PluginGroup(
         "llamacpp": "rmr1.engines.llamacpp:load",
         "hf": "rmr1.engines.hf:load",
         "vllm": "rmr1.engines.vllm:load",
-        "openai": "rmr1.engines.openai:load",
+        **{name: f"rmr1.engines.openai:load_{name}" for name in PROVIDERS},
         "replay": "rmr1.engines.replay:load",
         "program": "rmr1.engines.program:load",
         "scalar": "rmr1.engines.scalar:load",

@@ -1,6 +1,7 @@
 """The one renderer of judge prompts, its template files and the grammars of their outputs."""
 
 from rmr1.prompts.fencing import FENCE_SHA256, fence
+from rmr1.prompts.gbnf import follows
 from rmr1.prompts.render import Prompt, SystemRole, render_choice, render_prompt, render_repair
 from rmr1.prompts.templates import (
     SCALAR,
@@ -23,6 +24,7 @@ __all__ = [
     "SystemRole",
     "Template",
     "fence",
+    "follows",
     "load_choice_template",
     "load_grammar",
     "load_repair_template",

@@ -29,6 +29,9 @@ _ITEM = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*\u2022])[ \t]+(\S.*)$", re.MULTILI
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)[ \t]{0,4}%")
 _FRACTION = re.compile(r"weight[ \t]{0,4}[:=]?[ \t]{0,4}(0?\.\d{1,4}|1(?:\.0{1,4})?)(?!\d)", re.IGNORECASE)
 _MAX_ITEMS = 64
+_SETTLED = math.log(0.01 / 0.99)
+_ROUNDING = 1e-4
+"""Servers round log-probabilities; what is left over below this is not told from nothing."""
 _WEIGHT_WITHIN = 400
 _WITHOUT: dict[FinishReason, InvalidReason] = {"length": "truncated", "refused": "refused"}
 _TASK_TYPES: dict[str, TaskType] = {"Chat": "Chat", "Reasoning": "Reasoning"}
@@ -186,8 +189,12 @@ def _weight(line: str) -> float | None:
 def verdict_probability(generation: Generation, verdict: Verdict) -> float | None:
     """Probability that the judge says "A" rather than "B" at the letter that decided, in shown sides.
 
-    The alternatives at that token are compared with each other only, so the two probabilities sum to 1. None if the verdict is
-    invalid, the engine gave no log-probabilities, or one of the letters is not among the alternatives.
+    The two letters are compared with each other only, so their probabilities sum to 1. If the other letter is not among the
+    alternatives, it is at most as likely as the least of them, and as all that they leave over; that bound stands for it where it
+    settles the probability to within 0.01. To leave such completions out would leave out the surest ones.
+
+    Returns:
+        The probability. None if the verdict is invalid, the engine gave no log-probabilities, or the bound settles nothing.
     """
     if verdict.position is None or not generation.tokens:
         return None
@@ -201,10 +208,25 @@ def verdict_probability(generation: Generation, verdict: Verdict) -> float | Non
             logprobs.setdefault("A", logprob)
         elif text == f"{before}B{after}":
             logprobs.setdefault("B", logprob)
+    if len(logprobs) == 1:
+        ((known, logprob),) = logprobs.items()
+        bound = _most_of_others(token) - logprob
+        if bound > _SETTLED:
+            return None
+        logprobs["B" if known == "A" else "A"] = logprob + bound
     if len(logprobs) < 2:
         return None
     difference = min(max(logprobs["B"] - logprobs["A"], -700.0), 700.0)
     return 1.0 / (1.0 + math.exp(difference))
+
+
+def _most_of_others(token: TokenLogprob) -> float:
+    """The log-probability that a token has at most which is neither the chosen one nor among the alternatives."""
+    others = [logprob for text, logprob in token.top if text != token.text]
+    if not others:
+        return math.inf
+    rest = 1.0 - math.exp(token.logprob) - sum(math.exp(logprob) for logprob in others)
+    return min(min(others), math.log(max(rest, _ROUNDING)))
 
 
 def _token_at(tokens: tuple[TokenLogprob, ...], position: int) -> tuple[TokenLogprob | None, int]:

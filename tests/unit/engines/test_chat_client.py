@@ -69,7 +69,7 @@ def test_an_endless_body_is_cut_off():
         answer = post(server.address, most_mb=1)
         assert "more than 1 MB, see engine.max_answer_mb" in answer.failure
         assert "more than 8 MB" in post(server.address).failure
-        assert "more than 10 MB" in post(server.address, max_tokens=2000).failure
+        assert "more than 14 MB" in post(server.address, max_tokens=2000).failure
 
 
 def test_a_long_answer_within_the_limit_is_read():

@@ -7,6 +7,7 @@ import pytest
 from rmr1.config import EngineConfig
 from rmr1.engines import open_model
 from rmr1.errors import ConfigError, EngineError
+from rmr1.models.providers import PROVIDERS
 from rmr1.records import GenerationRequest, Message, Sampling
 from rmr1.verdict import parse_verdict, verdict_probability
 from tests.support import openai_server
@@ -24,7 +25,7 @@ async def collect(stream):
 def test_openai_wants_a_key(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(
-        ConfigError, match="set OPENAI_API_KEY to your API key, or name your own server with --base-url"
+        ConfigError, match=r"set OPENAI_API_KEY to your API key of OpenAI .*, or name your own server with --base-url"
     ):
         open_model("openai/some-model")
 
@@ -297,3 +298,87 @@ def test_credentials_are_used_and_never_said(monkeypatch):
         assert "s3cret" not in str(refused.value)
     finally:
         asyncio.run(engine.aclose())
+
+
+# providers
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_missing_key_is_named(name, monkeypatch):
+    provider = PROVIDERS[name]
+    monkeypatch.delenv(provider.key, raising=False)
+    with pytest.raises(ConfigError, match=f"set {provider.key} to your API key of {provider.title} .*--base-url"):
+        open_model(f"{name}/some/model")
+    monkeypatch.setenv(provider.key, "")
+    with pytest.raises(ConfigError, match=f"set {provider.key} "):
+        open_model(f"{name}/some/model")
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_provider_is_asked_at_its_address_with_its_key(name, monkeypatch):
+    provider = PROVIDERS[name]
+    monkeypatch.setenv(provider.key, "key-of-the-provider")
+    engine = open_model(f"{name}/some/model").engine
+    try:
+        assert (engine.name, engine.model, engine.called) == (f"{name}/some/model", "some/model", provider.title)
+        assert str(engine.client.base_url).rstrip("/") == (provider.base_url or "https://api.openai.com/v1")
+        assert engine.client.api_key == "key-of-the-provider"
+    finally:
+        asyncio.run(engine.aclose())
+
+    async def ask_it(address):
+        engine = open_model(f"{name}/m", EngineConfig(base_url=address)).engine
+        try:
+            return await collect(engine.generate([request("r", sampling=Sampling(seed=4), logprobs=True)]))
+        finally:
+            await engine.aclose()
+
+    with answering(lambda request: Raw(completion())) as server:
+        (done,) = asyncio.run(ask_it(server.address))
+    assert done.text == TEXT
+    assert {name.lower(): value for name, value in server.headers[0].items()}[
+        "authorization"
+    ] == "Bearer key-of-the-provider"
+    assert server.asked[0][provider.seed] == 4
+    assert server.asked[0]["logprobs"] == (20 if provider.counts_logprobs else True)
+
+
+def test_batches_only_of_providers_that_have_them(monkeypatch):
+    monkeypatch.setenv("MISTRAL_API_KEY", "k")
+    engine = open_model("mistral/m").engine
+    with pytest.raises(ConfigError, match="--batch: Mistral has no batch API of OpenAI's kind; leave --batch out"):
+        engine.batched(None, None, print)
+    asyncio.run(engine.aclose())
+
+
+def test_what_an_earlier_process_has_learnt_is_not_asked_again():
+    notes = []
+    _, asked = ask_raw(picky, request("r", sampling=Sampling(seed=1)), notes=notes)
+    assert len(asked) == 5
+
+    async def resumed(address):
+        first, second = (open_model("openai/m", EngineConfig(base_url=address)).engine for _ in range(2))
+        await collect(first.generate([request("r", sampling=Sampling(seed=1))]))
+        second.remember(first.learnt())
+        before = len(server.asked)
+        await collect(second.generate([request("s", sampling=Sampling(seed=2))]))
+        await first.aclose()
+        await second.aclose()
+        return len(server.asked) - before
+
+    with answering(picky) as server:
+        assert asyncio.run(resumed(server.address)) == 1
+
+
+def test_log_probabilities_as_three_lists():
+    pieces = [*TEXT.partition("[[A")]
+    pieces[1:2] = ["[[", "A"]
+    tops = [{}, None, {"A": -0.1, "B": -2.4}, {"]": -0.1}]
+    lists = {"tokens": pieces, "token_logprobs": [-0.1] * 4, "top_logprobs": tops}
+    whole = completion()
+    whole["choices"][0]["logprobs"] = lists
+    (done,), _ = ask_raw(lambda request: Raw(whole), request("r", logprobs=True))
+    assert verdict_probability(done, parse_verdict(done)) == pytest.approx(1 / (1 + 2.718281828**-2.3))
+    lists["token_logprobs"] = [-0.1]
+    (done,), _ = ask_raw(lambda request: Raw(whole), request("r", logprobs=True))
+    assert done.tokens is None

@@ -1,5 +1,7 @@
 """What refusals teach about the shape of requests, and what they do not."""
 
+import json
+
 import pytest
 
 from rmr1.engines.request_shape import RequestShape, is_used_up, learn_shape, likely_cure, merge_system
@@ -177,3 +179,53 @@ def test_cuts_and_efforts_that_are_refused_are_left_out(words, name):
 def test_what_the_user_adds_is_not_dropped_in_silence(more, words, cure):
     assert learn_shape(SHAPE, sent(more=more), words) is None
     assert cure in likely_cure(400, sent(more=more), words)
+
+
+def test_the_seed_gets_the_name_that_the_words_say():
+    lesson = learn_shape(SHAPE, sent(), "seed: extra inputs are not permitted, use random_seed")
+    assert sent(lesson.shape)["random_seed"] == 3
+    assert "seed" not in sent(lesson.shape)
+    guessed = RequestShape("max_tokens", seed="random_seed")
+    words = "random_seed: Extra inputs are not permitted"
+    lesson = learn_shape(guessed, sent(guessed), words)
+    assert sent(lesson.shape)["seed"] == 3
+    lesson = learn_shape(guessed, sent(guessed), words, {lesson.shape})
+    assert not {"seed", "random_seed"} & set(sent(lesson.shape)), "a name that was refused is not tried again"
+    assert not {"seed", "random_seed"} & set(sent(RequestShape("max_tokens", frozenset({"seed"}), seed="random_seed")))
+
+
+@pytest.mark.parametrize(
+    ("words", "alternatives"),
+    [
+        ("Requested sample logprobs of 20, which is greater than max allowed: 10", 10),
+        ("Invalid value: 'top_logprobs' must be less than or equal to 8", 8),
+        ("top_logprobs: Input should be <= 5", 5),
+        ("top_logprobs must be between 0 and 11", 11),
+        ("top_logprobs is out of range", 5),
+    ],
+)
+def test_a_server_with_fewer_alternatives_is_asked_for_those(words, alternatives):
+    shape = learnt(words)
+    assert (sent(shape)["logprobs"], sent(shape)["top_logprobs"]) == (True, alternatives)
+
+
+def test_alternatives_that_are_refused_in_any_number_are_left_out():
+    five = RequestShape("max_tokens", alternatives=5)
+    assert learn_shape(five, sent(five), "top_logprobs is out of range") is None
+    assert learn_shape(five, sent(five), "top_logprobs is not supported").shape.omit == {"logprobs", "top_logprobs"}
+
+
+def test_a_server_that_counts_logprobs():
+    shape = learnt("logprobs: Input should be a valid integer")
+    assert sent(shape)["logprobs"] == 20
+    assert "top_logprobs" not in sent(shape)
+    fewer = learn_shape(shape, sent(shape), "logprobs must be at most 5").shape
+    assert sent(fewer)["logprobs"] == 5
+
+
+def test_shapes_are_read_back():
+    shape = RequestShape("max_completion_tokens", frozenset({"seed", "top_p"}), True, "random_seed", 5, True)
+    assert RequestShape.from_json(json.loads(json.dumps(shape.to_json()))) == shape
+    for wrong in ({}, {"limit": 1}, [], {"limit": "x", "alternatives": "many"}):
+        with pytest.raises(ValueError, match=r"."):
+            RequestShape.from_json(wrong)

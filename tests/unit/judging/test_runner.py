@@ -74,15 +74,17 @@ def test_a_grammar_that_is_not_obeyed_is_noticed_whether_or_not_the_run_was_inte
     def reply(request):
         if request.id.startswith("p3") and broken:
             return Generation(request.id, "", "error", error="gone")
-        return "A is better." if request.id.startswith("p1") else "<type>Chat</type>" + answer("A")
+        return f"{answer('A')} A is better." if request.id.startswith("p1") else f"A is better. {answer('A')}"
 
     broken = True
-    first, said = judged(FunctionEngine(reply), tmp_path / "run", constrain=True)
+    settings = {"constrain": True, "template": "verdict-only"}
+    first, said = judged(FunctionEngine(reply), tmp_path / "run", **settings)
+    assert first.invalid.share == 0.0, "a verdict may be valid in a text that does not follow the grammar"
     assert first.notes[0].startswith("2 of 6 constrained completions do not follow the grammar")
     assert said[0].startswith("1 of 3 constrained completions do not follow")
     broken = False
-    second, _ = judged(FunctionEngine(reply), tmp_path / "run", constrain=True)
-    whole, _ = judged(FunctionEngine(reply), tmp_path / "whole", constrain=True)
+    second, _ = judged(FunctionEngine(reply), tmp_path / "run", **settings)
+    whole, _ = judged(FunctionEngine(reply), tmp_path / "whole", **settings)
     assert second.notes == whole.notes
     assert second.notes[0].startswith("2 of 8")
 
@@ -104,5 +106,6 @@ def test_the_summary_names_failures_and_notes(tmp_path):
 
 
 def test_nothing_is_told_about_a_run_without_trouble(tmp_path):
-    results, said = judged(FunctionEngine(lambda request: answer("A")), tmp_path / "run", constrain=True)
+    engine = FunctionEngine(lambda request: f"So: {answer('A')}")
+    results, said = judged(engine, tmp_path / "run", constrain=True, template="verdict-only")
     assert (results.notes, results.faults, said) == ((), (), [])

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from rmr1.errors import InputError
@@ -230,9 +232,37 @@ def test_probability_where_the_letter_is_part_of_a_token():
 
 
 def test_no_probability_without_the_alternative():
-    generation = generation_with(TokenLogprob("<answer>[[A]]</answer>", 0.0, (("C", -1.0),)))
-    assert verdict_probability(generation, parse_verdict(generation)) is None
+    """What is left over, or the least of the alternatives, has to settle it; else nothing is said."""
+    whole = "<answer>[[A]]</answer>"
+    for logprob, top in (
+        (-1.0, (("C", -1.1),)),
+        (-0.4, ()),
+        (-0.4, (("C", -1.6),)),
+        (-9.0, ((whole, -9.0), ("C", -0.1))),
+    ):
+        generation = generation_with(TokenLogprob(whole, logprob, top))
+        assert verdict_probability(generation, parse_verdict(generation)) is None
     assert verdict_probability(Generation("r", CHAT), judge(CHAT)) is None
+
+
+@pytest.mark.parametrize(
+    ("side", "logprob", "top", "expected"),
+    [
+        ("A", -0.01, (("C", -4.7), ("D", -9.0)), 1 / (1 + math.exp(-9.0 + 0.01))),  # not likelier than the least
+        ("B", -0.01, (("C", -4.7), ("D", -9.0)), 1 - 1 / (1 + math.exp(-9.0 + 0.01))),
+        (
+            "A",
+            math.log(0.6),
+            (("C", math.log(0.2)), ("D", math.log(0.199))),
+            1 - 0.001 / 0.601,
+        ),  # not more than is left over
+        ("A", math.log(0.6), (("C", math.log(0.4)),), 1 / (1 + 1e-4 / 0.6)),  # rounding may leave less than nothing
+        ("A", math.log(0.6), (("C", math.log(0.5)),), 1 / (1 + 1e-4 / 0.6)),
+    ],
+)
+def test_a_bound_settles_the_probability_of_a_letter_that_is_absent(side, logprob, top, expected):
+    generation = generation_with(TokenLogprob(f"<answer>[[{side}]]</answer>", logprob, top))
+    assert verdict_probability(generation, parse_verdict(generation)) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(
