@@ -172,7 +172,8 @@ class Generation:
 
     ``finish_reason`` "length" means cut at ``max_tokens`` or the context; "refused" that the model, or a filter in front of it,
     would not answer, and ``text`` is what it said instead; "error" that the engine failed, ``error`` says how, and ``text`` is no
-    output of the model. ``finish_detail`` is the server's own word for the end where it has another one. ``think_open`` is true
+    output of the model. ``finish_detail`` is the server's own word for the end where it has another one, or says that the
+    limit ended a completion under a grammar. ``think_open`` is true
     if the chat template had already opened a think block, so that the text starts inside it.
     """
 

@@ -17,10 +17,11 @@ import pytest
 from rmr1 import Judge
 from rmr1.config import EngineConfig
 from rmr1.engines import open_model
+from rmr1.engines.grammar_ending import FORCED
 from rmr1.errors import EngineError, ModelNotFoundError
-from rmr1.prompts import load_grammar, load_template, template_names
+from rmr1.prompts import load_grammar, load_template
 from rmr1.records import Generation, GenerationRequest, Message, Sampling
-from rmr1.verdict import parse_verdict
+from rmr1.verdict import parse_verdict, verdict_probability
 from tests.support.processes import kill_when, lines_of, wait_until
 
 pytestmark = pytest.mark.xdist_group("llamacpp")  # one at a time: each takes all the processors that it gets
@@ -92,16 +93,40 @@ def test_too_long_a_prompt_is_an_error_that_says_so(engine):
     assert done["chess/0"].finish_reason == "length"
 
 
-@pytest.mark.parametrize("think_open", [False, True])
-@pytest.mark.parametrize("name", template_names())
-def test_every_grammar_ends_in_a_verdict_without_problems(engine, name, think_open):
-    grammar = load_grammar(load_template(name), max_tokens=250, think_open=think_open)
-    asked = [request(topic, 1, max_tokens=250, grammar=grammar) for topic in TOPICS[:2]]
-    for done in ask(engine, *asked).values():
+@pytest.mark.parametrize(
+    ("name", "think_open"),
+    [("cor", False), ("cor-brief", False), ("rubric-only", False), ("verdict-only", False), ("verdict-only", True)],
+)
+def test_every_grammar_ends_in_a_verdict_without_problems_within_any_limit(engine, name, think_open):
+    grammar = load_grammar(load_template(name), think_open=think_open)
+    least = engine.least_tokens(grammar)
+    sizes = {"bread": least, "rain": least + 20}
+    asked = [request(topic, 1, max_tokens=size, grammar=grammar, logprobs=True) for topic, size in sizes.items()]
+    for number, done in ask(engine, *asked).items():
         verdict = parse_verdict(Generation("r", done.text, done.finish_reason, think_open=think_open))
         assert verdict.side is not None, done.text
+        assert verdict_probability(done, verdict) is not None, done.tokens
         allowed = {"missing_type"} if name == "rubric-only" else set()
         assert set(verdict.problems) <= allowed, done.text
+        assert done.usage.completion_tokens <= sizes[number.partition("/")[0]] + 1
+        assert "".join(token.text for token in done.tokens) == done.text
+    (short,) = ask(engine, request("bread", max_tokens=least - 1, grammar=grammar)).values()
+    assert short.finish_reason == "error"
+    assert f"the shortest text of the grammar has {least}" in short.error
+
+
+def test_what_ends_in_time_is_not_touched_and_what_does_not_says_so(engine):
+    grammar = 'root ::= "Yes, " [a-z ]{0,3} "it is [[" [AB] "]]"'
+    done, cut = (
+        ask(engine, request("bread", max_tokens=size, temperature=0, grammar=text, logprobs=True)).popitem()[1]
+        for size, text in ((40, grammar), (30, grammar.replace("{0,3}", "{100,}").replace("it is", "")))
+    )
+    assert (done.finish_reason, done.finish_detail) == ("stop", None)
+    assert (cut.finish_reason, cut.finish_detail) == ("error", None)
+    late = ask(
+        engine, request("bread", max_tokens=30, temperature=0, grammar=grammar.replace("{0,3}", "*"), logprobs=True)
+    )
+    assert late.popitem()[1].finish_detail == FORCED
 
 
 def test_several_slots_answer_everything(small_model):

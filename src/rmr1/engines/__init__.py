@@ -4,10 +4,12 @@ from rmr1.engines.batches import BatchEngine, BatchLedger, batched, has_batches
 from rmr1.engines.protocol import (
     Engine,
     EngineFactory,
+    GrammarEngine,
     LearningEngine,
     ScoringEngine,
     TellingEngine,
     gives_scores,
+    is_grammar_engine,
     is_learning,
     is_telling,
 )
@@ -20,6 +22,7 @@ __all__ = [
     "BatchLedger",
     "Engine",
     "EngineFactory",
+    "GrammarEngine",
     "LearningEngine",
     "LoadedModel",
     "ScoringEngine",
@@ -31,6 +34,7 @@ __all__ = [
     "fault",
     "gives_scores",
     "has_batches",
+    "is_grammar_engine",
     "is_learning",
     "is_telling",
     "open_model",

@@ -23,6 +23,8 @@ _MOST_PENDING = 32
 _ANCHOR = "x"
 _PROBE = (Message("user", _ANCHOR),)
 _BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
+_SPACE = "\u2581"
+_SPELLED = "<eval>\n1. It's 3 < 4, na\u00efve \u65e5\u672c \U0001f600</eval>\n<answer>A</answer>"
 
 
 def check_variables(variables: Iterable[str], template: str, name: str) -> None:
@@ -173,6 +175,29 @@ class ChatText:
             result[-1] = TokenLogprob(self._decode(pending), last.logprob, last.top)
         return result
 
+    def spellings(self) -> list[bytes]:
+        """The bytes of each token in a text; empty for control tokens, but for the tags of a thought.
+
+        Raises:
+            ConfigError: Tokens of this kind cannot be read.
+        """
+        added = {number: token.content for number, token in self._tokenizer.added_tokens_decoder.items()}
+        letters = self._tokenizer.convert_ids_to_tokens(list(range(len(self._tokenizer))))
+        byte_level = "ByteLevel" in str(getattr(self._tokenizer, "backend_tokenizer", self._tokenizer).decoder)
+        of_letter = _byte_level_bytes() if byte_level else {}
+        spellings = [
+            added[number].encode() if number in added else _spelled(text or "", of_letter)
+            for number, text in enumerate(letters)
+        ]
+        control = self._control_tokens()
+        for text, number in {**control.never, **control.spelled}.items():
+            if text not in (*THINK_TAGS, *_BYTES):
+                spellings[number] = b""
+        tokens = self._encode(_SPELLED, False)
+        if b"".join(spellings[token] for token in tokens).strip() != _SPELLED.encode():
+            raise ConfigError("--constrain: how the tokens of this model spell a text cannot be told; leave it out")
+        return spellings
+
     def _piece(self, token: int) -> str:
         text = self._pieces.get(token)
         if text is None:
@@ -213,3 +238,19 @@ class ChatText:
 
     def _render_closed(self, messages: Sequence[Message]) -> str:
         return self._render(messages, answers=False)
+
+
+def _byte_level_bytes() -> dict[str, int]:
+    """The byte of each letter of byte-level tokens: printable ones stand for themselves, the rest for letters from 256 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}
+
+
+def _spelled(letters: str, of_letter: Mapping[str, int]) -> bytes:
+    """The bytes of a token, by the byte of each letter or, if there are none, as SentencePiece writes tokens."""
+    if of_letter:
+        return bytes(of_letter.get(letter, 0x3F) for letter in letters)
+    if letters in _BYTES:
+        return bytes([_BYTES.index(letters)])
+    return letters.replace(_SPACE, " ").encode(errors="replace")

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import islice
 from typing import Any, Literal
 
 from rmr1.config import EngineConfig
+from rmr1.engines.grammar_ending import FORCED
 from rmr1.errors import ConfigError, EngineError, MissingExtraError
 from rmr1.models.files import folder_fingerprint
 from rmr1.models.loading import DType, context_of, hf_folder, load_causal_lm
+from rmr1.prompts.automaton import compile_grammar
 from rmr1.records import Generation, GenerationRequest, Usage
 
 try:
@@ -27,6 +30,7 @@ try:
     from rmr1.engines.chat_text import ChatText
     from rmr1.models.hardware import is_fast_in_bfloat16, torch_device
     from rmr1.prefix.decoding.batch import Batch, rows_for
+    from rmr1.prefix.decoding.grammar import TokenGrammar, Vocabulary
     from rmr1.prefix.decoding.packed_linears import PackedLinears
     from rmr1.prefix.decoding.sequences import DecodingSequence
     from rmr1.prefix.decoding.trial import trial_unsupported_reason
@@ -61,7 +65,7 @@ class HfEngine:
     embedded = True
     computes_in_caller = True
     writes_logprobs = True
-    obeys_grammars = False
+    obeys_grammars = True
 
     def __init__(self, name: str, config: EngineConfig) -> None:
         self.name = f"hf/{name}"
@@ -83,6 +87,7 @@ class HfEngine:
         self._stops = _stop_tokens(model, tokenizer)
         self._variables = config.chat_template_kwargs
         self._text = ChatText(tokenizer, name, self._variables)
+        self._grammars: dict[str, TokenGrammar] = {}
         self.think_open = config.think == "open" or (config.think == "auto" and self._text.opens_think())
         in_bfloat16 = PackedLinears(self._model, torch.bfloat16)
         if self._dtype == "mixed" and not in_bfloat16:
@@ -122,23 +127,44 @@ class HfEngine:
                 await asyncio.sleep(0)
             drawn = list(islice(source, batch.room))
 
+    def least_tokens(self, grammar: str) -> int:
+        """Tokens of the shortest text of a grammar, with the one that ends the turn.
+
+        Raises:
+            ConfigError: The grammar cannot be read, or the model's tokens do not spell its texts.
+        """
+        return int(self._grammar(grammar).needed[0])
+
     async def aclose(self) -> None:
         """Free the model."""
         self._model = self._packed = None
 
+    def _grammar(self, grammar: str) -> TokenGrammar:
+        if grammar not in self._grammars:
+            automaton = compile_grammar(grammar)
+            self._grammars[grammar] = TokenGrammar(automaton, self._vocabulary, self._model.device)
+        return self._grammars[grammar]
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        return Vocabulary(self._text.spellings(), self._model.config.vocab_size, self._stops)
+
     def _prepare(self, request: GenerationRequest) -> DecodingSequence | Generation:
-        if request.grammar is not None:
-            return Generation(request.id, "", "error", error="the hf engine takes no grammar")
         try:
             prompt = self._text.prompt(request.messages)
-        except ValueError as error:
+            grammar = self._grammar(request.grammar) if request.grammar is not None else None
+        except (ValueError, ConfigError) as error:
             return Generation(request.id, "", "error", error=str(error))
         room = self._context - len(prompt)
         if room < 1:
             message = f"the prompt has {len(prompt)} tokens, the context only {self._context}"
             return Generation(request.id, "", "error", error=message)
+        limit = min(request.sampling.max_tokens, room)
+        if grammar is not None and limit < grammar.needed[0]:
+            message = f"{limit} tokens are too few: the shortest text of the grammar has {grammar.needed[0]}"
+            return Generation(request.id, "", "error", error=message)
         shared = self._text.instructions(request.messages, prompt)
-        return DecodingSequence(request, prompt, shared, min(request.sampling.max_tokens, room))
+        return DecodingSequence(request, prompt, shared, limit, grammar=grammar)
 
     def _guarded(self, work: Iterator[DecodingSequence | None]) -> Iterator[DecodingSequence | None]:
         try:
@@ -159,6 +185,7 @@ class HfEngine:
             usage=Usage(len(sequence.prompt), len(choices), sequence.cached),
             think_open=self.think_open,
             tokens=(tuple(tokens) or None) if sequence.request.logprobs else None,
+            finish_detail=FORCED if sequence.sampler.grammar and sequence.sampler.grammar.forced else None,
         )
 
 

@@ -29,6 +29,7 @@ from typing import Any
 from rmr1.config import EngineConfig
 from rmr1.engines.chat_text import check_variables, thinks_by_default
 from rmr1.engines.control_tokens import ControlTokenError, ControlTokens, PromptEncoder
+from rmr1.engines.grammar_ending import FORCED, GrammarEndings, WatchedCompletion, letter_grammar
 from rmr1.engines.replies import dispatch
 from rmr1.errors import ConfigError, EngineError, MissingExtraError, ModelNotFoundError, did_you_mean
 from rmr1.files import expand_home, parse_json
@@ -53,6 +54,7 @@ finally:
 
 _DEFAULT_CONTEXT = 8192
 _TOP_LOGPROBS = 20
+_LETTER_LOGPROBS = 500  # of one token: an unsure model may have many above the other letter
 _PROBE = Message("user", "x")
 _STATE = "instructions.bin"
 _SOCKET = "llama.sock"
@@ -136,6 +138,14 @@ class LlamaCppEngine:
         """Write for all requests, as many at a time as there are slots."""
         return dispatch(requests, self._complete, self._slots)
 
+    def least_tokens(self, grammar: str) -> int:
+        """Tokens of the shortest text of a grammar, with the one that ends the turn.
+
+        Raises:
+            ConfigError: The grammar cannot be read.
+        """
+        return self._server.endings(grammar).tokens(0)
+
     async def aclose(self) -> None:
         """Cancel what is under way and unload the model."""
         await asyncio.to_thread(self._threads.shutdown)
@@ -162,16 +172,16 @@ class _Completion:
         self._finish: FinishReason | None = None
         self._usage = UNKNOWN_USAGE
         self._error: str | None = None
+        self._watched: WatchedCompletion | None = None
+        self._forced = False
+        self._count = self._cached = 0
 
     def run(self, server: LlamaCppServer) -> Generation:
         if not self.cancelled.is_set():
             try:
-                prepared = server.prepare(self._request.messages)
-            except _RefusedError as refusal:
+                self._write(server)
+            except (_RefusedError, ConfigError) as refusal:
                 return Generation(self._request.id, "", "error", think_open=self._think_open, error=str(refusal))
-            server.complete(_arguments(self._request) | prepared.arguments, self._receive)
-            cached = self._usage.cached_tokens - prepared.computed_tokens
-            self._usage = replace(self._usage, cached_tokens=cached)
         error = self._error or (None if self._finish else "llama.cpp ended without a reason")
         return Generation(
             request_id=self._request.id,
@@ -181,9 +191,54 @@ class _Completion:
             think_open=self._think_open,
             tokens=tuple(self._tokens) or None,
             error=error,
+            finish_detail=FORCED if self._forced and not error else None,
         )
 
+    def _write(self, server: LlamaCppServer) -> None:
+        request = self._request
+        if request.grammar is not None:
+            room = server.context - len(server.tokens(request.messages))
+            limit = min(request.sampling.max_tokens, max(room, 1))
+            self._watched = WatchedCompletion(server.endings(request.grammar), limit)
+        prepared = server.prepare(request.messages)
+        server.complete(_arguments(request) | prepared.arguments, self._receive)
+        if self._forced and not self.cancelled.is_set() and not self._error:
+            self._end(server, prepared)
+        self._usage = replace(self._usage, cached_tokens=self._usage.cached_tokens - prepared.computed_tokens)
+
+    def _end(self, server: LlamaCppServer, prepared: Prepared) -> None:
+        """Write the shortest ending: its fixed text is given, and the model is asked for the rest, letter by letter."""
+        assert self._watched is not None
+        prompt: list[int] = prepared.arguments["prompt"]
+        written = Usage(len(prompt), self._count, self._cached)
+        for part in self._watched.ending:
+            if not part.letters:
+                self._pieces.append(part.text)
+                self._tokens += [TokenLogprob(part.text, 0.0)] if self._request.logprobs else []
+                written += Usage(completion_tokens=len(server.completion_tokens(part.text)))
+                continue
+            asked = _arguments(self._request, _LETTER_LOGPROBS) | prepared.arguments
+            so_far = prompt + server.completion_tokens("".join(self._pieces))
+            server.complete(asked | {"prompt": so_far, "max_tokens": 1, "grammar": letter_grammar(part)}, self._take)
+            written += Usage(completion_tokens=1)
+        self._finish, self._usage = self._finish and "stop", written
+
     def _receive(self, chunk: Mapping[str, Any]) -> bool:
+        """Take a part of the completion, unless the grammar could not end within the limit after it."""
+        if "timings" in chunk:
+            self._count, self._cached = (int(chunk["timings"][name]) for name in ("predicted_n", "cache_n"))
+        if self._forced:
+            return True
+        watched = self._watched
+        if watched is not None and not watched.complete:
+            text = "".join(choice["text"] for choice in chunk.get("choices", ()))
+            ended = any(choice.get("finish_reason") == "length" for choice in chunk.get("choices", ()))
+            if ended or not watched.goes_on(text, self._count):
+                self._forced, self._finish = True, "stop"
+                return True
+        return self._take(chunk)
+
+    def _take(self, chunk: Mapping[str, Any]) -> bool:
         if "error" in chunk:
             self._error = str(chunk["error"].get("message", chunk["error"]))
             return True
@@ -198,7 +253,7 @@ class _Completion:
         return self.cancelled.is_set()
 
 
-def _arguments(request: GenerationRequest) -> dict[str, Any]:
+def _arguments(request: GenerationRequest, top: int = _TOP_LOGPROBS) -> dict[str, Any]:
     sampling = request.sampling
     arguments: dict[str, Any] = {
         "temperature": sampling.temperature,
@@ -210,9 +265,9 @@ def _arguments(request: GenerationRequest) -> dict[str, Any]:
     if sampling.seed is not None:
         arguments["seed"] = sampling.seed
     if request.grammar is not None:
-        arguments["grammar"] = request.grammar
+        arguments |= {"grammar": request.grammar, "timings_per_token": True}
     if request.logprobs:
-        arguments["logprobs"] = _TOP_LOGPROBS
+        arguments["logprobs"] = top
     return arguments
 
 
@@ -253,6 +308,7 @@ class LlamaCppServer:
     """
 
     def __init__(self, path: Path, slots: int, context: int, config: EngineConfig) -> None:
+        self.context = context
         self._slots = slots
         self._repeats = slots == 1 and config.reuse == "instructions"
         self._variables = config.chat_template_kwargs
@@ -265,6 +321,7 @@ class LlamaCppServer:
             self._states.cleanup()
             raise
         self._lock = threading.Lock()
+        self._grammars: dict[str, GrammarEndings] = {}
         self._instructions: tuple[Message, ...] | None = None
         self._prompt: list[int] | None = None
 
@@ -304,6 +361,21 @@ class LlamaCppServer:
             return self._encoder.prompt(messages)
         except ControlTokenError as error:
             raise _RefusedError(str(error)) from error
+
+    def completion_tokens(self, text: str) -> list[int]:
+        """The tokens of what a judge writes."""
+        return self._encoder.completion(text)
+
+    def endings(self, grammar: str) -> GrammarEndings:
+        """The endings of a grammar.
+
+        Raises:
+            ConfigError: The grammar cannot be read.
+        """
+        with self._lock:
+            if grammar not in self._grammars:
+                self._grammars[grammar] = GrammarEndings(grammar, lambda text: len(self.completion_tokens(text)))
+            return self._grammars[grammar]
 
     def template_opens_think(self) -> bool:
         """Whether the model's chat template opens a think block before the first token of an answer."""

@@ -116,3 +116,23 @@ class LearningEngine(TellingEngine, Protocol):
 def is_learning(engine: Engine) -> TypeGuard[LearningEngine]:
     """Whether an engine learns from refusals."""
     return hasattr(engine, "learnt") and hasattr(engine, "remember")
+
+
+class GrammarEngine(Engine, Protocol):
+    """An engine that knows how many tokens a grammar needs, and ends each completion within its limit."""
+
+    def least_tokens(self, grammar: str) -> int:
+        """Tokens of the shortest text of a grammar, with the one that ends the turn.
+
+        Args:
+            grammar: GBNF.
+
+        Raises:
+            ConfigError: The grammar cannot be read.
+        """
+        ...
+
+
+def is_grammar_engine(engine: Engine) -> TypeGuard[GrammarEngine]:
+    """Whether an engine knows how many tokens a grammar needs."""
+    return hasattr(engine, "least_tokens")

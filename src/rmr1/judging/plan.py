@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from rmr1.config import JudgeConfig
-from rmr1.engines import Engine, gives_scores, prompt_sha256
+from rmr1.engines import Engine, gives_scores, is_grammar_engine, prompt_sha256
 from rmr1.errors import ConfigError, did_you_mean
 from rmr1.judging.completions import ComparisonLayout
 from rmr1.prompts import FENCE_SHA256, SCALAR, Prompt, Template, load_grammar, load_template, render_prompt
@@ -17,6 +17,7 @@ from rmr1.verdict import RULES, parse_rating, parse_score, parse_verdict
 
 DEFAULT_TEMPLATE = "cor"
 _IF_SET = ("top_k", "min_p")
+_ROOM = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class JudgingPlan:
             "template": self.template.name,
             "template_sha256": self.template.sha256,
             **({"fence_sha256": FENCE_SHA256} if self.config.fence else {}),
+            **({"grammar_sha256": hashlib.sha256(self.grammar.encode()).hexdigest()} if self.grammar else {}),
         }
 
 
@@ -161,8 +163,8 @@ def plan_judging(config: JudgeConfig, engine: Engine, *, model_template: str | N
         model_template: The template that suits the model, used where ``config`` names none.
 
     Raises:
-        ConfigError: The rule is unknown, a grammar is wanted from an engine that takes none, or a scalar reward model is asked for
-            what it has not.
+        ConfigError: The rule is unknown, a grammar is wanted from an engine that takes none or within too few tokens, or a scalar
+            reward model is asked for what it has not.
         TemplateError: The template or its grammar does not exist.
     """
     if config.rule not in RULES:
@@ -177,9 +179,7 @@ def plan_judging(config: JudgeConfig, engine: Engine, *, model_template: str | N
             f"--set engine.server_grammar=llamacpp"
         )
     template = load_template(config.template or model_template or DEFAULT_TEMPLATE)
-    grammar = (
-        load_grammar(template, max_tokens=config.max_tokens, think_open=engine.think_open) if config.constrain else None
-    )
+    grammar = _grammar(template, config, engine) if config.constrain else None
     wanted = engine.writes_logprobs and engine.embedded if config.logprobs is None else config.logprobs
     if template.rates:
         if config.stop != "never":
@@ -215,6 +215,17 @@ def plan_scalar(config: JudgeConfig, name: str) -> ScoringPlan:
         if given:
             raise ConfigError(f"{flag}: {name} is a scalar reward model and {why}; leave {flag} out")
     return ScoringPlan(config, SCALAR, None, logprobs=False, scalar=True)
+
+
+def _grammar(template: Template, config: JudgeConfig, engine: Engine) -> str:
+    grammar = load_grammar(template, think_open=engine.think_open)
+    least = engine.least_tokens(grammar) if is_grammar_engine(engine) else 0
+    if config.max_tokens < least:
+        raise ConfigError(
+            f"--max-tokens {config.max_tokens} with --constrain: the shortest completion of the template {template.name} "
+            f"has {least} tokens; take {least} at least, and {_ROOM * least} or more to leave room for reasons"
+        )
+    return grammar
 
 
 def _seed(name: str, seed: int) -> int:

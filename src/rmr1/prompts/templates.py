@@ -17,9 +17,9 @@ User parts may also hold ``{{reference}}``, the right answer, and ``{{rubric}}``
 Parts that are absent come from the standard user turn; a file without any ``@@`` line is a system prompt (so the text of a model
 card can be used as it is). ``@@ grammar`` names the grammar that ``--constrain`` uses with the template.
 
-Grammars are GBNF texts that force the format of a template, so that weak models too end in a verdict. Free text in them is
-bounded in characters, by shares of what the token limit allows, one token for each character: a model that writes nonsense needs
-as many, and its verdict still has to come before the limit. A grammar defines ``completion``; the root is added here.
+Grammars are GBNF texts that force the format of a template, so that weak models too end in a verdict. They force the tags and
+leave what stands between them free, of any length: each engine sees to it that a completion ends within its limit. A grammar
+defines ``completion``; what grammars share (the thought before it, the evaluation, the answer, free text) stands in ``parts.gbnf``.
 """
 
 from __future__ import annotations
@@ -46,12 +46,18 @@ _STANDARD = "standard_user"
 _REPAIR = "repair"
 _CHOICE = "best-of-four"
 _NO_JUDGES = frozenset({_STANDARD, _REPAIR, _CHOICE})
-_TAG_TOKENS = 128
-"""Tokens of the tags of a whole Chain-of-Rubrics completion, even where a model spells them out in pieces."""
-_SHARES = {"item": 0.08, "justify": 0.16, "solution": 0.4, "note": 0.1, "cited": 0.15, "free": 1.0}
-_THINK_SHARE = 0.5
-_LONGEST = 2000
-"""Longer repetitions are untested in llama.cpp."""
+_SHARED_RULES = "parts"
+_THINK = ("<think>", "</think>")
+_QUOTED = tuple(f"<{slash}{tag}>" for tag in ("answer", "quote_A", "quote_B") for slash in ("", "/"))
+_SECTIONS = tuple(
+    f"<{slash}{tag}>"
+    for tag in ("type", "rubric", "justify", "solution", "eval", "summary_A", "summary_B")
+    for slash in ("", "/")
+)
+_EXCLUDED = {"thought": _THINK, "said": _THINK + _QUOTED, "text": _THINK + _QUOTED + _SECTIONS}
+"""The tags that do not occur in each kind of free text; any other text does, ``<`` and tags of HTML included."""
+_RULE = re.compile(r"^([a-z-]+) ::= (.*)$", re.MULTILINE)
+_RULE_NAME = re.compile(r"""[a-z][a-z-]*|"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,29 +138,51 @@ def load_choice_template() -> ChoiceTemplate:
     return ChoiceTemplate(*_system_and_user(_CHOICE))
 
 
-def load_grammar(template: Template, *, max_tokens: int, think_open: bool = False) -> str:
+def load_grammar(template: Template, *, think_open: bool = False) -> str:
     """The GBNF text of a template's grammar.
+
+    Its texts are those that ``rmr1.verdict`` reads without a problem, as far as nothing but white space stands between the parts.
+    The model may think first, in a think block.
 
     Args:
         template: The template, which names its grammar.
-        max_tokens: The longest completion; free text is bounded to fit.
         think_open: Whether the output starts inside a think block, which it then has to close.
 
     Raises:
         TemplateError: The template names a grammar that does not exist.
     """
     folder = files("rmr1.prompts") / "grammars"
-    path = folder / f"{template.grammar}.gbnf"
-    if not path.is_file():
-        known = ", ".join(sorted(Path(entry.name).stem for entry in folder.iterdir()))
+    names = {Path(entry.name).stem for entry in folder.iterdir()} - {_SHARED_RULES}
+    if template.grammar not in names:
+        known = ", ".join(sorted(names))
         raise TemplateError(f'{template.name}: no grammar "{template.grammar}"; the grammars are {known}')
-    characters = max(max_tokens - _TAG_TOKENS, 0)
-    thought = _bound(characters * _THINK_SHARE)
-    if think_open:
-        characters = int(characters * (1 - _THINK_SHARE))
-    bounds = {name: _bound(characters * share) for name, share in _SHARES.items()}
-    root = f'root ::= [^<]{{1,{thought}}} "</think>\\n\\n" completion' if think_open else "root ::= completion"
-    return f"{root}\n{Placeholders(path.read_text(encoding='utf-8')).substitute(bounds)}"
+    own, shared = ((folder / f"{name}.gbnf").read_text(encoding="utf-8") for name in (template.grammar, _SHARED_RULES))
+    openings = {f"open_{kind}": _no_tag(tags) for kind, tags in _EXCLUDED.items()}
+    think = "open-think" if think_open else "think"
+    return _reachable(f"{own}\n{Placeholders(shared).substitute(openings, think=think)}")
+
+
+def _no_tag(tags: Collection[str]) -> str:
+    """An expression for ``<`` and what follows it, up to the first letter that makes it none of these tags."""
+    return f'"<"+ ({_mismatch([tag[1:] for tag in tags])})'
+
+
+def _mismatch(endings: Collection[str]) -> str:
+    """Letters up to the first that leaves all of these texts; ``<`` would begin anew."""
+    following: dict[str, list[str]] = {}
+    for ending in endings:
+        following.setdefault(ending[0], []).append(ending[1:])
+    longer = (f'"{letter}" ({_mismatch(rest)})' for letter, rest in following.items() if all(rest))
+    return " | ".join([f"[^<{''.join(following)}]", *longer])
+
+
+def _reachable(grammar: str) -> str:
+    """The rules that a grammar's root needs, its root first."""
+    rules = {match[1]: match[2] for match in _RULE.finditer(grammar)}
+    needed = ["root"]
+    for name in needed:
+        needed += [other for other in _RULE_NAME.findall(rules[name]) if other in rules and other not in needed]
+    return "".join(f"{name} ::= {rules[name]}\n" for name in dict.fromkeys(needed))
 
 
 def substitute(text: str, values: dict[str, str]) -> str:
@@ -221,7 +249,3 @@ def _check_placeholders(name: str, part: str, text: str, allowed: tuple[str, ...
             raise TemplateError(
                 f'{name}: "@@ {part}" must hold {{{{{placeholder}}}}} once; it holds it {found.count(placeholder)} times'
             )
-
-
-def _bound(characters: float) -> int:
-    return min(max(int(characters), 4), _LONGEST)

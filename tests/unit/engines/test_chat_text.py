@@ -96,3 +96,24 @@ def test_a_variable_that_a_chat_template_does_not_have_is_refused(family):
 )
 def test_whether_a_template_thinks_if_nobody_says_so(template, thinks):
     assert thinks_by_default(template) is thinks
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_bytes_of_tokens_are_those_of_their_texts(family):
+    tokenizer = hf_tokenizer(FAMILIES[family])
+    spellings = ChatText(tokenizer, family).spellings()
+    for text in ("<type>Chat</type>\n", "é€😀 x", "<table> in\n\nart"):
+        ids = tokenizer.encode(text, add_special_tokens=False)
+        assert b"".join(spellings[token] for token in ids) == text.encode()
+    for control in FAMILIES[family].control:
+        token = tokenizer.convert_tokens_to_ids(control)
+        assert spellings[token] == (control.encode() if control in ("<think>", "</think>") else b"")
+
+
+def test_tokens_that_are_written_in_another_way_are_refused():
+    tokenizer = tiny_tokenizer()
+    from tokenizers import decoders
+
+    tokenizer.backend_tokenizer.decoder = decoders.WordPiece()
+    with pytest.raises(ConfigError, match="how the tokens of this model spell a text"):
+        ChatText(tokenizer, "tiny").spellings()

@@ -2,7 +2,9 @@
 
 import asyncio
 import math
+import re
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +16,7 @@ from transformers import PreTrainedModel  # noqa: E402
 from rmr1.config import EngineConfig  # noqa: E402
 from rmr1.engines import open_model  # noqa: E402
 from rmr1.engines.chat_text import ChatText  # noqa: E402
+from rmr1.engines.grammar_ending import FORCED  # noqa: E402
 from rmr1.engines.hf import HfEngine  # noqa: E402
 from rmr1.errors import ConfigError, EngineError, ModelNotFoundError  # noqa: E402
 from rmr1.models.files import folder_fingerprint  # noqa: E402
@@ -200,9 +203,67 @@ def test_closing_stops_the_writing(tmp_path):
     assert passes < 16
 
 
-def test_a_request_with_a_grammar_is_refused(engine):
-    done = write(engine, [GenerationRequest("g", (Message("user", "x"),), grammar='root ::= "a"')])
-    assert done["g"].finish_reason == "error"
+GRAMMAR = 'root ::= [a-z ]* "[[" [AB] "]]"'
+
+
+def constrained(asked, grammar=GRAMMAR):
+    return [replace(request, grammar=grammar) for request in asked]
+
+
+def test_a_grammar_is_kept_to_whatever_the_limit_is(engine):
+    assert engine.obeys_grammars
+    assert engine.least_tokens(GRAMMAR) == 6  # a byte each, and the end of the turn
+    for temperature in (0.0, 1.0):
+        asked = [
+            replace(request, sampling=replace(request.sampling, max_tokens=6 + number))
+            for number, request in enumerate(constrained(requests(9, temperature=temperature, logprobs=True)))
+        ]
+        for number, done in write(engine, asked).items():
+            assert re.fullmatch(r"[a-z ]*\[\[[AB]\]\]", done.text)
+            assert done.finish_reason == "stop"
+            assert done.usage.completion_tokens <= 6 + int(number)
+            assert done.finish_detail in (None, FORCED)
+            assert {"A", "B"} & {token.text for token in done.tokens}
+            assert done.text == "".join(token.text for token in done.tokens)
+
+
+def test_who_has_no_grammar_is_not_touched_by_neighbours_that_have(engine):
+    free = requests(6, temperature=1.0, logprobs=True)
+    bound = constrained(requests(6, temperature=1.0, logprobs=True, start=6))
+    alone, with_others = (
+        write(engine, free),
+        write(engine, [one for two in zip(free, bound, strict=True) for one in two]),
+    )
+    assert all(with_others[number] == replace(done, usage=with_others[number].usage) for number, done in alone.items())
+    assert {number: done.text for number, done in write(engine, bound).items()} == {
+        number: done.text for number, done in with_others.items() if int(number) >= 6
+    }
+
+
+def test_what_is_well_formed_without_a_grammar_is_the_same_with_one(engine):
+    free = requests(60, temperature=1.0, logprobs=True, max_tokens=4)
+    plain = write(engine, free)
+    anything = write(engine, constrained(free, "root ::= [\\x00-\\U0010FFFF]*"))
+    whole = [number for number, done in plain.items() if "\ufffd" not in done.text and done.finish_reason == "stop"]
+    assert whole
+    for number in whole:
+        assert anything[number].text == plain[number].text
+        assert anything[number].tokens == plain[number].tokens
+        assert anything[number].finish_detail is None
+
+
+def test_a_grammar_that_cannot_be_followed_is_an_error_of_its_request(engine):
+    asked = [
+        *constrained(requests(1), "root ::= x"),
+        *constrained(requests(1, max_tokens=5, start=1)),
+        *requests(1, start=2),
+    ]
+    done = write(engine, asked)
+    assert [done[number].finish_reason == "error" for number in "012"] == [True, True, False]
+    assert 'line 1, column 10: there is no rule "x"' in done["0"].error
+    assert "5 tokens are too few: the shortest text of the grammar has 6" in done["1"].error
+    with pytest.raises(ConfigError, match='there is no rule "x"'):
+        engine.least_tokens("root ::= x")
 
 
 def test_the_identity_knows_the_weights(folder, tmp_path, engine):

@@ -86,3 +86,21 @@ def test_several_turns_are_rated_as_a_conversation():
 def test_a_constrained_rating_follows_a_grammar_of_its_own():
     plan = plan_judging(JudgeConfig(template="pointwise", constrain=True), FunctionEngine(None))
     assert plan.grammar is not None and '"10"' in plan.grammar
+
+
+def test_a_limit_that_the_grammar_does_not_fit_into_is_refused_with_the_least_that_it_does():
+    engine = FunctionEngine(prefers("good"))
+    engine.least_tokens = lambda grammar: len(grammar) and 47
+    with pytest.raises(
+        ConfigError, match=r"--max-tokens 46 .* template cor has 47 tokens; take 47 at least, and 141 or"
+    ):
+        plan_judging(JudgeConfig(constrain=True, max_tokens=46), engine)
+    assert plan_judging(JudgeConfig(constrain=True, max_tokens=47), engine).grammar
+    assert plan_judging(JudgeConfig(max_tokens=46), engine).grammar is None
+
+
+def test_a_run_is_not_resumed_under_another_grammar():
+    engine = FunctionEngine(prefers("good"))
+    plans = [plan_judging(JudgeConfig(constrain=True, template=name), engine) for name in ("cor", "verdict-only")]
+    assert len({plan.identity()["grammar_sha256"] for plan in plans}) == 2
+    assert "grammar_sha256" not in plan_judging(JudgeConfig(), engine).identity()

@@ -4,8 +4,11 @@ import pytest
 
 from rmr1.errors import DataError, TemplateError
 from rmr1.prompts import load_grammar, load_template, render_prompt, template_names
-from rmr1.records import Message, PreferencePair
+from rmr1.prompts.automaton import DEAD, compile_grammar
+from rmr1.records import Generation, Message, PreferencePair
 from rmr1.sides import show
+from rmr1.verdict import compose_chat, compose_reasoning, compose_reference, parse_rating, parse_verdict
+from rmr1.verdict.elements import SECTION_TAGS
 
 PAIR = PreferencePair(
     "p",
@@ -157,10 +160,94 @@ def test_unknown_template_lists_the_known_ones():
         load_template("cr")
 
 
+TYPED = ("cor", "cor-brief", "cor-compact", "cor-skeleton")
+FREE = ("verdict-only", "reasoning-native")
+QUOTES = f"{compose_reference('A', 'x < 1')} is it. {compose_reference('B', 'y', quoted=False)}"
+HOSTILE = "if a<b: <div>1 << 2</div> <ty <table> [[B]] <|im_end|> \U0001f600 </ <"
+WELL_FORMED = [
+    compose_reasoning("4 + 1 = 5", QUOTES, "A"),
+    compose_reasoning(f" \n{HOSTILE} ", f"{HOSTILE} {QUOTES} {QUOTES}", "B"),
+    compose_chat('1. ends with "well" (30%)\n', "asked", f"{QUOTES}\n", "B"),
+    compose_chat(HOSTILE, HOSTILE, QUOTES, "A"),
+]
+
+
+def accepts(grammar, text):
+    automaton = compile_grammar(grammar)
+    state = automaton.walk(0, text.encode())
+    return state != DEAD and bool(automaton.accepting[state])
+
+
 @pytest.mark.parametrize("name", template_names())
-def test_every_template_has_a_grammar(name):
-    for think_open in (False, True):
-        grammar = load_grammar(load_template(name), max_tokens=512, think_open=think_open)
-        assert grammar.startswith("root ::=")
-        assert "$" not in grammar
-        assert ("</think>" in grammar) == think_open
+@pytest.mark.parametrize("think_open", [False, True])
+def test_every_template_has_a_grammar_whose_shortest_text_is_a_verdict_without_problems(name, think_open):
+    grammar = load_grammar(load_template(name), think_open=think_open)
+    assert grammar.startswith("root ::=")
+    assert "$" not in grammar
+    text = "".join(part.text for part in compile_grammar(grammar).ending(0))
+    if name == "pointwise":
+        assert parse_rating(Generation("r", text, think_open=think_open)).score == 1
+        return
+    verdict = parse_verdict(Generation("r", text, think_open=think_open))
+    assert verdict.side == "A"
+    assert set(verdict.problems) <= ({"missing_type"} if name == "rubric-only" else set())
+
+
+@pytest.mark.parametrize("name", TYPED)
+@pytest.mark.parametrize("text", WELL_FORMED)
+def test_a_grammar_accepts_what_its_judges_learn(name, text):
+    assert parse_verdict(Generation("r", text)).problems == ()
+    assert accepts(load_grammar(load_template(name)), text)
+    assert accepts(load_grammar(load_template(name)), f"<think>Hm, {text}</think>\n\n{text}")
+    opened = load_grammar(load_template(name), think_open=True)
+    assert accepts(opened, f"{text}</think>\n\n{text}")
+    assert not accepts(opened, text)
+
+
+def test_only_the_brief_grammar_holds_a_judge_to_the_white_space_that_it_learnt():
+    loose = WELL_FORMED[0].replace("\n", "\n\n").replace("[[A]]", " [[ A ]]\n")
+    assert accepts(load_grammar(load_template("cor")), loose)
+    assert not accepts(load_grammar(load_template("cor-brief")), loose)
+
+
+def test_the_other_grammars_accept_their_judges_too():
+    rubric = WELL_FORMED[2].removeprefix("<type>Chat</type>\n")
+    assert accepts(load_grammar(load_template("rubric-only")), rubric)
+    for name in FREE:
+        grammar = load_grammar(load_template(name))
+        for said in ("", "Response A is better: 3 < 4. ", "<eval>B</eval>\n", f"{HOSTILE}\n"):
+            assert accepts(grammar, f"{said}<answer>[[B]]</answer>")
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_a_grammar_refuses_what_has_no_clear_verdict(name):
+    grammar, text = load_grammar(load_template(name)), WELL_FORMED[0]
+    assert accepts(grammar, text)
+    for spoilt in (
+        text.replace("[[A]]", "[[C]]"),
+        text.replace("<eval>", "<eval><answer>[[B]]</answer>"),
+        f"{text}<answer>[[B]]</answer>",
+        text.replace("4 + 1 = 5", " \t "),
+        text.replace("<quote_A>", "").replace("</quote_A>", ""),
+        text.replace("Reasoning", "Math"),
+        text.replace("</eval>", ""),
+    ):
+        assert spoilt != text
+        assert not accepts(grammar, spoilt), spoilt
+
+
+def test_the_tags_that_free_text_leaves_out_are_those_that_the_parser_reads():
+    grammar = load_grammar(load_template("cor"))
+    for tag in (*SECTION_TAGS, "think"):
+        for mark in (f"<{tag}>", f"</{tag}>"):
+            assert not accepts(grammar, WELL_FORMED[0].replace("4 + 1", f"4 {mark} 1")), mark
+        assert accepts(grammar, WELL_FORMED[0].replace("4 + 1", f"4 <{tag} > </{tag}s> {tag}> 1"))
+
+
+def test_a_grammar_that_does_not_exist_is_named_with_those_that_do(tmp_path):
+    path = tmp_path / "t.txt"
+    path.write_text("@@ grammar parts\n@@ system\nx\n")
+    with pytest.raises(
+        TemplateError, match='no grammar "parts"; the grammars are cor, cor-brief, free, rating, rubric-only'
+    ):
+        load_grammar(load_template(str(path)))

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import torch
 from torch.nn.functional import pad
 
+from rmr1.prefix.decoding.grammar import GrammarState
 from rmr1.records import Sampling
 
 _BLOCK = 256
@@ -29,10 +30,12 @@ class Sampler:
     Args:
         sampling: Temperature, top-k, top-p, min-p and seed of its request.
         wants_logprobs: Whether to keep the log-probabilities of the tokens.
+        grammar: How far the sequence has come in its grammar; None without one.
     """
 
     sampling: Sampling
     wants_logprobs: bool = False
+    grammar: GrammarState | None = None
     chance: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,13 +61,38 @@ def choose(logits: torch.Tensor, samplers: Sequence[Sampler], rows: Sequence[int
     """
     logits = logits.float()
     rows = range(len(samplers)) if rows is None else rows
+    tokens = _choose(logits, samplers, rows)
+    _keep_to_grammars(tokens, logits, samplers, rows)
+    if not any(sampler.wants_logprobs for sampler in samplers):
+        return [Choice(token) for token in tokens]
+    return _with_logprobs(logits, tokens, samplers, rows)
+
+
+def _choose(logits: torch.Tensor, samplers: Sequence[Sampler], rows: Sequence[int]) -> list[int]:
     likeliest = logits.argmax(-1).tolist() if any(_is_greedy(sampler) for sampler in samplers) else ()
     tokens = [likeliest[row] if _is_greedy(sampler) else -1 for row, sampler in zip(rows, samplers, strict=True)]
     for number, token in _draw(logits, samplers, rows):
         tokens[number] = token
-    if not any(sampler.wants_logprobs for sampler in samplers):
-        return [Choice(token) for token in tokens]
-    return _with_logprobs(logits, tokens, samplers, rows)
+    return tokens
+
+
+def _keep_to_grammars(
+    tokens: list[int], logits: torch.Tensor, samplers: Sequence[Sampler], rows: Sequence[int]
+) -> None:
+    """Replace tokens that a grammar does not allow by others, chosen among those that it allows.
+
+    What a grammar allows is kept, so a completion that is well-formed without its grammar is the same with it. And the tokens are
+    distributed as if they had been drawn among the allowed ones at once.
+    """
+    followed = [(number, sampler.grammar) for number, sampler in enumerate(samplers) if sampler.grammar is not None]
+    again = [(number, grammar) for number, grammar in followed if not grammar.allows(tokens[number])]
+    if again:
+        masked = torch.stack([grammar.masked(logits[rows[number]]) for number, grammar in again])
+        chosen = _choose(masked, [samplers[number] for number, _ in again], range(len(again)))
+        for (number, _), token in zip(again, chosen, strict=True):
+            tokens[number] = token
+    for number, grammar in followed:
+        grammar.take(tokens[number])
 
 
 def _is_greedy(sampler: Sampler) -> bool:

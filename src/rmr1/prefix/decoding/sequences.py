@@ -15,6 +15,7 @@ import torch
 from transformers import Cache
 
 from rmr1.prefix.attention import as_attended
+from rmr1.prefix.decoding.grammar import TokenGrammar
 from rmr1.prefix.decoding.sampling import Choice, Sampler
 from rmr1.prefix.parts import Segment
 from rmr1.records import FinishReason, GenerationRequest
@@ -34,6 +35,7 @@ class DecodingSequence:
         instructions: How many of them, from the first, other prompts share.
         limit: Most completion tokens.
         repeated: Whether other sequences have the same prompt and attend to it together.
+        grammar: What the completion follows; its shortest text fits into ``limit``.
 
     Attributes:
         sampler: Draws the completion tokens.
@@ -47,13 +49,15 @@ class DecodingSequence:
     instructions: int
     limit: int
     repeated: bool = False
+    grammar: TokenGrammar | None = None
     sampler: Sampler = field(init=False)
     choices: list[Choice] = field(default_factory=list)
     cached: int = 0
     finish: FinishReason | None = None
 
     def __post_init__(self) -> None:
-        self.sampler = Sampler(self.request.sampling, self.request.logprobs)
+        place = None if self.grammar is None else self.grammar.begin(self.limit)
+        self.sampler = Sampler(self.request.sampling, self.request.logprobs, place)
 
     def take(self, choice: Choice, stops: frozenset[int]) -> None:
         """Add a completion token, and see whether it is the last."""
