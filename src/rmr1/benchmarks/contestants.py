@@ -9,7 +9,6 @@ from pathlib import Path
 
 from rmr1.benchmarks.benchmark import Benchmark, Entry, Protocol, Value
 from rmr1.benchmarks.eval_runs import (
-    JOURNAL,
     EvalRun,
     JudgedBenchmark,
     check_votes,
@@ -23,15 +22,14 @@ from rmr1.judging import (
     TEXTS,
     ComparisonLayout,
     Completion,
-    CompletionReader,
     combine,
     fingerprint,
     needed,
     read_texts,
+    recorded_completions,
 )
 from rmr1.records import Judgment, PreferencePair, Winner
 from rmr1.results import JudgeSettings
-from rmr1.runs import read_journal
 from rmr1.sides import pair_side
 
 PairKey = tuple[str, int]
@@ -183,7 +181,7 @@ def _read_judge_run(path: Path, votes: int | None) -> JudgeRunPairs:
     of_each = votes or layout.votes
     counted = replace(layout, votes=of_each)
     samples: dict[int, list[Completion]] = defaultdict(list)
-    for _, completion in CompletionReader(layout).read(read_journal(path, JOURNAL)):
+    for _, completion in recorded_completions(path, layout):
         if completion.vote < of_each:
             samples[completion.pair].append(completion)
     if not (path / TEXTS).is_file():

@@ -13,7 +13,7 @@ from rmr1.benchmarks.published import published_beside
 from rmr1.benchmarks.scoring import score
 from rmr1.benchmarks.suite.registry import BENCHMARKS, find_benchmark
 from rmr1.errors import ConfigError, RunError
-from rmr1.judging import ComparisonLayout, Completion, CompletionReader
+from rmr1.judging import ComparisonLayout, Completion, concluded_run, recorded_completions
 from rmr1.results import BenchmarkData, BenchmarkResults, EvalResults, JudgeSettings, Spending, read_plain
 from rmr1.runs import JournalLine, read_document, read_journal, read_manifest
 
@@ -21,7 +21,6 @@ RESULTS = "results.json"
 SPENDING = "spending.json"
 DATA = "benchmark.json"
 PAIRS = "pairs.jsonl"
-JOURNAL = "completions.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,9 @@ class JudgedBenchmark:
 
     def score(self) -> BenchmarkResults:
         """What the benchmark concludes."""
-        return score(self.benchmark, self.data, self.completions, self.context)
+        scored = score(self.benchmark, self.data, self.completions, self.context)
+        concluded = concluded_run(self.path)
+        return scored if concluded is None else replace(scored, faults=concluded.faults, engine_notes=concluded.notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ def _entry(line: JournalLine) -> Entry:
 
 
 def _samples(path: Path, entries: Sequence[Entry], layout: ComparisonLayout) -> Iterator[Completion]:
-    for line, completion in CompletionReader(layout).read(read_journal(path, JOURNAL)):
+    for line, completion in recorded_completions(path, layout):
         if completion.pair < len(entries) and entries[completion.pair].id != completion.pair_id:
             raise line.refuse(f'pair_id: pair {completion.pair} is "{entries[completion.pair].id}"')
         yield completion

@@ -11,6 +11,7 @@ from rmr1.benchmarks.benchmark import Benchmark, Protocol
 from rmr1.benchmarks.eval_runs import EvalRun, JudgedBenchmark, read_run
 from rmr1.judging import combine, read_texts
 from rmr1.report.charts import Curve, Series
+from rmr1.report.console import trouble_rows
 from rmr1.report.evaluation import (
     Bars,
     BenchmarkSection,
@@ -151,8 +152,14 @@ def benchmark_section(found: BenchmarkResults, protocol: Protocol) -> BenchmarkS
         bars=tuple(bars for bars in _bars(found, scores) if bars.metrics),
         curves=tuple(_curves(found)),
         tables=tuple(_tables(found)),
-        remarks=(*_reasons(found), *found.data.problems, *found.notes),
+        remarks=(*_reasons(found), *found.data.problems, *found.notes, *_trouble(found)),
     )
+
+
+def _trouble(found: BenchmarkResults) -> Iterator[str]:
+    """What went wrong while it was judged."""
+    for name, said in trouble_rows(found.faults, found.engine_notes):
+        yield f"{name}: {said}"
 
 
 def _bars(found: BenchmarkResults, shown: ProtocolScores) -> Iterator[Bars]:

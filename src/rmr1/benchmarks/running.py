@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -36,7 +35,7 @@ from rmr1.judging import (
 )
 from rmr1.models import ModelPrices
 from rmr1.report.evaluation import plan_line, write_eval_report
-from rmr1.results import EvalResults, FaultKind, plain
+from rmr1.results import EvalResults, plain
 from rmr1.runs import NullCallbacks, RunDirectory, default_run_name
 
 REPORT = "report.html"
@@ -112,16 +111,12 @@ class EvalRunResult:
         run: Its directory.
         results: What it concludes.
         engine_errors: Completions that the engine failed on.
-        faults: The reasons of those failures.
-        notes: What the engine said about its server.
         out_of_budget: Whether a request was not made because the budget did not cover it.
     """
 
     run: Path
     results: EvalResults
     engine_errors: int
-    faults: tuple[FaultKind, ...] = ()
-    notes: tuple[str, ...] = ()
     out_of_budget: bool = False
 
 
@@ -252,16 +247,8 @@ async def judge_and_score(
         results = judged.score()
         run.write_json(RESULTS, results.to_json())
     errors = sum(one.results.unanswered for one in runs)
-    notes = dict.fromkeys(note for one in runs for note in one.results.notes)
     stopped = any(one.out_of_budget for one in runs)
-    return judged, EvalRunResult(path, results, errors, _all_faults(runs), tuple(notes), stopped)
-
-
-def _all_faults(runs: Iterable[JudgeRunResult]) -> tuple[FaultKind, ...]:
-    counts: Counter[str] = Counter()
-    for one in runs:
-        counts.update({kind.reason: kind.count for kind in one.results.faults})
-    return tuple(FaultKind(reason, count) for reason, count in counts.most_common())
+    return judged, EvalRunResult(path, results, errors, stopped)
 
 
 def eval_identity(engine: Engine, plan: JudgingPlan) -> dict[str, object]:

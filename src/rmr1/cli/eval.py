@@ -213,8 +213,9 @@ def _conclude(result: AnyResult, output: EvalOutput) -> None:
     else:
         print_tables(sys.stdout, result_tables(result.results, output.protocol))
     results, page = next(files for kind, files in _FILES.items() if isinstance(result, kind))
-    for one in _evaluations(result).values():
-        for name, said in trouble_rows(one.faults, one.notes):
+    evaluated = (one.results for one in _evaluations(result).values())
+    for found in [result.results] if isinstance(result, SweepRunResult) else evaluated:
+        for name, said in trouble_rows(found.faults, found.engine_notes):
             tell(f"{name}: {said}")
     tell(f"results: {result.run / results}\nreport: {result.run / page}")
     end_with(_outcome(result, output.protocol), output.bounds)

@@ -18,9 +18,9 @@ from typing import Literal
 from rmr1.curation.recipe import Difficulty, OverLong, Screens
 from rmr1.data import PairSource
 from rmr1.errors import ConfigError, RunError
-from rmr1.judging import ComparisonLayout, Completion, CompletionReader, combine
+from rmr1.judging import ComparisonLayout, Completion, combine, recorded_completions
 from rmr1.records import Message, PreferencePair
-from rmr1.runs import read_journal, read_manifest
+from rmr1.runs import read_manifest
 from rmr1.sides import decisive
 
 Screen = Callable[[PreferencePair], bool]
@@ -100,7 +100,7 @@ class PassRates:
         scored: defaultdict[str, list[Completion]] = defaultdict(list)
         # The journal may still be written to: it is not touched, and a torn last line is passed over.
         layout = ComparisonLayout.of_identity(read_manifest(filter.run).identity)
-        for _, sample in CompletionReader(layout).read(read_journal(filter.run, "completions.jsonl")):
+        for _, sample in recorded_completions(filter.run, layout):
             if decisive(sample.label) is None:
                 continue
             if sample.verdict.scores_one:

@@ -6,6 +6,8 @@ from rmr1.judging.completions import (
     ComparisonLayout,
     Completion,
     CompletionReader,
+    concluded_run,
+    recorded_completions,
     refuse_pair,
 )
 from rmr1.judging.judge import Judge
@@ -45,6 +47,7 @@ __all__ = [
     "all_notes",
     "choice_of",
     "combine",
+    "concluded_run",
     "fingerprint",
     "judge_pairs",
     "keep_texts",
@@ -57,6 +60,7 @@ __all__ = [
     "prices_of_judge",
     "prices_of_model",
     "read_texts",
+    "recorded_completions",
     "refuse_pair",
     "reward_probability",
     "run_blocking",

@@ -30,9 +30,13 @@ from rmr1.records import (
     Verdict,
     Vote,
 )
-from rmr1.runs import JournalLine, read_lines
+from rmr1.results import JudgeResults
+from rmr1.runs import JournalLine, read_document, read_journal, read_lines
 from rmr1.sides import ShownOrders, pair_probability, pair_side, shown_orders
 from rmr1.verdict import RULES, parse_verdict, sections_of
+
+JOURNAL = "completions.jsonl"
+"""The journal of a judging run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +358,39 @@ class CompletionReader:
         if self._hashes[number] not in (_NO_HASH, hashed):
             raise ValueError(f"pair_hash: pair {number} is another one in an earlier line")
         self._hashes[number] = hashed
+
+
+def recorded_completions(run: Path, layout: ComparisonLayout) -> Iterator[tuple[JournalLine, Completion]]:
+    """The completions of a judging run that another process may be working on, each with its line.
+
+    Args:
+        run: Its directory.
+        layout: Of the run.
+
+    Raises:
+        JournalError: A line is not a completion of this run, or there are fewer of them than its results count.
+        RunError: Its results were changed.
+    """
+    count = 0
+    for read in CompletionReader(layout).read(read_journal(run, JOURNAL)):
+        count += 1
+        yield read
+    concluded = concluded_run(run)
+    if concluded is not None and count < concluded.completions:
+        raise JournalError(
+            f"{run / JOURNAL}:{count + 1}: lines are missing: there are {count} completions, and results.json counts "
+            f"{concluded.completions}; restore the file, or run the same command again to have them done again"
+        )
+
+
+def concluded_run(run: Path) -> JudgeResults | None:
+    """What a judging run has concluded; None while its first process is at work.
+
+    Raises:
+        RunError: Its results were changed.
+    """
+    path = run / "results.json"
+    return JudgeResults.from_json(read_document(run, path.name), str(path)) if path.is_file() else None
 
 
 def refuse_pair(journal: Path, key: int, pair: int, problem: str) -> JournalError:

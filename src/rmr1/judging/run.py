@@ -18,7 +18,7 @@ from rmr1.data import PairSource, cluster_of
 from rmr1.engines import Engine, LoadedModel, open_model
 from rmr1.errors import DataError, JournalError, RunError
 from rmr1.judging.budget import SPENT, Account, Budget, Gate, prices_of_judge, spending
-from rmr1.judging.completions import Completion, CompletionReader, refuse_pair
+from rmr1.judging.completions import JOURNAL, Completion, CompletionReader, refuse_pair
 from rmr1.judging.loops import run_blocking
 from rmr1.judging.plan import JudgingPlan, plan_judging
 from rmr1.judging.requests import RequestQueue
@@ -33,7 +33,6 @@ from rmr1.report.judge import judge_report, write_judge_report
 from rmr1.results import JudgeResults
 from rmr1.runs import Callbacks, Journal, Ledger, NullCallbacks, RunDirectory
 
-JOURNAL = "completions.jsonl"
 MEMORY = "server.json"
 PAIRS_KEPT = 200
 """This many pairs are kept whole for the report; the journal has them all."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rmr1.report.charts import Curve, Series
+from rmr1.report.console import trouble_rows
 from rmr1.report.evaluation import setting_facts
 from rmr1.report.page import render_page, write_page
 from rmr1.report.pairs import spending_rows
@@ -226,6 +227,8 @@ def _points(score: Score, points: Sequence[SweepPoint], x_axis: str | None) -> t
 
 def _notes(results: SweepResults) -> Iterator[str]:
     yield "Intervals are of single points. For the difference of two points, compare their runs with rmr1 compare."
+    for name, said in trouble_rows(results.faults, results.engine_notes):
+        yield f"{name}: {said}"
     if "votes" in results.axes:
         yield (
             "Points that differ in votes alone count the first votes of the same completions, all sampled at temperature "

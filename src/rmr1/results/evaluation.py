@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from rmr1.records import Usage
 from rmr1.results.base import Estimate, InvalidVerdicts, Results, caveat_of
-from rmr1.results.judging import PairFigures, Spending
+from rmr1.results.judging import FaultKind, PairFigures, Spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,8 @@ class LoggedCounts:
 class BenchmarkResults:
     """What one benchmark of an evaluation concludes; parts that released figures cannot tell are None.
 
-    ``pairs`` are the figures that ``rmr1 judge`` gives for the same completions, whatever the protocols count.
+    ``pairs`` are the figures that ``rmr1 judge`` gives for the same completions, whatever the protocols count. ``faults`` are the
+    requests that the engine failed on in the process that judged last, ``engine_notes`` what it said about its server.
     """
 
     data: BenchmarkData
@@ -205,6 +207,8 @@ class BenchmarkResults:
     calibration: Calibration | None = None
     notes: tuple[str, ...] = ()
     logged: LoggedCounts | None = None
+    faults: tuple[FaultKind, ...] = ()
+    engine_notes: tuple[str, ...] = ()
 
     def shown(self, protocol: str) -> str | None:
         """The protocol to show: the wanted one, else the first that there is; None where nothing is scored."""
@@ -287,6 +291,16 @@ class EvalResults(Results):
     published: PublishedTable | None = None
     spending: Spending | None = None
 
+    @property
+    def faults(self) -> tuple[FaultKind, ...]:
+        """Requests that the engine failed on, in all benchmarks."""
+        return _all_faults(self.benchmarks.values())
+
+    @property
+    def engine_notes(self) -> tuple[str, ...]:
+        """What the engine said about its server, in all benchmarks."""
+        return _all_notes(self.benchmarks.values())
+
 
 @dataclass(frozen=True, slots=True)
 class SweepPoint:
@@ -319,6 +333,31 @@ class SweepResults(Results):
     axes: Mapping[str, tuple[int | str, ...]]
     points: tuple[SweepPoint, ...]
     spending: Spending | None = None
+
+    @property
+    def faults(self) -> tuple[FaultKind, ...]:
+        """Requests that the engine failed on, in all judging runs; points of one run share them."""
+        return _all_faults(self._judged())
+
+    @property
+    def engine_notes(self) -> tuple[str, ...]:
+        """What the engine said about its server, in all judging runs."""
+        return _all_notes(self._judged())
+
+    def _judged(self) -> list[BenchmarkResults]:
+        runs = {point.run: point for point in self.points}
+        return [one for point in runs.values() for one in point.benchmarks.values()]
+
+
+def _all_faults(judged: Iterable[BenchmarkResults]) -> tuple[FaultKind, ...]:
+    counts: Counter[str] = Counter()
+    for one in judged:
+        counts.update({kind.reason: kind.count for kind in one.faults})
+    return tuple(FaultKind(reason, count) for reason, count in counts.most_common())
+
+
+def _all_notes(judged: Iterable[BenchmarkResults]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(note for one in judged for note in one.engine_notes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,10 @@ from rmr1.benchmarks import (
     score_run,
     write_evaluation_report,
 )
-from rmr1.errors import ConfigError, RunError
+from rmr1.errors import ConfigError, JournalError, RunError
+from rmr1.records import Generation
 from rmr1.results import EvalResults
+from rmr1.runs import read_document
 from rmr1.stats import Average
 from tests.support.benchmarks import by_gold, write_rewardbench, write_rm_bench
 from tests.support.engines import FunctionEngine
@@ -136,3 +138,37 @@ def test_each_completion_is_parsed_once_and_again_only_for_another_rule(tmp_path
     counts.clear()
     write_evaluation_report(tmp_path / "run", tmp_path / "page.html", "strict")
     assert counts["default"] == 0
+
+
+def test_what_failed_and_what_the_engine_said_stand_in_the_results_and_the_report(data):
+    class Slow(FunctionEngine):
+        def hear(self, on_note):
+            on_note("the server is slow")
+
+    engine = Slow(
+        lambda request: Generation(request.id, "", "error", error="boom") if "row-0/" in request.id else "[[A]]"
+    )
+    result = evaluate(engine, mine(), data=data, run=data / "run")
+    for found in (
+        result.results,
+        score_run(data / "run", benchmarks=[mine()]),
+        EvalResults.from_json(read_document(data / "run", "results.json")),
+    ):
+        assert [(kind.reason, kind.count) for kind in found.faults] == [("boom", 2)]
+        assert found.engine_notes == ("the server is slow",)
+    remarks = evaluation_report(data / "run", "official", benchmarks=[mine()]).benchmarks[0].remarks
+    assert {"failed requests: 2: boom", "note: the server is slow"} <= set(remarks)
+
+
+def test_a_line_that_is_missing_from_a_finished_run_is_noticed_by_what_reads_it(data):
+    evaluate(judge(), mine(), data=data, run=data / "run")
+    journal = data / "run" / "mine" / "completions.jsonl"
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:-1]))
+    with pytest.raises(
+        JournalError, match=r"completions\.jsonl:8: lines are missing: there are 7 .* results\.json counts 8"
+    ):
+        score_run(data / "run", benchmarks=[mine()])
+    assert (
+        len(evaluate(asked := judge(), mine(), data=data, run=data / "run").results.benchmarks) == len(asked.asked) == 1
+    )
+    assert score_run(data / "run", benchmarks=[mine()]).benchmarks["mine"].pairs.completions == 8

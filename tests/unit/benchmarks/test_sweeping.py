@@ -193,6 +193,9 @@ def test_a_fault_of_a_late_vote_leaves_the_points_before_it(data, tmp_path):
 
     result, _ = run_sweep(Axes(votes=(2, 3)), data, tmp_path / "run", faulty, "rm-bench")
     assert result.engine_errors == 2 * 6
+    assert [(kind.reason, kind.count) for kind in result.results.faults] == [("boom", 12)]
+    assert SweepResults.from_json(result.results.to_json()).faults == result.results.faults
+    assert "failed requests: 12: boom" in sweep_report(result.results, "official").notes
     unjudged = [point.benchmarks["rm-bench"].judged.unjudged_pairs for point in result.results.points]
     assert unjudged == [0, 6]
     tables = list(sweep_tables(result.results, "official"))
