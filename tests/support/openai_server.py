@@ -72,7 +72,7 @@ async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamW
             head = await reader.readuntil(b"\r\n\r\n")
             length = _LENGTH.search(head)
             body = await reader.readexactly(int(length[1]) if length else 0)
-            status, content = reply(body)
+            status, content = (404, b"{}") if head.startswith(b"GET") else reply(body)
             writer.write(
                 b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
                 % (status, len(content), content)

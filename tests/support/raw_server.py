@@ -40,7 +40,9 @@ def error(message: str, **more: object) -> dict:
     return {"error": {"message": message, **more}}
 
 
-def _handler(reply: Callable[[dict], Raw], asked: list[dict]) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    reply: Callable[[dict], Raw], asked: list[dict], get: Callable[[str], Raw]
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -54,6 +56,9 @@ def _handler(reply: Callable[[dict], Raw], asked: list[dict]) -> type[BaseHTTPRe
                 self._send(raw)
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True
+
+        def do_GET(self):
+            self._send(get(self.path))
 
         def _send(self, raw: Raw) -> None:
             self.send_response(raw.status)
@@ -96,10 +101,10 @@ class Serving:
 
 
 @contextmanager
-def answering(reply: Callable[[dict], Raw]):
-    """Serve until the block ends; ``reply`` gets each request's body."""
+def answering(reply: Callable[[dict], Raw], get: Callable[[str], Raw] = lambda path: Raw({}, 404)):
+    """Serve until the block ends; ``reply`` gets each request's body, ``get`` the path of what is only looked up."""
     asked: list[dict] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(reply, asked))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(reply, asked, get))
     server.daemon_threads = True
     server.headers_seen, server.paths = [], []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -32,6 +32,7 @@ from rmr1.judging import (
     prices_of_judge,
     run_blocking,
     spending,
+    template_advice,
 )
 from rmr1.models import ModelPrices
 from rmr1.report.evaluation import plan_line, write_eval_report
@@ -227,6 +228,8 @@ async def judge_and_score(
     plan = plan_judging(config, engine, model_template=judge.template)
     for remark in plan.remarks:
         callbacks.say(remark)
+    for sentence in template_advice(judge, config):
+        callbacks.say(sentence)
     identity = eval_identity(engine, plan)
     path = task.directory("eval", found, identity)
     prices = prices_of_judge(config, engine.name)

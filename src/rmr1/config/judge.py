@@ -69,6 +69,14 @@ class EngineConfig(BaseModel):
         tuple[str, ...],
         Field(description="Request fields that the server refuses, such as temperature, top_p or seed"),
     ] = ()
+    card: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="Folder or GGUF file of the model that a server serves, if rmr1 has trained it: it says the template and "
+            "the think mode; if not set, the server is asked where its model is",
+        ),
+    ] = None
     extra_body: Annotated[
         dict[str, Any],
         Field(description="More fields for every request to a server, such as {service_tier: flex}"),

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from rmr1.config import EngineConfig
 from rmr1.engines.protocol import Engine, EngineFactory
+from rmr1.engines.served_model import card_at, served_card
 from rmr1.errors import ConfigError, PluginError
 from rmr1.files import parse_json
 from rmr1.models import ModelEntry, ResolvedModel, resolve_model
+from rmr1.models.card import ModelCard
+from rmr1.models.providers import PROVIDERS
 from rmr1.models.resolve import ENGINES
 from rmr1.plugins import plugin_call
 from rmr1.records import Generation, GenerationRequest
@@ -26,11 +30,15 @@ class LoadedModel:
         engine: Writes; whoever opened the model closes it.
         template: The judge template that the model wants, if it says so.
         entry: Its entry in the catalogue, if it has one.
+        card: The card of a model that was trained here, if it has one.
+        served_from: Where the server has it from, if the server has said so.
     """
 
     engine: Engine
     template: str | None = None
     entry: ModelEntry | None = None
+    card: ModelCard | None = None
+    served_from: Path | None = None
 
 
 def open_model(
@@ -53,15 +61,29 @@ def open_model(
         return LoadedModel(_checked(model, type(model).__name__))
     resolved = resolve_model(model) if isinstance(model, str) else model
     config = config or EngineConfig()
+    factory: EngineFactory = ENGINES.load(resolved.engine)
+    resolved, place = _with_card(resolved, config)
     if config.think == "auto":
         config = config.model_copy(update={"think": resolved.think})
-    factory: EngineFactory = ENGINES.load(resolved.engine)
     called = ENGINES.called(resolved.engine)
     if called is None:
-        return LoadedModel(factory(resolved.name, config, concurrency=concurrency), resolved.template, resolved.entry)
-    with plugin_call(called, "its call with model, config and concurrency"):
-        engine = _checked(factory(resolved.name, config, concurrency=concurrency), called)
-    return LoadedModel(PluginEngine(engine, called), resolved.template, resolved.entry)
+        engine = factory(resolved.name, config, concurrency=concurrency)
+    else:
+        with plugin_call(called, "its call with model, config and concurrency"):
+            engine = PluginEngine(_checked(factory(resolved.name, config, concurrency=concurrency), called), called)
+    return LoadedModel(engine, resolved.template, resolved.entry, resolved.card, place)
+
+
+def _with_card(resolved: ResolvedModel, config: EngineConfig) -> tuple[ResolvedModel, Path | None]:
+    """The model with the card that the user names or the server has, and where the server has it from."""
+    card, place = None, None
+    if config.card is not None:
+        card = card_at(config.card)
+    elif resolved.engine in PROVIDERS:
+        card, place = served_card(resolved.name, config) or (None, None)
+    if card is None:
+        return resolved, None
+    return replace(resolved, entry=None, template=card.template, think=card.think, card=card), place
 
 
 class PluginEngine:

@@ -12,7 +12,7 @@ from rmr1.judging.completions import (
 )
 from rmr1.judging.judge import Judge
 from rmr1.judging.loops import run_blocking
-from rmr1.judging.plan import DEFAULT_TEMPLATE, JudgingPlan, ScoringPlan, plan_judging, plan_scalar
+from rmr1.judging.plan import DEFAULT_TEMPLATE, JudgingPlan, ScoringPlan, plan_judging, plan_scalar, template_advice
 from rmr1.judging.run import JudgeCallbacks, JudgeRun, JudgeRunResult, judge_pairs
 from rmr1.judging.runner import JudgeRequest, RequestLog, RequestRunner, all_notes
 from rmr1.judging.stopping import StoppingRule, VoteLedger
@@ -66,4 +66,5 @@ __all__ = [
     "run_blocking",
     "score_list",
     "spending",
+    "template_advice",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
@@ -15,7 +16,7 @@ from rmr1.engines import Engine, open_model
 from rmr1.errors import BudgetError, DataError, InputError
 from rmr1.judging.budget import Budget, prices_of_judge
 from rmr1.judging.loops import BackgroundLoop, BlockingLoop, CallersLoop, iterate, iterate_in
-from rmr1.judging.plan import JudgingPlan, plan_judging
+from rmr1.judging.plan import JudgingPlan, plan_judging, template_advice
 from rmr1.judging.run import JudgeRun
 from rmr1.records import Judgment, Label, Message, PreferencePair
 
@@ -51,6 +52,9 @@ class Judge:
         loaded = open_model(named, self.config.engine, concurrency=self.config.concurrency)
         self.engine: Engine = loaded.engine
         self.plan: JudgingPlan = plan_judging(self.config, self.engine, model_template=loaded.template)
+        if self.config.template is not None:
+            for sentence in template_advice(loaded, self.config):
+                warnings.warn(sentence, stacklevel=2)
         self.budget = Budget(self.config.max_total_tokens, self.config.max_cost)
         self._prices = prices_of_judge(self.config, self.engine.name)
         self._blocking: BlockingLoop | None = None

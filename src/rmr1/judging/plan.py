@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from rmr1.config import JudgeConfig
-from rmr1.engines import Engine, gives_scores, is_grammar_engine, prompt_sha256
-from rmr1.errors import ConfigError, did_you_mean
+from rmr1.engines import Engine, LoadedModel, gives_scores, is_grammar_engine, prompt_sha256
+from rmr1.errors import ConfigError, TemplateError, did_you_mean
 from rmr1.judging.completions import ComparisonLayout
 from rmr1.prompts import FENCE_SHA256, SCALAR, Prompt, Template, load_grammar, load_template, render_prompt
 from rmr1.records import Comparison, Generation, GenerationRequest, PreferencePair, Sampling, Verdict
@@ -231,3 +231,38 @@ def _grammar(template: Template, config: JudgeConfig, engine: Engine) -> str:
 def _seed(name: str, seed: int) -> int:
     digest = hashlib.blake2b(f"{seed}\0{name}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") & 0x7FFFFFFF
+
+
+def template_advice(model: LoadedModel, config: JudgeConfig) -> Iterator[str]:
+    """What is worth saying about the template that a model is asked with.
+
+    Args:
+        model: The model, with what it says of itself.
+        config: How it is asked.
+    """
+    entry, card = model.entry, model.card
+    if entry is not None and entry.exact_template and config.template is None:
+        yield (
+            f"{entry.name} was trained with the prompt on its {entry.exact_template}; for its published results, "
+            f"copy that text to a file and pass --template FILE"
+        )
+    if card is None or card.template is None:
+        return
+    if config.template is None:
+        if model.served_from is not None:
+            yield (
+                f"{config.model} is served from {model.served_from}, which was trained with the template {card.template}; it is "
+                f"asked with that one"
+            )
+    elif not _same_template(config.template, card.template):
+        yield (
+            f"{config.model} was trained with the template {card.template} and is asked with {config.template}: a trained judge is "
+            f"worse with another template than its own; leave --template out, or say --template {card.template}"
+        )
+
+
+def _same_template(one: str, other: str) -> bool:
+    try:
+        return load_template(one).sha256 == load_template(other).sha256
+    except TemplateError:  # that of the card may be a file of another machine
+        return one == other

@@ -15,12 +15,12 @@ from typing import Any, Protocol
 from rmr1.arguments import expect_events
 from rmr1.config import JudgeConfig, resolve_config
 from rmr1.data import PairSource, cluster_of
-from rmr1.engines import Engine, LoadedModel, open_model
+from rmr1.engines import Engine, open_model
 from rmr1.errors import DataError, JournalError, RunError
 from rmr1.judging.budget import SPENT, Account, Budget, Gate, prices_of_judge, spending
 from rmr1.judging.completions import JOURNAL, Completion, CompletionReader, refuse_pair
 from rmr1.judging.loops import run_blocking
-from rmr1.judging.plan import JudgingPlan, plan_judging
+from rmr1.judging.plan import JudgingPlan, plan_judging, template_advice
 from rmr1.judging.requests import RequestQueue
 from rmr1.judging.runner import RequestLog, RequestRunner, all_notes
 from rmr1.judging.task import PairTask, SourceGuard
@@ -346,7 +346,8 @@ async def _judge_task(
     try:
         plan = plan_judging(config, model.engine, model_template=model.template)
         prices = prices_of_judge(config, model.engine.name)
-        _say_exact_template(model, config, callbacks)
+        for sentence in template_advice(model, config):
+            callbacks.say(sentence)
         for remark in plan.remarks:
             callbacks.say(remark)
         _check_slots(source, task, plan)
@@ -387,15 +388,6 @@ def _check_slots(source: PairSource, task: PairTask, plan: JudgingPlan) -> None:
     if plan.template.slots and not task.read_once:
         for pair in islice(source, task.limit):
             plan.request(next(plan.comparisons(pair)))
-
-
-def _say_exact_template(model: LoadedModel, config: JudgeConfig, callbacks: JudgeCallbacks) -> None:
-    entry = model.entry
-    if entry is not None and entry.exact_template and config.template is None:
-        callbacks.say(
-            f"{entry.name} was trained with the prompt on its {entry.exact_template}; for its published results, "
-            f"copy that text to a file and pass --template FILE"
-        )
 
 
 def _identity(source: PairSource, task: PairTask, engine: Engine, plan: JudgingPlan) -> dict[str, object]:

@@ -47,6 +47,7 @@ class ResolvedModel:
         entry: Its entry in the catalogue, if it has one.
         template: The judge template that it wants, if it says so.
         think: Whether its chat template opens a think block; "auto" to look.
+        card: Its card, if it was trained here.
     """
 
     engine: str
@@ -54,6 +55,7 @@ class ResolvedModel:
     entry: ModelEntry | None = None
     template: str | None = None
     think: Think = "auto"
+    card: ModelCard | None = None
 
 
 def resolve_model(model: str) -> ResolvedModel:
@@ -94,7 +96,7 @@ def _nearest(model: str) -> str:
 
 def _resolved(engine: str, name: str, entry: ModelEntry | None, card: ModelCard | None) -> ResolvedModel:
     if card is not None:
-        return ResolvedModel(engine, name, None, card.template, card.think)
+        return ResolvedModel(engine, name, None, card.template, card.think, card)
     if entry is not None:
         return ResolvedModel(engine, name, entry, entry.template, entry.think)
     return ResolvedModel(engine, name)

@@ -17,6 +17,7 @@ import yaml
 
 from rmr1.cli.main import app
 from rmr1.config import JudgeConfig, load_config
+from rmr1.models.providers import PROVIDERS
 from rmr1.models.resolve import ENGINES
 from rmr1.pipeline import TrainRecipe
 from rmr1.prompts import template_names
@@ -137,7 +138,9 @@ def test_what_results_and_metrics_are_said_to_have_is_in_their_types() -> None:
 
 def test_every_engine_has_its_section() -> None:
     text = page("engines.md")
-    assert [engine for engine in ENGINES.builtin if f"\n## {engine}\n" not in text] == []
+    hosted = re.findall(r"^\| `(\w+)` \|", section("engines.md", "Hosted APIs"), re.MULTILINE)
+    assert [one for one in ENGINES.builtin if f"\n## {one}\n" not in text and one not in hosted] == []
+    assert set(PROVIDERS) <= set(hosted)
 
 
 def test_every_extra_is_listed() -> None:

@@ -46,9 +46,9 @@ def ask(*asked, **config):
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-        engine = open_model(
-            "openai/m", EngineConfig(base_url=address, **{"max_retries": 2, **config}), concurrency=1
-        ).engine
+        settings = EngineConfig(base_url=address, **{"max_retries": 2, **config})
+        # In a thread, since the server that is asked for its models works in this loop.
+        engine = (await asyncio.to_thread(open_model, "openai/m", settings, concurrency=1)).engine
         try:
             return await collect(engine.generate(asked))
         finally:
