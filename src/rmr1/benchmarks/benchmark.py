@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -79,6 +80,21 @@ class Entry:
             return cls(**record)
         except TypeError as error:
             raise JournalError(f"a line of pairs.jsonl is no comparison ({error}); run rmr1 eval again") from error
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredItem:
+    """An item with the scores that a judge gave its responses one by one.
+
+    Args:
+        entry: Its first comparison.
+        chosen: Scores of its right responses, in their order; minus infinity for one without a valid score.
+        rejected: The same of the others.
+    """
+
+    entry: Entry
+    chosen: tuple[float, ...]
+    rejected: tuple[float, ...]
 
 
 class Value(NamedTuple):
@@ -220,6 +236,22 @@ def observe_pairs(values: Iterable[tuple[Entry, float]]) -> Iterator[Value]:
         yield Value(value, tie_cell(entry.subset) if entry.label == "tie" else entry.subset, entry.prompt)
 
 
+def scored_items(scores: Iterable[tuple[Entry, tuple[float | None, float | None]]]) -> Iterator[ScoredItem]:
+    """The items of comparisons of which both responses were scored; a response has the same score in each of its comparisons.
+
+    Args:
+        scores: Comparisons with the scores of the pair's A and B; None for a response without a valid score.
+    """
+    items: dict[str, tuple[Entry, dict[int, float], dict[int, float]]] = {}
+    for entry, (of_a, of_b) in scores:
+        better, other = (of_a, of_b) if entry.label != "B" else (of_b, of_a)
+        _, chosen, rejected = items.setdefault(entry.item, (entry, {}, {}))
+        for found, number, score in zip((chosen, rejected), entry.place, (better, other), strict=True):
+            found[number] = -math.inf if score is None else score
+    for entry, chosen, rejected in items.values():
+        yield ScoredItem(entry, *(tuple(found[number] for number in sorted(found)) for found in (chosen, rejected)))
+
+
 @dataclass(frozen=True, slots=True)
 class Benchmark:
     """A benchmark: one of ``suite``, one that an installed package offers, or your own.
@@ -241,6 +273,8 @@ class Benchmark:
         subset: The subset of a pair as it was read from a part, or None to leave the pair out.
         counted_as: The name under which ``sizes`` counts a subset.
         observe: Turns values of comparisons into values of what is counted.
+        observe_scores: Turns items whose responses were scored one by one into values of what is counted. Such a benchmark asks for
+            a judge that does that; ``observe`` has no part in it.
         keeps_ties: Whether pairs that people call ties are part of it; a public benchmark has none.
         whole_items: Whether an item counts only with all its comparisons, as best of N does; without one of them it is not scored.
         choice: Whether the judge is asked once for the best of four responses, instead of for comparisons. A comparison of the run
@@ -266,6 +300,7 @@ class Benchmark:
     subset: Callable[[PreferencePair, Part], str | None] = field(default=lambda pair, part: pair.category)
     counted_as: Callable[[str], str] = field(default=lambda subset: subset)
     observe: Callable[[Iterable[tuple[Entry, float]]], Iterator[Value]] = observe_pairs
+    observe_scores: Callable[[Iterable[ScoredItem]], Iterator[Value]] | None = None
     keeps_ties: bool = False
     whole_items: bool = False
     choice: bool = False

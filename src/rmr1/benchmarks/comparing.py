@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TypeAlias, get_args
 
 from rmr1.arguments import expect_count, expect_several, expect_word, path_of
-from rmr1.benchmarks.benchmark import Benchmark, Protocol, Value
+from rmr1.benchmarks.benchmark import Benchmark, Entry, Protocol, Value, scored_items
 from rmr1.benchmarks.contestants import (
     COMBINED_POLICY,
     Contestant,
+    JudgedPair,
     OpenRun,
     PairKey,
     observe_judged,
@@ -25,9 +27,10 @@ from rmr1.benchmarks.contestants import (
 from rmr1.benchmarks.eval_runs import EvalRun
 from rmr1.benchmarks.released import is_released
 from rmr1.benchmarks.scoring import averages
-from rmr1.benchmarks.standings import Field, compare_field
+from rmr1.benchmarks.standings import Field, as_in, compare_field
 from rmr1.benchmarks.unpaired import compare_figures
 from rmr1.errors import ConfigError, RunError
+from rmr1.judging import score_list
 from rmr1.report.samples import StagedSample
 from rmr1.results import BenchmarkComparison, ComparedRun, CompareResults, JudgeSettings
 from rmr1.stats import Average
@@ -191,8 +194,10 @@ def _on_benchmark(benchmark: Benchmark, runs: Sequence[OpenRun], protocol: Proto
         broken = {entry.item for key, entry in entries.items() if entry is not None and key not in common}
         common = {key: None for key in common if (entry := entries[key]) is None or entry.item not in broken}
 
-    def observe(values: Mapping[PairKey, float], keys: Sequence[PairKey]) -> Iterable[Value]:
-        found = ((first[key].entry, values[key]) for key in keys)
+    def observe(side: Contestant, keys: Sequence[PairKey]) -> Iterable[Value]:
+        if benchmark.observe_scores is not None:
+            return benchmark.observe_scores(scored_items(_scores(first, side, keys)))
+        found = ((first[key].entry, side.values[key]) for key in keys)
         return benchmark.observe((entry, value) for entry, value in found if entry is not None)
 
     def named(cells: Iterable[str]) -> Mapping[str, Average]:
@@ -201,11 +206,22 @@ def _on_benchmark(benchmark: Benchmark, runs: Sequence[OpenRun], protocol: Proto
     return compare_field(Field(benchmark.title, policy.note, sides, tuple(common), observe, named), items)
 
 
+def _scores(
+    first: Mapping[PairKey, JudgedPair], side: Contestant, keys: Sequence[PairKey]
+) -> Iterator[tuple[Entry, tuple[float | None, float | None]]]:
+    """The scores of pairs by a judge, in the sides that the first run's data have."""
+    for key in keys:
+        entry, votes = first[key].entry, as_in(first[key], side.pairs[key]).votes
+        if entry is not None:
+            of_a, of_b = score_list(votes, "ab"), score_list(votes, "ba")
+            yield entry, (fmean(of_a) if of_a else None, fmean(of_b) if of_b else None)
+
+
 def _on_all(sides: Sequence[Contestant], items: int) -> Compared:
     first = sides[0].pairs
 
-    def observe(values: Mapping[PairKey, float], keys: Sequence[PairKey]) -> Iterable[Value]:
-        return observe_judged((first[key], values[key]) for key in keys)
+    def observe(side: Contestant, keys: Sequence[PairKey]) -> Iterable[Value]:
+        return observe_judged((first[key], side.values[key]) for key in keys)
 
     def named(cells: Iterable[str]) -> Mapping[str, Average]:
         every = tuple(sorted(cells))

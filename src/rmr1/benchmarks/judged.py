@@ -171,6 +171,20 @@ class Completions:
             if value is not None and judged.entry.item not in left_out:
                 yield judged.entry, value
 
+    def scores(
+        self, context: ScoringContext, *, whole_items: bool
+    ) -> Iterator[tuple[Entry, tuple[float | None, float | None]]]:
+        """The scores of both responses of each judged comparison; nothing of a judge that compares.
+
+        Args:
+            context: How the run judged.
+            whole_items: Leave out items of which a comparison is not judged.
+        """
+        left_out = {entry.item for entry in set(self.entries).difference(self.judged)} if whole_items else set()
+        for judged in self.read(context.rule):
+            if judged.scores is not None and judged.entry.item not in left_out:
+                yield judged.entry, judged.scores
+
     def agreements(self, policy: Policy, context: ScoringContext) -> Iterator[tuple[Entry, float]]:
         """Whether both orders of each judged comparison agree; nothing where the policy does not count it."""
         for judged in self.read(policy.rule or context.rule) if policy.none_agrees is not None else ():

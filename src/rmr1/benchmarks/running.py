@@ -18,6 +18,7 @@ from rmr1.benchmarks.report import report_of
 from rmr1.benchmarks.suite.registry import chosen_benchmarks
 from rmr1.config import JudgeConfig, resolve_config
 from rmr1.engines import Engine, LoadedModel, open_model
+from rmr1.errors import ConfigError
 from rmr1.judging import (
     SPENT,
     Account,
@@ -271,6 +272,11 @@ async def _judge(
     account: Account,
 ) -> JudgeRunResult:
     pairs = loaded.limited(limit)
+    if loaded.benchmark.observe_scores is not None and not plan.scores_one:
+        raise ConfigError(
+            f"--bench {loaded.benchmark.name}: it asks for a score of each response by itself; take a scalar reward model "
+            f"(--model scalar/MODEL) or --template pointwise"
+        )
     if loaded.benchmark.choice:
         plan = plan_choice(plan)
     identity = {

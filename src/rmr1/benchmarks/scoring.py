@@ -18,6 +18,7 @@ from rmr1.benchmarks.benchmark import (
     Value,
     agreement_cell,
     is_tie_cell,
+    scored_items,
 )
 from rmr1.benchmarks.judged import Completions, Judged, ScoringContext
 from rmr1.judging import JudgmentTally, combine
@@ -42,6 +43,10 @@ def observations(
     benchmark: Benchmark, completions: Completions, policy: Policy, context: ScoringContext
 ) -> Observations | None:
     """What a benchmark counts under a policy, or None where the completions do not allow it."""
+    if benchmark.observe_scores is not None:
+        scores = completions.scores(context, whole_items=benchmark.whole_items)
+        found = collected(benchmark.observe_scores(scored_items(scores)))
+        return found if found.cells else None
     values = benchmark.observe(completions.values(policy, context, whole_items=benchmark.whole_items))
     agreed = (
         Value(value, agreement_cell(entry.subset), entry.prompt)

@@ -28,7 +28,7 @@ from rmr1.sides import turned
 from rmr1.stats import Average, Observations, adjusted, cohen_kappa, estimate_share, paired_differences
 
 LEVEL = 0.05
-Observe: TypeAlias = Callable[[Mapping[PairKey, float], Sequence[PairKey]], Iterable[Value]]
+Observe: TypeAlias = Callable[[Contestant, Sequence[PairKey]], Iterable[Value]]
 Differences: TypeAlias = Mapping[str, Difference]
 
 
@@ -41,7 +41,7 @@ class Field:
         policy: What a pair is worth, in words.
         sides: The judges; pairs are shown and counted as the first one has them.
         common: The pairs that are worth something to all of them.
-        observe: Turns what pairs are worth into what is counted.
+        observe: Turns what pairs are worth to a judge into what is counted.
         averages: The figures, from the cells that there are.
     """
 
@@ -67,7 +67,7 @@ def compare_field(field: Field, items: int) -> tuple[BenchmarkComparison, tuple[
     judged = [key for key in sides[0].pairs if all(key in side.pairs for side in sides[1:])]
     if not judged:
         return BenchmarkComparison(field.title, field.policy, problem="no pair is judged in all of the runs"), ()
-    observed = [collected(field.observe(side.values, field.common)) for side in sides] if field.common else []
+    observed = [collected(field.observe(side, field.common)) for side in sides] if field.common else []
     counted = set(field.common)
     differing = [key for key in judged if _differ(sides, key, worth=key in counted)]
     comparison = BenchmarkComparison(

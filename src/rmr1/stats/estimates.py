@@ -221,7 +221,7 @@ def _estimate(value: float, sums: Array, counts: Array, weights: Array, confiden
     means = sums.sum(axis=0) / counts.sum(axis=0)
     residuals = sums - means * counts
     # One more right and one more wrong cluster (Agresti and Coull 1998).
-    careful = (means * clusters + 1) / (clusters + 2)
+    careful = numpy.clip((means * clusters + 1) / (clusters + 2), 0.0, 1.0)  # a value may be a little beyond 0 or 1
     variance, freedom = cluster_variance(
         residuals * (weights / counts.sum(axis=0)), counts, weights * numpy.sqrt(careful * (1 - careful))
     )

@@ -2,8 +2,10 @@
 
 import io
 import json
+import math
 import random
 
+import numpy
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,8 +21,10 @@ from rmr1.benchmarks import (
     score_released,
     score_run,
 )
+from rmr1.benchmarks.benchmark import Entry, ScoredItem
 from rmr1.benchmarks.suite.ppe import conflict_pairs
 from rmr1.benchmarks.suite.rewardbench import SIZES
+from rmr1.benchmarks.suite.rewardbench2 import ties_score
 from rmr1.errors import ConfigError, DataError, RunError, RunMismatchError
 from rmr1.records import Generation, Usage
 from rmr1.report.comparison import comparison_csv, comparison_tables
@@ -235,6 +239,133 @@ def test_a_judge_that_always_says_one_letter_gets_a_quarter_of_rewardbench2(tmp_
     result = run_eval("rewardbench2", tmp_path, lambda request: "[[B]]", tmp_path / "run")
     assert figures(result, "rewardbench2", "official")["Math"] == pytest.approx(1 / 4, abs=0.06)
     assert result.results.benchmarks["rewardbench2"].data.items == {"Math": 400}
+
+
+class Scorer(FunctionEngine):
+    gives_scores = True
+
+
+def ratings_rows(chance, questions=6):
+    """Rows of RewardBench 2 with the score of each response in its text, and those scores by item."""
+    rows, scores = [], {}
+
+    def add(name, subset, right, wrong):
+        drawn = [float(chance.randint(1, 6)) for _ in range(right + wrong)]
+        texts = [f"{name} answer {place} scores {score}" for place, score in enumerate(drawn)]
+        rows.append(
+            {
+                "id": name,
+                "subset": subset,
+                "prompt": f"about {name}",
+                "chosen": texts[:right],
+                "rejected": texts[right:],
+            }
+        )
+        scores[name] = (drawn[:right], drawn[right:])
+
+    for number in range(20):
+        add(str(number), "Math", 1, 3)
+    for number in range(questions):
+        add(f"ref:{number}", "Ties", 1, 2)
+        add(f"tied:{number}", "Ties", chance.randint(2, 4), 2)
+    return rows, scores
+
+
+def published_ties(scores):
+    """The rule that the authors publish, over all questions at once: accuracies, then margins."""
+    numbers = sorted({name.partition(":")[2] for name in scores if ":" in name})
+    gap = {
+        kind: numpy.array([min(right) - max(wrong) for right, wrong in (scores[f"{kind}:{n}"] for n in numbers)])
+        for kind in ("ref", "tied")
+    }
+    spread = numpy.array([max(right) - min(right) for right, _ in (scores[f"tied:{n}"] for n in numbers)])
+    smaller = numpy.minimum(gap["ref"], gap["tied"])
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        margin = numpy.nan_to_num(numpy.tanh(smaller / spread - 1), nan=0.0)
+    shares = [gap["tied"] > 0, gap["ref"] > 0, gap["tied"] > spread, smaller > spread, margin]
+    return sum(weight * part.mean() for weight, part in zip((0.3, 0.3, 0.2, 0.2, 0.01), shares, strict=True))
+
+
+def score_in(request):
+    return request.messages[-1].content.rpartition("scores ")[2].split()[0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rewardbench2_by_scores_shares_the_point_of_ties_and_scores_ties_as_published(tmp_path, seed):
+    rows, scores = ratings_rows(random.Random(seed))
+    write_json(tmp_path / "test.json", rows)
+    engine = Scorer(score_in)
+    result = run_eval("rewardbench2-ratings", tmp_path, None, tmp_path / "run", engine=engine)
+    responses = sum(len(right) + len(wrong) for right, wrong in scores.values())
+    assert len(engine.asked) == responses  # also if a response is in many comparisons
+    points = []
+    for name, (right, wrong) in scores.items():
+        if ":" not in name:
+            best = max(right + wrong)
+            points.append((right[0] == best) / (right + wrong).count(best))
+    found = figures(result, "rewardbench2-ratings", "official")
+    assert found["Math"] == pytest.approx(sum(points) / len(points), abs=1e-12)
+    assert found["Ties"] == pytest.approx(max(0.0, published_ties(scores)), abs=1e-12)
+    assert found["score"] == pytest.approx(max(0.0, (found["Math"] + published_ties(scores)) / 2))
+    assert score_run(result.run) == result.results
+
+
+def test_rewardbench2_by_scores_compares_two_judges_on_the_same_figures(tmp_path):
+    write_json(tmp_path / "test.json", ratings_rows(random.Random(0))[0])
+    one = run_eval("rewardbench2-ratings", tmp_path, None, tmp_path / "one", engine=Scorer(score_in))
+    rated = FunctionEngine(lambda request: answer("7"))
+    two = run_eval("rewardbench2-ratings", tmp_path, None, tmp_path / "two", engine=rated, template="pointwise")
+    found = compare_runs([one.run, two.run]).results.benchmarks["rewardbench2-ratings"]
+    for name, result in (("one", one), ("two", two)):
+        metrics = result.results.benchmarks["rewardbench2-ratings"].protocols["official"].metrics
+        assert {figure: value.value for figure, value in found.runs[name].metrics.items()} == pytest.approx(
+            {figure: value.value for figure, value in metrics.items()}
+        )
+    assert figures(two, "rewardbench2-ratings", "official")["Math"] == 0.25  # all four tie
+
+
+def test_rewardbench2_by_scores_gives_the_worst_place_to_what_cannot_be_read(tmp_path):
+    write_json(tmp_path / "test.json", four_rows(3))
+    said = {
+        "c": ("[[9]]", "none", "none"),
+        "x": ("none", "[[2]]", "none"),
+        "y": ("[[3]]",) * 2 + ("none",),
+        "z": ("none",) * 3,
+    }
+
+    def reply(request):
+        comparison = request.comparison
+        return f"<answer>{said[comparison.shown_a[0].content][int(comparison.prompt[0].content[1])]}</answer>"
+
+    result = run_eval("rewardbench2-ratings", tmp_path, reply, tmp_path / "run", template="pointwise")
+    assert figures(result, "rewardbench2-ratings", "official")["Math"] == pytest.approx((1 + 0 + 0.25) / 3)
+
+
+def test_each_kind_of_judge_is_sent_to_the_form_of_rewardbench2_that_it_can_do(tmp_path):
+    write_json(tmp_path / "test.json", four_rows(2))
+    with pytest.raises(ConfigError, match="a score of each response by itself"):
+        run_eval("rewardbench2-ratings", tmp_path, None, tmp_path / "one", engine=FunctionEngine(None))
+    with pytest.raises(ConfigError, match="take --bench rewardbench2-ratings"):
+        run_eval("rewardbench2", tmp_path, None, tmp_path / "two", engine=Scorer(None))
+
+
+@pytest.mark.parametrize(
+    ("ref", "tied", "score"),
+    [
+        (([5], [1]), ([5, 5], [1]), 1.01),
+        (([1], [5]), ([1, 1], [5]), -0.01),
+        (([5], [1]), ([6, 4], [3]), 0.6 + 0.01 * math.tanh(-0.5)),
+        (([5], [1]), ([6, 4], [1]), 1.0 + 0.01 * math.tanh(0.5)),
+        (([2], [1]), ([6, 4], [1]), 0.8 + 0.01 * math.tanh(-0.5)),
+        (([-math.inf], [1]), ([5, 5], [1]), 0.3 + 0.2 - 0.01),
+        (([5], [1]), ([5, -math.inf], [1]), 0.3 - 0.01),
+        (([-math.inf], [-math.inf]), ([-math.inf] * 2, [-math.inf]), -0.01),
+    ],
+)
+def test_the_score_of_a_question_of_ties(ref, tied, score):
+    entry = Entry("x", "Ties", "p", "A", 1, 1)
+    items = (ScoredItem(entry, tuple(map(float, right)), tuple(map(float, wrong))) for right, wrong in (ref, tied))
+    assert ties_score(*items) == pytest.approx(score)
 
 
 def test_prior_sets_weigh_half_as_much_as_a_section(tmp_path):

@@ -97,5 +97,5 @@ PPE = Benchmark(
         *(_part(f"hf:lmarena-ai/PPE-{name}-Best-of-K#train", name) for name in CORRECTNESS),
     ),
     subset=_subset,
-    notes=("Ten of the twelve metrics need a score for each response by itself; they are not computed.",),
+    notes=("Ten of the twelve metrics of its authors rank models or 32 answers by scores; they are not computed.",),
 )

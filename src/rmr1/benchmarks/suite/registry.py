@@ -21,6 +21,7 @@ BENCHMARKS = PluginGroup(
         "rewardbench-prior": "rmr1.benchmarks.suite.rewardbench:REWARDBENCH_PRIOR",
         "rewardbench2": "rmr1.benchmarks.suite.rewardbench2:REWARDBENCH2",
         "rewardbench2-pairs": "rmr1.benchmarks.suite.rewardbench2:REWARDBENCH2_PAIRS",
+        "rewardbench2-ratings": "rmr1.benchmarks.suite.rewardbench2:REWARDBENCH2_RATINGS",
         "rm-bench": "rmr1.benchmarks.suite.rm_bench:RM_BENCH",
         "rmb": "rmr1.benchmarks.suite.rmb:RMB",
         "judgebench": "rmr1.benchmarks.suite.judgebench:JUDGEBENCH",
