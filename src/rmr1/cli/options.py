@@ -16,12 +16,13 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 from pydantic import BaseModel
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
 
 from rmr1.config import Key, find_recipe, list_keys, load_config
 from rmr1.errors import ConfigError
@@ -80,6 +81,18 @@ class VerbCommand(TyperCommand):
     def get_short_help_str(self, limit: int = 45) -> str:
         """The first sentence, whole; the list of verbs wraps it."""
         return super().get_short_help_str(sys.maxsize)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse an empty path: it would mean the folder that the user is in, as after ``--run "$UNSET"``."""
+        options = [
+            one for one in self.params if isinstance(one, TyperOption) and one.type_descriptor.annotation is Path
+        ]
+        names = [name for option in options for name in option.opts]
+        for before, value in pairwise([*args, "x"]):
+            name = before[:-1] if before.endswith("=") else before if not value else ""
+            if name in names:
+                raise typer.BadParameter(f"{name} is empty; name a path", ctx=ctx)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options, a section for each heading."""

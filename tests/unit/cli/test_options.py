@@ -157,3 +157,20 @@ def test_help_in_80_columns_cuts_nothing(verb, monkeypatch):
     for key in list_keys(MODELS[verb]) if verb in MODELS else ():
         if key.option in words:
             assert f"[default: {default_text(key)}]" in words, key.name
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["judge", "x", "--run", ""],
+        ["judge", "x", "--run="],
+        ["sft", "--data", "x", "--run", ""],
+        ["compare", "x", "y", "--html", ""],
+        ["export", "x", "gguf", "--out="],
+        ["eval", "--run", "", "--bench", "custom"],
+    ],
+)
+def test_an_empty_path_is_not_the_folder_that_the_user_is_in(words):
+    done = CliRunner().invoke(app, words, standalone_mode=False)
+    assert isinstance(done.exception, typer.BadParameter)
+    assert "is empty; name a path" in str(done.exception.format_message())
