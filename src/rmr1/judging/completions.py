@@ -8,9 +8,10 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError
+from pydantic import ConfigDict, Field, InstanceOf, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
 
 from rmr1.config import StopPolicy
 from rmr1.errors import JournalError
@@ -33,7 +34,7 @@ from rmr1.records import (
 from rmr1.results import JudgeResults
 from rmr1.runs import JournalLine, read_document, read_journal, read_lines
 from rmr1.sides import ShownOrders, pair_probability, pair_side, shown_orders
-from rmr1.verdict import RULES, parse_verdict, sections_of
+from rmr1.verdict import RULES, SectionsLater, parse_verdict
 
 JOURNAL = "completions.jsonl"
 """The journal of a judging run."""
@@ -140,22 +141,16 @@ class Completion:
             ValueError: It is no completion; the message names the field.
         """
         try:
-            _CompletionRecord.model_validate(record)
+            _RECORD.validate_python(record)
         except ValidationError as error:
             problem = error.errors()[0]
             raise ValueError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
-        fields = {name: record[name] for name in cls.__dataclass_fields__ if name not in _BUILT}
-        return cls(
-            **fields,
-            usage=Usage(**record["usage"]),
-            verdict=_read_verdict(record["verdict"], fields["text"]),
-            error=record.get("error"),
-            finish_detail=record.get("finish_detail"),
-        )
+        read = {**record, "usage": Usage(**record["usage"])}
+        read["verdict"] = _read_verdict(record["verdict"], record["text"])
+        return cls(**read)
 
 
 _WHERE_GIVEN = ("error", "finish_detail")
-_BUILT = (*_WHERE_GIVEN, "usage", "verdict")
 _VERDICT_FIELDS = ("side", "invalid", "candidates", "problems", "position", "rule")
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 _Text = InstanceOf[str]
@@ -165,8 +160,9 @@ _Hash = Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
 _ShortHash = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
 
 
-class _UsageRecord(BaseModel):
-    model_config = _STRICT
+@with_config(_STRICT)
+class _UsageRecord(TypedDict):
+    """As ``Usage``."""
 
     prompt_tokens: _Count
     completion_tokens: _Count
@@ -174,8 +170,9 @@ class _UsageRecord(BaseModel):
     unknown: _Count
 
 
-class _VerdictRecord(BaseModel):
-    model_config = _STRICT
+@with_config(_STRICT)
+class _VerdictRecord(TypedDict):
+    """As ``Verdict``; of its sections, the places."""
 
     side: Side | None
     invalid: InvalidReason | None
@@ -183,12 +180,13 @@ class _VerdictRecord(BaseModel):
     problems: list[_Text]
     position: _Count | None
     rule: Literal[(*RULES, *SCORE_RULES)]  # type: ignore[valid-type]
-    score: float | None = None
+    score: NotRequired[float | None]
     sections: list[Annotated[tuple[_Text, _Count, _Count], Field(strict=False)]]
 
 
-class _CompletionRecord(BaseModel):
-    model_config = _STRICT
+@with_config(_STRICT)
+class _CompletionRecord(TypedDict):
+    """As ``Completion``."""
 
     pair: _Count
     index: _Count
@@ -202,14 +200,17 @@ class _CompletionRecord(BaseModel):
     text: _Text
     finish_reason: FinishReason
     think_open: bool
-    usage: Annotated[_UsageRecord, Field(strict=False)]
+    usage: _UsageRecord
     p_shown_a: Annotated[float, Field(ge=0, le=1)] | None
     fenced: _Count
     prompt_sha256: _Hash
     pair_hash: _ShortHash
-    verdict: Annotated[_VerdictRecord, Field(strict=False)]
-    error: _Text | None = None
-    finish_detail: _Text | None = None
+    verdict: _VerdictRecord
+    error: NotRequired[_Text | None]
+    finish_detail: NotRequired[_Text | None]
+
+
+_RECORD = TypeAdapter(_CompletionRecord)
 
 
 def _read_verdict(record: Mapping[str, Any], text: str) -> Verdict:
@@ -226,7 +227,7 @@ def _read_verdict(record: Mapping[str, Any], text: str) -> Verdict:
         side=said,
         invalid=record["invalid"],
         candidates=tuple(record["candidates"]),
-        sections=sections_of(text, spans),
+        sections=SectionsLater(text, spans),
         problems=tuple(record["problems"]),
         position=record["position"],
         rule=record["rule"],

@@ -7,13 +7,14 @@
 """
 
 from rmr1.verdict.elements import compose_chat, compose_reasoning, compose_reference
-from rmr1.verdict.parse import moved, parse_choice, parse_verdict, sections_of, verdict_probability
+from rmr1.verdict.parse import SectionsLater, moved, parse_choice, parse_verdict, sections_of, verdict_probability
 from rmr1.verdict.ratings import parse_rating, parse_score, score_text
 from rmr1.verdict.rules import RULES, Rule
 
 __all__ = [
     "RULES",
     "Rule",
+    "SectionsLater",
     "compose_chat",
     "compose_reasoning",
     "compose_reference",

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 from rmr1.arguments import expect, expect_word
 from rmr1.records import (
@@ -168,6 +169,41 @@ def sections_of(text: str, spans: Iterable[Span]) -> Sections:
         summaries_a=tuple(contents.get("summary_A", ())),
         summaries_b=tuple(contents.get("summary_B", ())),
     )
+
+
+class SectionsLater(Sections):
+    """The sections of a text, cut out when one of them is first looked at.
+
+    A journal has many completions, of which a run looks at the verdict alone. An attribute whose slot is empty is asked of
+    ``__getattr__``.
+    """
+
+    __slots__ = ("_source",)
+
+    def __init__(self, text: str, spans: tuple[Span, ...]) -> None:
+        object.__setattr__(self, "_source", (text, spans))
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in Sections.__dataclass_fields__:
+            raise AttributeError(name)
+        found = self.now()
+        for one in Sections.__dataclass_fields__:
+            object.__setattr__(self, one, getattr(found, one))
+        return getattr(found, name)
+
+    def now(self) -> Sections:
+        """The same as plain sections."""
+        text, spans = self._source
+        return sections_of(text, spans)
+
+    def __eq__(self, other: object) -> bool:
+        return self.now() == (other.now() if isinstance(other, SectionsLater) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.now())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SectionsLater, self._source
 
 
 def _rubric_items(rubric: str) -> tuple[RubricItem, ...]:

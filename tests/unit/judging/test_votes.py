@@ -2,7 +2,7 @@
 
 import pytest
 
-from rmr1.judging import combine
+from rmr1.judging import JudgmentTally, combine
 from rmr1.records import Usage
 from tests.support.completions import completion
 from tests.support.engines import answer
@@ -72,3 +72,19 @@ def test_explanation_comes_from_a_vote_for_the_winner():
     against = written("ab", 0, "B", text="<eval>no</eval>" + answer("B"))
     agreeing = [written("ab", vote, "A", text="<eval>yes</eval>" + answer("A")) for vote in (1, 2)]
     assert combine([against, *agreeing], "default").evaluation == "yes"
+
+
+def test_accuracy_among_the_decided_is_about_pairs_of_which_every_order_names_one_side():
+    """Right, wrong, orders that differ, half-judged, without a verdict, and a pair that people call a tie."""
+    tally = JudgmentTally()
+    shown = [("A", "B"), ("B", "A"), ("A", "A"), ("A", "?"), ("?", "?")]
+    for number, (first, second) in enumerate([*shown, ("A", "B")]):
+        label = "tie" if number == len(shown) else "A"
+        orders = (written("ab", 0, first, label=label), written("ba", 0, second, label=label))
+        tally.add(number, combine(orders, "default"))
+    figures = tally.figures(range(6))
+    assert (figures.accuracy.value, figures.accuracy.n) == (1 / 5, 5)
+    assert (figures.accuracy_decided.value, figures.accuracy_decided.n) == (1 / 2, 2)
+    undecided = JudgmentTally()
+    undecided.add(0, combine([written("ab", 0, "A"), written("ba", 0, "A")], "default"))
+    assert (undecided.figures([0]).accuracy.value, undecided.figures([0]).accuracy_decided) == (0.0, None)

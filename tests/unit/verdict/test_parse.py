@@ -1,11 +1,14 @@
+import copy
+import dataclasses
 import math
+import pickle
 
 import pytest
 
 from rmr1.errors import InputError
 from rmr1.records import Generation, TokenLogprob
 from rmr1.reward import verdict_reward
-from rmr1.verdict import RULES, parse_choice, parse_verdict, verdict_probability
+from rmr1.verdict import RULES, SectionsLater, parse_choice, parse_verdict, verdict_probability
 
 CHAT = """<type>Chat</type>
 
@@ -285,3 +288,17 @@ def test_a_choice_is_the_first_letter_in_the_alphabet_whose_mark_occurs(text, fi
     verdict = parse_choice(Generation("r", text, finish_reason), "C", "ABCD", "default")
     assert (verdict.side, verdict.invalid) == expected
     assert (verdict.position, verdict.rule) == (None, "default")
+
+
+def test_sections_that_are_cut_out_later_are_the_same():
+    text = "<think>hm</think><rubric>1. Short (40%)</rubric><eval>A is <quote_A>right</quote_A></eval><answer>[[A]]</answer>"
+    parsed = judge(text)
+    for _ in range(2):
+        later = SectionsLater(text, parsed.spans)
+        assert (later == parsed.sections, parsed.sections == later, hash(later)) == (True, True, hash(parsed.sections))
+        assert later == SectionsLater(text, parsed.spans) != SectionsLater(text, ())
+        assert later.rubric_items == parsed.sections.rubric_items != ()
+        assert dataclasses.asdict(later) == dataclasses.asdict(parsed.sections)
+        assert pickle.loads(pickle.dumps(later)) == copy.copy(later) == parsed.sections
+        with pytest.raises(AttributeError):
+            _ = later.colour
