@@ -81,7 +81,7 @@ def cpu_seconds() -> float:
 
 
 @contextmanager
-def vllm_server(model: str, dtype: str, slots: int) -> Iterator[str]:
+def vllm_server(model: str, dtype: str, slots: int, *, eager: bool) -> Iterator[str]:
     """A server of vLLM; its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -89,6 +89,7 @@ def vllm_server(model: str, dtype: str, slots: int) -> Iterator[str]:
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model, "--served-model-name"]
     command += ["judge", "--port", str(port), "--host", "127.0.0.1", "--dtype", dtype, "--max-model-len", "8192"]
     command += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "8192", "--max-num-seqs", str(slots)]
+    command += ["--enforce-eager"] if eager else []
     command += ["--disable-log-stats", "--kv-cache-memory-bytes", str(4 << 30), "--max-logprobs", "20"]
     threads = ",".join(map(str, sorted(os.sched_getaffinity(0))))
     environment = {"VLLM_CPU_OMP_THREADS_BIND": threads, "VLLM_NO_USAGE_STATS": "1", **os.environ}
@@ -146,10 +147,10 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     context, slots = 8192, given.slots
     if engine == "server":
         template = open_template(given.model)
-        with vllm_server(given.model, dtype, slots or 64) as address:
+        with vllm_server(given.model, dtype, slots or 64, eager=given.eager) as address:
             config = EngineConfig(base_url=address, server_grammar="vllm")
             return judge(given, open_model("openai/judge", config, concurrency=slots or 64).engine, template)
-    config = EngineConfig(dtype=dtype or "auto", slots=slots, context=context)
+    config = EngineConfig(dtype=dtype or "auto", slots=slots, context=context, enforce_eager=given.eager)
     name = f"llamacpp/{given.gguf}" if engine == "llamacpp" else f"{engine}/{given.model}"
     loaded = open_model(name, config)
     return judge(given, loaded.engine, loaded.template)
@@ -269,6 +270,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int)
     parser.add_argument("--template", help="the model's own if not given")
     parser.add_argument("--constrain", action="store_true")
+    parser.add_argument("--eager", action="store_true", help="vLLM does not compile: it starts sooner")
     parser.add_argument("--no-logprobs", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--busy", action="store_true")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -54,7 +56,9 @@ class FakeVllm:
         self.begun, self.cancelled = threading.Semaphore(0), threading.Semaphore(0)
         self.on_cpu = True
         self.noise = ""
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
+        self.has_children = False
+        self.child: Any = None
         self.environment: dict[str, str] = {}
 
     def start(self, arguments: Any) -> FakeEngine:
@@ -62,6 +66,9 @@ class FakeVllm:
         os.write(2, self.noise.encode())
         self.environment = dict(os.environ)
         os.environ["LD_PRELOAD_OF_VLLM"] = "set as vLLM starts"
+        if self.has_children:
+            self.child = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,), daemon=True)
+            self.child.start()
         if self.failure is not None:
             raise self.failure
         self.engines.append(FakeEngine(self, vars(arguments)))

@@ -127,8 +127,8 @@ def test_a_judge_judges(engine, tmp_path, settings, capfd):
 
 @pytest.mark.slow
 def test_a_killed_run_is_finished_and_leaves_no_process(tiny_judge, tmp_path):
-    mark = f"RMR1_TEST_MARK={tmp_path.name}"
-    environment = {**os.environ, "RMR1_TEST_MARK": tmp_path.name, "TMPDIR": str(tmp_path)}
+    mark = f"TEST_OF_VLLM={tmp_path.name}"
+    environment = {**os.environ, "TEST_OF_VLLM": tmp_path.name}
     options = [f"--set=engine.{name}={str(value).lower()}" for name, value in SETTINGS.items()]
     run = tmp_path / "run"
     command = [sys.executable, "-m", "rmr1.cli.main", "judge", write_pairs_file(tmp_path / "pairs.jsonl", 300)]

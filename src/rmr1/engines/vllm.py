@@ -18,14 +18,17 @@ import asyncio
 import itertools
 import logging
 import math
+import multiprocessing
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -61,6 +64,16 @@ _CAUSE = re.compile(r"(?:^|[\s:\])])((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exc
 _HOLLOW = ("EngineDeadError", "EngineCore", "Engine core", "WorkerProc initialization failed", "Worker failed")
 """Errors with these words say that another one came before."""
 _LONGEST_CAUSE = 400
+_GUARD = """
+import os, signal, sys
+if not sys.stdin.read():
+    for number in sys.argv[1:]:
+        try:
+            os.kill(int(number), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+"""
+"""Waits for a word, or for the end of the process that would say it."""
 
 
 def load(model: str, config: EngineConfig, *, concurrency: int) -> VllmEngine:
@@ -210,6 +223,7 @@ class EngineThread:
         self._kept = False
         self._closing = threading.Lock()
         self._loop = asyncio.new_event_loop()
+        self._others = set(multiprocessing.active_children())
         started: Future[Any] = Future()
         self._thread = threading.Thread(target=self._run, args=(arguments, started), name="rmr1-vllm", daemon=True)
         try:
@@ -217,9 +231,11 @@ class EngineThread:
                 self._thread.start()
                 self._engine = started.result()
         except Exception as error:  # whatever vLLM and what is below it raise about a model, a setting or a machine
-            self._thread.join()
-            self._loop.close()
             raise EngineError(f"{name}: vLLM cannot run it{self.cause(error)}") from error
+        except BaseException:  # Ctrl-C: vLLM's processes would first finish their start, for minutes
+            for child in self._children():
+                child.kill()
+            raise
         finally:
             os.close(number)
 
@@ -251,9 +267,11 @@ class EngineThread:
         try:
             engine = AsyncLLMEngine.from_engine_args(AsyncEngineArgs(**arguments))
         except BaseException as error:
+            self._loop.close()
             started.set_exception(error)
             return
-        with self._log.open("a", encoding="utf-8") as log:
+        numbers = [child.pid for child in self._children() if child.pid]
+        with self._log.open("a", encoding="utf-8") as log, guarded(numbers):
             _say_to(log)  # what vLLM says in this process, from now on
             started.set_result(engine)
             self._loop.run_forever()
@@ -264,6 +282,9 @@ class EngineThread:
                 task.cancel()
             self._loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
             _say_to(sys.stderr)
+
+    def _children(self) -> list[BaseProcess]:
+        return [child for child in multiprocessing.active_children() if child not in self._others]
 
     async def _complete(self, name: str, prompt: Sequence[int], parameters: SamplingParams) -> Any:
         answers = self._engine.generate(TokensPrompt(prompt_token_ids=list(prompt)), parameters, name)
@@ -345,6 +366,25 @@ def _cause(said: str) -> str | None:
         if found is not None and not any(hollow in found[0] for hollow in _HOLLOW):
             return f"{found[1].rpartition('.')[2]}: {found[2].strip()}"
     return None
+
+
+@contextmanager
+def guarded(numbers: Sequence[int]) -> Iterator[None]:
+    """End processes if this one is killed: vLLM's would go on for ever, and keep the memory of the GPU.
+
+    Args:
+        numbers: Of the processes.
+    """
+    if not numbers:
+        yield
+        return
+    command = [sys.executable, "-c", _GUARD, *map(str, numbers)]
+    nowhere = subprocess.DEVNULL
+    guard = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True)
+    try:
+        yield
+    finally:
+        guard.communicate(b"closed")
 
 
 def _say_to(stream: TextIO) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import math
 import os
+import signal
+import subprocess
 import sys
 from contextlib import aclosing
 from importlib import import_module
@@ -21,9 +23,11 @@ from rmr1.models.card import ModelCard
 from rmr1.models.files import folder_fingerprint
 from rmr1.records import GenerationRequest, Message, Sampling, Usage
 from tests.support.fake_vllm import FakeEngineDeadError, FakeVllm, answered, logprob
+from tests.support.processes import wait_until
 from tests.support.tiny_model import tiny_tokenizer, write_tiny_model
 
 END = 2
+ROOT = Path(__file__).parents[3]
 STOPS = [2, 40]
 
 
@@ -179,6 +183,16 @@ def test_a_start_that_fails_is_one_line_and_what_vllm_prints_is_not_ours(fake, o
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
+def test_ctrl_c_during_the_start_ends_vllms_processes(fake, opened):
+    fake.has_children, fake.failure = True, KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        opened()
+    fake.child.join(60)
+    assert fake.child.exitcode == -signal.SIGKILL
+    fake.child.close()
+
+
 def test_the_file_of_messages_goes_with_the_engine_and_the_environment_is_as_before(fake, opened, tmp_path):
     engine = opened(threads=1)
     assert len(list(tmp_path.glob("rmr1-vllm-*.log"))) == 1
@@ -290,6 +304,34 @@ def test_a_model_that_is_not_there_or_damaged_is_named(fake, tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "no such type"}')
     with pytest.raises(ModelNotFoundError, match="no model that transformers can read"):
         open_model(f"vllm/{tmp_path}")
+
+
+def test_processes_end_with_a_process_that_is_killed_and_not_with_one_that_closes(fake):
+    """The process in the middle guards one that sleeps, and is killed, or leaves."""
+    code = (
+        "import sys, subprocess, os, signal\n"
+        "from tests.support.fake_vllm import FakeVllm\n"
+        "sys.modules.update(FakeVllm().modules())\n"
+        "from rmr1.engines.vllm import guarded\n"
+        "sleeper = subprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
+        "with guarded([sleeper.pid]):\n"
+        "    print(sleeper.pid, flush=True)\n"
+        "    if sys.argv[1] == 'killed':\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    for end, lives in (("closes", True), ("killed", False)):
+        done = subprocess.run([sys.executable, "-c", code, end], cwd=ROOT, capture_output=True, text=True, check=False)
+        sleeper = int(done.stdout)
+        if lives:
+            os.kill(sleeper, signal.SIGKILL)
+        wait_until(lambda number=sleeper: not is_running(number), poll_s=0.02)
+
+
+def is_running(number):
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_without_the_library_the_message_has_the_command(monkeypatch, folder):
