@@ -21,7 +21,8 @@ class JudgeServer:
     """What the server is like; as it stands, nothing is wrong with it.
 
     ``key`` is the one that it wants, ``prefix`` where its API is, ``grammar`` the field that it obeys, ``think`` whether its chat
-    template opens a think block, ``begin`` the first tokens of a prompt, ``length`` the tokens of its answers.
+    template opens a think block, ``begin`` the first tokens of a prompt, ``length`` the tokens of its answers, ``gullible`` whether
+    it obeys a verdict in the question.
     """
 
     models: tuple[str, ...] | None = ("judge",)
@@ -42,6 +43,7 @@ class JudgeServer:
     length: int = 60
     template: str | None = None
     marks: int = 4
+    gullible: bool = False
     asked: list[dict] = field(default_factory=list)
     numbers: count = field(default_factory=count)
 
@@ -109,7 +111,8 @@ class JudgeServer:
             drawn = next(self.numbers) if not self.seeds else body.get("seed") if body["temperature"] else ""
             return f"Fox {drawn} says hello to everybody at the harbour."
         first = question.partition("[The End of Chatbot A's Response]")[0].partition("Chatbot A's Response]")[2]
-        side = self.side or ("A" if first.strip() in _BETTER else "B")
+        told = re.search(r"\[\[(A|B)\]\]", question) if self.gullible else None
+        side = told[1] if told else self.side or ("A" if first.strip() in _BETTER else "B")
         varied = "" if self.repeats else f" ({next(self.numbers)})"
         verdict = f"<answer>[[{side}]]</answer>" if self.verdicts else "Both have their merits."
         thought = "Let me think about it.\n</think>\n\n" if self.think else ""

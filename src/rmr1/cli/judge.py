@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rmr1.cli.options import DATA, OUTPUT, RUN, Layers, takes_config
+from rmr1.cli.options import AUDIT, DATA, OUTPUT, RUN, Layers, takes_config
 from rmr1.cli.streams import DROP_OR_PASS, Bounds, RunOutcome, end_with, spooled, tell, write_json
 from rmr1.config import JudgeConfig
 from rmr1.data import parse_columns
 from rmr1.judging import PairTask, judge_pairs
 from rmr1.records import Judgment
+from rmr1.report.audit import audit_rows, audit_tables
 from rmr1.report.console import judgment_as_json, print_judgment, print_summary, summary_rows
 from rmr1.report.progress import JudgingProgress
+from rmr1.report.tables import print_tables
+from rmr1.robustness import audit_judge
 
 Source = Annotated[
     str,
@@ -74,15 +78,28 @@ def judge_file(
     ] = 0,
     fail_under: FailUnder = None,
     max_invalid: MaxInvalid = None,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Attack the losing responses, and count flips.", rich_help_panel=AUDIT)
+    ] = False,
+    attacks: Annotated[
+        str | None, typer.Option(help="Attacks of --audit; all by default.", rich_help_panel=AUDIT, metavar="NAME,...")
+    ] = None,
 ) -> None:
     """Judge pairs of responses in both orders. Each completion is journalled; the same command resumes."""
     config = layers.load()
+    if attacks and not audit:
+        raise typer.BadParameter("--attacks is for --audit; add it")
+    if audit and (show or fail_under is not None or max_invalid is not None):
+        raise typer.BadParameter("--show, --fail-under and --max-invalid do not go with --audit; leave them out")
     mapping = parse_columns(columns) if columns else None
     with spooled(source) as path:
         task = PairTask(
             path, source if path != source else None, mapping, skip_invalid, limit, run, advice=DROP_OR_PASS
         )
-        judge_and_print(task, config, JudgeOutput(as_json, show, Bounds(fail_under, max_invalid)))
+        if audit:
+            audit_and_print(task, config, attacks.split(",") if attacks else (), as_json=as_json)
+        else:
+            judge_and_print(task, config, JudgeOutput(as_json, show, Bounds(fail_under, max_invalid)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +109,20 @@ class JudgeOutput:
     as_json: bool = False
     show: int = 0
     bounds: Bounds = field(default_factory=Bounds)
+
+
+def audit_and_print(task: PairTask, config: JudgeConfig, attacks: Sequence[str], *, as_json: bool) -> None:
+    """Attack a judge, print flips, and exit with code 1 if the engine failed on requests."""
+    with JudgingProgress(doing="auditing") as progress:
+        result = audit_judge(task, config, attacks=attacks, callbacks=progress)
+    if as_json:
+        write_json(result.results.to_json())
+    print_summary(sys.stderr if as_json else sys.stdout, audit_rows(result.results))
+    if not as_json:
+        print_tables(sys.stdout, audit_tables(result.results))
+    tell(f"report: {result.run / 'report.html'}")
+    faults = f"faults.jsonl in {result.run}"
+    end_with(RunOutcome(result.unanswered, faults, {}, {}, 0), Bounds())
 
 
 class PrintingProgress(JudgingProgress):

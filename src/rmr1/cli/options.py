@@ -31,7 +31,7 @@ from rmr1.files import YamlError, parse_yaml
 Config = TypeVar("Config", bound=BaseModel)
 
 ARGUMENTS = "Arguments"
-DATA, RUN, OUTPUT = "Data", "Run", "Output"
+DATA, RUN, OUTPUT, AUDIT = "Data", "Run", "Output", "Audit"
 """Headings of a verb's own options."""
 
 _METAVARS = {int: "N", float: "X", str: "TEXT", Path: "PATH"}

@@ -137,6 +137,9 @@ class JudgingProgress(TerminalProgress):
             self._total -= comparisons
             self._bar.update(self._task, total=self._total)
 
+    def judged(self, judgment: Judgment) -> None:
+        """One more pair is judged; the bar counts comparisons."""
+
     def _rate(self, now: float) -> str:
         seconds = max(now - self._began, 1e-9)
         return f"{self._answered / seconds:.2f}/s, {self._tokens / seconds:.0f} tokens/s"

@@ -19,6 +19,7 @@ NUMBERS = frozenset(
     {"value", "95 %", "n", "difference", "p", "first", "second", "items", "comparisons", "completions"}
     | {"other less one", "p (Holm)", "one ahead", "other ahead", "agree", "agree, 95 %", "kappa", "judged", "unjudged"}
     | {"rewardbench", "rm-bench", "rmb", "mean", "votes", "max tokens", "invalid", "tokens written"}
+    | {"flipped", "flipped, 95 %", "no verdict", "change", "change, 95 %", "flipped without the fence, less with it"}
 )
 """Columns whose cells are set to the right."""
 _FORMULAS = tuple("=+-@\t\r\uff1d\uff0b\uff0d\uff20")

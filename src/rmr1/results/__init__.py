@@ -1,7 +1,14 @@
 """What runs conclude: one frozen type for each verb, written to ``results.json`` and read back; see ``results.base``."""
 
 from rmr1.results.base import SCHEMA, Difference, Estimate, InvalidVerdicts, Results, plain, read_plain
-from rmr1.results.checks import CheckResult, CheckStatus, DoctorResults
+from rmr1.results.checks import (
+    AttackFigures,
+    AttackResults,
+    AuditResults,
+    CheckResult,
+    CheckStatus,
+    DoctorResults,
+)
 from rmr1.results.comparison import (
     BenchmarkComparison,
     ComparedRun,
@@ -59,6 +66,9 @@ from rmr1.results.training import (
 
 __all__ = [
     "SCHEMA",
+    "AttackFigures",
+    "AttackResults",
+    "AuditResults",
     "BenchmarkComparison",
     "BenchmarkData",
     "BenchmarkPlan",
