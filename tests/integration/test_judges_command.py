@@ -90,3 +90,9 @@ def test_a_scalar_model_judges_pairs_by_itself(folder):
     assert all(one["scores"][0] > one["scores"][1] and one["p_a"] > 0.5 for one in judged)
     refused = rmr1("judge", "pairs.jsonl", "--model", "scalar/reward", "--template", "cor", cwd=folder)
     assert refused.returncode == 2 and "is a scalar reward model" in refused.stderr
+
+
+def test_the_doctor_says_that_it_cannot_examine_a_scalar_model(folder):
+    done = rmr1("doctor", "scalar/reward", cwd=folder)
+    assert done.returncode == 1, done.stderr
+    assert "scores one response at a time" in " ".join(done.stdout.split())

@@ -200,6 +200,11 @@ async def _examine_engine(
         sober = config.model_copy(update={"constrain": config.constrain and model.engine.obeys_grammars})
         sober = sober.model_copy(update={"logprobs": model.engine.writes_logprobs})
         plan = plan_judging(sober, model.engine, model_template=model.template)
+        if plan.scores_one:
+            raise ConfigError(
+                "it scores one response at a time, and the examination asks which of two is better; judge labelled pairs with it: "
+                "rmr1 judge FILE"
+            )
         _say_cost(plan, model.engine, callbacks)
         await _question(config, plan, seen, interview, record)
     except RMR1Error as error:
