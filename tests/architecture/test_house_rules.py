@@ -142,6 +142,7 @@ EDGES = (
     # options, and fields of configuration models
     "cli/options.py",
     # HTTP
+    "engines/anthropic.py",
     "engines/llamacpp.py",
     # other libraries: Reasoning Gym, transformers, TRL
     "curriculum/material.py",

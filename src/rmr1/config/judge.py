@@ -85,6 +85,12 @@ class EngineConfig(BaseModel):
         dict[str, Any],
         Field(description="Variables for the model's chat template, such as {enable_thinking: false}"),
     ] = {}
+    thinking_budget: Annotated[
+        int | Literal["adaptive"] | None,
+        Field(
+            description="Tokens that a model of anthropic may think, 1024 at least; adaptive: as many as it finds right"
+        ),
+    ] = None
     reasoning_effort: Annotated[
         str | None,
         Field(
@@ -166,6 +172,13 @@ class EngineConfig(BaseModel):
     @field_serializer("base_url", when_used="json-unless-none")
     def _hide_credentials(self, url: str) -> str:
         return public_url(url)  # what becomes JSON is kept in runs and reports
+
+    @field_validator("thinking_budget")
+    @classmethod
+    def _thoughts_have_room(cls, budget: int | str | None) -> int | str | None:
+        if isinstance(budget, int) and budget < 1024:
+            raise ValueError("the least that can be set is 1024; leave it out for no thinking")
+        return budget
 
     @field_serializer("extra_body", when_used="json")
     def _hide_keys(self, fields: dict[str, object]) -> object:

@@ -20,7 +20,7 @@ from rmr1.redaction import foreign_words
 
 _LENGTH: Final = frozenset((
     "length", "max_tokens", "max_output_tokens", "max_completion_tokens", "max_length", "max_new_tokens",
-    "token_limit", "model_length", "context_length", "context_length_exceeded", "model_context_window_exceeded"
+    "token_limit", "model_length", "context_length", "context_length_exceeded", "model_context_window_exceeded", "pause_turn"
 ))  # fmt: skip
 _REFUSED: Final = frozenset((
     "content_filter", "content_filtered", "refusal", "safety", "image_safety", "recitation", "blocklist",
@@ -205,6 +205,8 @@ class _Parts:
     def _add(self, content: object) -> None:
         for part in content if isinstance(content, list) else [content]:
             kind = str(part.get("type", "text")) if isinstance(part, Mapping) else "text"
+            if kind in ("text", "output_text") and _is_thought(part):
+                kind = "thinking"
             if part is None or kind in ("redacted_thinking", "reasoning.encrypted"):
                 continue
             if kind in ("tool_use", "tool_call", "function_call"):
@@ -226,6 +228,13 @@ class _Parts:
             self._texts.append(value)
         else:
             self.odd = server_words(part)
+
+
+def _is_thought(part: object) -> bool:
+    """Whether a part that does not say so holds a thought and no text."""
+    if not isinstance(part, Mapping) or any(name in part for name in ("text", "content", "value")):
+        return False
+    return any(name in part for name in _THOUGHT_FIELDS)
 
 
 def _finish(word: object) -> tuple[FinishReason, str | None]:

@@ -27,6 +27,7 @@ ENGINES = PluginGroup(
         "hf": "rmr1.engines.hf:load",
         "vllm": "rmr1.engines.vllm:load",
         **{name: f"rmr1.engines.openai:load_{name}" for name in PROVIDERS},
+        "anthropic": "rmr1.engines.anthropic:load",
         "replay": "rmr1.engines.replay:load",
         "program": "rmr1.engines.program:load",
         "scalar": "rmr1.engines.scalar:load",

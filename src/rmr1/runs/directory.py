@@ -42,7 +42,7 @@ from rmr1.runs.journal import (
 RUN_SCHEMA = 3
 """Version of ``run.json`` and of the journals beside it; runs without one are of 0.1.0 development versions."""
 MANIFEST = "run.json"
-_VERSIONED = ("rmr1", "xllamacpp", "openai", "torch", "transformers", "trl", "vllm")
+_VERSIONED = ("rmr1", "xllamacpp", "openai", "anthropic", "torch", "transformers", "trl", "vllm")
 _ENDS = "ledgers.json"
 _NEXT = "run the command that made it again with another --run"
 
