@@ -174,7 +174,8 @@ class Generation:
     would not answer, and ``text`` is what it said instead; "error" that the engine failed, ``error`` says how, and ``text`` is no
     output of the model. ``finish_detail`` is the server's own word for the end where it has another one, or says that the
     limit ended a completion under a grammar. ``think_open`` is true
-    if the chat template had already opened a think block, so that the text starts inside it.
+    if the chat template had already opened a think block, so that the text starts inside it. ``from_cache`` is true if nobody wrote
+    it now: the answer was kept from an earlier run, and ``usage`` is what it took then.
     """
 
     request_id: str
@@ -185,6 +186,7 @@ class Generation:
     tokens: tuple[TokenLogprob, ...] | None = None
     error: str | None = None
     finish_detail: str | None = None
+    from_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +276,7 @@ class Vote:
         p_a: Probability of "A" against "B" at the verdict token, in the frame of the pair; None if the engine gives none.
         fenced: How many markers in the prompt or the responses were fenced.
         error: The engine's message if ``verdict.invalid`` is ``engine_error``.
+        from_cache: Whether it was written for an earlier run, and cost nothing now.
     """
 
     order: Order
@@ -285,6 +288,7 @@ class Vote:
     p_a: float | None = None
     fenced: int = 0
     error: str | None = None
+    from_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ TOKENS = 120
 
 
 def rmr1(*arguments, cwd):
-    environment = {**os.environ, "OPENAI_API_KEY": "k"}
+    environment = {**os.environ, "OPENAI_API_KEY": "k", "RMR1_CACHE": str(cwd / "cache")}
     return subprocess.run(
         [*RMR1, *map(str, arguments)], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
@@ -80,6 +80,34 @@ def test_a_budget_ends_the_run_cleanly_and_a_larger_one_goes_on(folder):
         assert "the budget is used up" not in whole.stderr
         assert (results(folder)["left"], results(folder)["completions"]) == (0, 40)
         assert results(folder)["spending"]["tokens"]["prompt_tokens"] == 4000
+
+
+def test_a_second_run_takes_its_answers_from_the_cache(folder):
+    """The server is gone by then, so a single call would fail; and nothing of it counts as spent."""
+    options = ("--cache", "--prices-prompt", 1, "--prices-completion", 10)
+    with server() as address:
+        done = judge(folder, address, *options)
+        assert done.returncode == 0, done.stderr
+        first = results(folder)
+        assert first["from_cache"] == 0
+    (folder / "run").rename(folder / "first")
+    again = judge(folder, address, *options, "--max-total-tokens", 2000)
+    assert again.returncode == 0, again.stderr
+    second = results(folder)
+    assert (second["from_cache"], second["spending"]["cost"], second["left"]) == (40, 0, 0)
+    assert "40; they cost nothing" in again.stdout
+    assert "completions/s" not in again.stdout
+    changed = {"from_cache", "spending", "check"}
+    assert {name: value for name, value in second.items() if name not in changed} == {
+        name: value for name, value in first.items() if name not in changed
+    }
+    info = rmr1("cache", "info", "--json", cwd=folder)
+    (found,) = json.loads(info.stdout)["models"]
+    assert (found["model"], found["answers"], found["hits"]) == ("openai/m", 40, 40)
+    assert rmr1("cache", "prune", cwd=folder).returncode == 2
+    cleared = rmr1("cache", "clear", cwd=folder)
+    assert cleared.returncode == 0
+    assert not list((folder / "cache/answers").glob("*.sqlite"))
 
 
 def test_an_evaluation_has_one_budget_for_all_its_benchmarks_and_processes(folder):

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from rmr1.cli.cache import tend_cache
 from rmr1.cli.compare import compare_judges
 from rmr1.cli.data import make_data
 from rmr1.cli.distill import distill_traces
@@ -54,6 +55,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "report": report_runs,
     "compare": compare_judges,
     "pull": pull_model,
+    "cache": tend_cache,
     "doctor": examine_setup,
     "quickstart": show_quickstart,
 }

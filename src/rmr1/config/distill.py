@@ -31,7 +31,9 @@ class DistillConfig(BaseModel):
     teacher: Annotated[
         str, Field(description="Model that writes the traces: ENGINE/MODEL, a catalogue name or a path"), Flag("Model")
     ] = ""
-    teacher_engine: Annotated[EngineConfig, Flag("Engine of the teacher", {"base_url": "--base-url"})] = EngineConfig()
+    teacher_engine: Annotated[
+        EngineConfig, Flag("Engine of the teacher", {"base_url": "--base-url", "cache": "--cache"})
+    ] = EngineConfig()
     teacher_prices: Annotated[Prices | None, Flag("Budget")] = None
     repairer: Annotated[
         str | None, Field(description="Model that corrects failed traces in a second pass"), Flag("Model")

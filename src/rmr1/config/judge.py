@@ -52,6 +52,9 @@ class EngineConfig(BaseModel):
             description="Environment variable that holds the API key; if not set, the provider's, such as OPENAI_API_KEY"
         ),
     ] = None
+    cache: Annotated[
+        bool, Field(description="Keep answers on disk, and take those from there that were given before")
+    ] = False
     timeout_s: Annotated[
         float, Field(gt=0, description="Seconds that one request to a server may take in all, with its retries")
     ] = 600.0
@@ -240,7 +243,7 @@ class JudgeConfig(BaseModel):
     model: Annotated[
         str, Field(description="ENGINE/MODEL, a name of the catalogue (rmr1 pull --list), or a path"), Flag("Model")
     ] = "llamacpp/smollm2-135m-instruct"
-    engine: Annotated[EngineConfig, Flag("Engine", {"base_url": "--base-url"})] = EngineConfig()
+    engine: Annotated[EngineConfig, Flag("Engine", {"base_url": "--base-url", "cache": "--cache"})] = EngineConfig()
     template: Annotated[
         str | None,
         Field(description="Prompt template: a name or a file; the model's own, else cor, if not set"),

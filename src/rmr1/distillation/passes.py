@@ -215,7 +215,7 @@ class DistillPass:
                     ended += 1
                     gate.settle(completion)
                     self._keep(completion)
-                    if completion.finish_reason != "error":
+                    if completion.finish_reason != "error" and not completion.from_cache:
                         self.answered += 1
                         callbacks.answered(completion.usage)
             if gate.refused is None:

@@ -160,7 +160,7 @@ class TraceWriter:
             self._reasons[str(one.attempts[-1].assessment.reason)] += 1
         for attempt in one.attempts:
             counted, judged = self._passes[attempt.number], attempt.assessment
-            counted.usage += attempt.completion.usage
+            counted.usage += Usage() if attempt.completion.from_cache else attempt.completion.usage
             counted.reasons[judged.reason or ""] += 1
             self._hints.update(judged.hints)
             if judged.reason is None:

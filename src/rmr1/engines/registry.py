@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rmr1.config import EngineConfig
+from rmr1.engines.cached import AnswerCache, CachingEngine, answers_folder
 from rmr1.engines.protocol import Engine, EngineFactory
 from rmr1.engines.served_model import card_at, served_card
 from rmr1.errors import ConfigError, PluginError
@@ -66,11 +67,13 @@ def open_model(
     if config.think == "auto":
         config = config.model_copy(update={"think": resolved.think})
     called = ENGINES.called(resolved.engine)
+    cache = AnswerCache(answers_folder()) if config.cache and resolved.engine not in _NOT_CACHED else None
     if called is None:
         engine = factory(resolved.name, config, concurrency=concurrency)
     else:
         with plugin_call(called, "its call with model, config and concurrency"):
             engine = PluginEngine(_checked(factory(resolved.name, config, concurrency=concurrency), called), called)
+    engine = engine if cache is None else CachingEngine(engine, cache)
     return LoadedModel(engine, resolved.template, resolved.entry, resolved.card, place)
 
 
@@ -84,6 +87,10 @@ def _with_card(resolved: ResolvedModel, config: EngineConfig) -> tuple[ResolvedM
     if card is None:
         return resolved, None
     return replace(resolved, entry=None, template=card.template, think=card.think, card=card), place
+
+
+_NOT_CACHED = ("replay", "program")
+"""Engines that write nothing: their answers follow from more than the prompt, and cost nothing."""
 
 
 class PluginEngine:

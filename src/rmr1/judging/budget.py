@@ -234,9 +234,10 @@ class Gate:
             yield request
 
     def settle(self, completion: Completion) -> None:
-        """A request has ended: it is paid."""
+        """A request has ended: it is paid, unless its answer is from a cache."""
         promise = self._promises.pop((completion.pair, completion.index))
-        self._account.pay(self._name, self._budget.settle(promise, completion.usage))
+        used = Usage() if completion.from_cache else completion.usage
+        self._account.pay(self._name, self._budget.settle(promise, used))
 
 
 def prices_of_model(model: str, given: Prices | None, base_url: str | None, option: str | None) -> ModelPrices | None:

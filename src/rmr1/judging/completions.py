@@ -65,6 +65,7 @@ class Completion:
         verdict: What the text says, parsed once, on arrival.
         error: What the engine said if it failed.
         finish_detail: The server's own word for the end where it has another one.
+        from_cache: Whether it was written for an earlier run, and cost nothing now; ``usage`` is what it took then.
     """
 
     pair: int
@@ -87,6 +88,7 @@ class Completion:
     verdict: Verdict
     error: str | None = None
     finish_detail: str | None = None
+    from_cache: bool = False
 
     @property
     def side(self) -> Side | None:
@@ -117,6 +119,7 @@ class Completion:
             p_a=pair_probability(self.p_shown_a, self.order),
             fenced=self.fenced,
             error=self.error,
+            from_cache=self.from_cache,
         )
 
     def to_record(self) -> dict[str, Any]:
@@ -129,7 +132,7 @@ class Completion:
         if self.verdict.score is not None:
             record["verdict"]["score"] = self.verdict.score
         for name in _WHERE_GIVEN:
-            if (value := getattr(self, name)) is not None:
+            if (value := getattr(self, name)) not in (None, False):
                 record[name] = value
         return record
 
@@ -150,7 +153,7 @@ class Completion:
         return cls(**read)
 
 
-_WHERE_GIVEN = ("error", "finish_detail")
+_WHERE_GIVEN = ("error", "finish_detail", "from_cache")
 _VERDICT_FIELDS = ("side", "invalid", "candidates", "problems", "position", "rule")
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 _Text = InstanceOf[str]
@@ -208,6 +211,7 @@ class _CompletionRecord(TypedDict):
     verdict: _VerdictRecord
     error: NotRequired[_Text | None]
     finish_detail: NotRequired[_Text | None]
+    from_cache: NotRequired[Literal[True]]
 
 
 _RECORD = TypeAdapter(_CompletionRecord)

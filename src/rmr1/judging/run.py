@@ -48,7 +48,7 @@ class JudgeCallbacks(Callbacks, Protocol):
         """One more comparison is answered."""
 
     def spared(self, comparisons: int) -> None:
-        """This many comparisons of a pair need not be answered, because the votes before them settle it."""
+        """This many comparisons need not be written: the votes before them settle the pair, or the answer is in the cache."""
 
     def judged(self, judgment: Judgment) -> None:
         """One more pair is judged, now or by an earlier process."""
@@ -63,7 +63,7 @@ class JudgeRunResult:
         results: What ``results.json`` says.
         first: The first pairs with their judgments.
         seconds: Time that this process took.
-        answered: Comparisons that were answered in this process.
+        answered: Comparisons that were answered in this process, but for those from the cache.
         spent: Tokens that this process spent.
         out_of_budget: Whether a request was not made because the budget did not cover it.
     """
@@ -258,6 +258,9 @@ class JudgeRun:
             kept.append(completion.to_record())
         if not failed:
             self._votes.add(completion.pair, completion.index, completion.side)
+            if completion.from_cache:
+                self._callbacks.spared(1)
+                return
             self._answered += 1
             self._spent += completion.usage
             self._callbacks.answered(completion.usage)

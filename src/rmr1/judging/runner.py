@@ -296,4 +296,5 @@ class RequestRunner:
             verdict=verdict,
             error=generation.error,
             finish_detail=generation.finish_detail,
+            from_cache=generation.from_cache,
         )

@@ -60,6 +60,8 @@ def figure_rows(figures: PairFigures) -> Iterator[tuple[str, str]]:
         )
     if figures.unjudged:
         yield "pairs not judged (the engine failed)", f"{figures.unjudged:,}; in no figure"
+    if figures.from_cache:
+        yield "completions from the cache", f"{figures.from_cache:,}; they cost nothing"
     if figures.labelled_pairs:
         yield ACCURACY, interval(figures.accuracy)
         counts = (figures.right, figures.wrong, figures.ties, figures.half_judged, figures.no_winner)

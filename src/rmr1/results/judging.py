@@ -45,6 +45,7 @@ class PairFigures:
         unjudged: Pairs that lack an answer because the engine failed; they are in no other figure.
         completions: What the judge wrote about the judged pairs.
         spared: Completions that it was not asked for, because those before them settle their order; 0 unless ``stop`` is set.
+        from_cache: Completions that were written for earlier runs, and cost nothing now.
         labelled_pairs: Judged pairs with a label, ties included.
         right: Of the judged pairs whose label is a side: those of which every order names it.
         wrong: Those of which every order names the other side.
@@ -67,6 +68,7 @@ class PairFigures:
     unjudged: int
     completions: int
     spared: int
+    from_cache: int
     labelled_pairs: int
     right: int
     wrong: int

@@ -42,7 +42,7 @@ class NullCallbacks:
         """
 
     def spared(self, comparisons: int) -> None:
-        """This many comparisons of a pair need not be answered, because the votes before them settle it."""
+        """This many comparisons need not be written: the votes before them settle the pair, or the answer is in the cache."""
 
     def judged(self, judgment: object) -> None:
         """One more pair is judged.

@@ -266,6 +266,27 @@ def test_a_grammar_that_cannot_be_followed_is_an_error_of_its_request(engine):
         engine.least_tokens("root ::= x")
 
 
+def test_answers_from_the_cache_are_those_that_would_be_computed(engine, folder, tmp_path, monkeypatch):
+    asked = requests(9, temperature=1.0, logprobs=True)
+    alone = write(engine, asked)
+    monkeypatch.setenv("RMR1_CACHE", str(tmp_path))
+
+    def cached(chosen):
+        made = open_model(f"hf/{folder}", EngineConfig(slots=3, device="cpu", cache=True)).engine
+        found = write(made, chosen)
+        asyncio.run(made.aclose())
+        return found
+
+    def content(found):
+        return {name: (one.text, one.finish_reason, one.tokens) for name, one in found.items()}
+
+    cached(asked[::2])
+    mixed = cached(asked)
+    assert sum(one.from_cache for one in mixed.values()) == 5
+    assert content(mixed) == content(alone)
+    assert all(one.from_cache for one in cached(asked).values())
+
+
 def test_the_identity_knows_the_weights(folder, tmp_path, engine):
     other = write_tiny_model(tmp_path / "other", seed=1)
     assert folder_fingerprint(folder) != folder_fingerprint(other)
