@@ -277,6 +277,7 @@ class Vote:
         fenced: How many markers in the prompt or the responses were fenced.
         error: The engine's message if ``verdict.invalid`` is ``engine_error``.
         from_cache: Whether it was written for an earlier run, and cost nothing now.
+        retried: Whether it was asked for again with a larger limit, having been cut; ``usage`` is that of both.
     """
 
     order: Order
@@ -289,6 +290,7 @@ class Vote:
     fenced: int = 0
     error: str | None = None
     from_cache: bool = False
+    retried: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -297,6 +297,11 @@ class JudgeConfig(BaseModel):
         Flag("Sampling"),
     ] = None
     max_tokens: Annotated[int, Field(ge=1, description="Longest completion, in tokens"), Flag("Sampling")] = 2048
+    retry_truncated: Annotated[
+        int | None,
+        Field(ge=1, description="Ask again, with this token limit, for a completion that was cut at max_tokens"),
+        Flag("Sampling"),
+    ] = None
     seed: Annotated[int, Field(description="Seed of random orders and of sampling"), Flag("Sampling")] = 0
     constrain: Annotated[
         bool, Field(description="Constrain completions to the output format with a grammar"), Flag("Sampling")
@@ -324,6 +329,14 @@ class JudgeConfig(BaseModel):
         float | None, Field(gt=0, description="Stop before the run has cost more than this"), Flag("Budget")
     ] = None
     prices: Annotated[Prices | None, Flag("Budget")] = None
+
+    @model_validator(mode="after")
+    def _retries_are_longer(self) -> JudgeConfig:
+        if self.retry_truncated is not None and self.retry_truncated <= self.max_tokens:
+            raise ValueError(
+                f"retry_truncated is {self.retry_truncated}; give a larger limit than max_tokens, which is {self.max_tokens}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _votes_need_sampling(self) -> JudgeConfig:

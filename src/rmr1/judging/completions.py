@@ -66,6 +66,7 @@ class Completion:
         error: What the engine said if it failed.
         finish_detail: The server's own word for the end where it has another one.
         from_cache: Whether it was written for an earlier run, and cost nothing now; ``usage`` is what it took then.
+        retried: Whether it was asked for again with a larger limit, having been cut; ``usage`` is that of both.
     """
 
     pair: int
@@ -89,6 +90,7 @@ class Completion:
     error: str | None = None
     finish_detail: str | None = None
     from_cache: bool = False
+    retried: bool = False
 
     @property
     def side(self) -> Side | None:
@@ -120,6 +122,7 @@ class Completion:
             fenced=self.fenced,
             error=self.error,
             from_cache=self.from_cache,
+            retried=self.retried,
         )
 
     def to_record(self) -> dict[str, Any]:
@@ -153,7 +156,7 @@ class Completion:
         return cls(**read)
 
 
-_WHERE_GIVEN = ("error", "finish_detail", "from_cache")
+_WHERE_GIVEN = ("error", "finish_detail", "from_cache", "retried")
 _VERDICT_FIELDS = ("side", "invalid", "candidates", "problems", "position", "rule")
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 _Text = InstanceOf[str]
@@ -212,6 +215,7 @@ class _CompletionRecord(TypedDict):
     error: NotRequired[_Text | None]
     finish_detail: NotRequired[_Text | None]
     from_cache: NotRequired[Literal[True]]
+    retried: NotRequired[Literal[True]]
 
 
 _RECORD = TypeAdapter(_CompletionRecord)

@@ -16,7 +16,7 @@ from rmr1.sides import show, shown_orders
 from rmr1.verdict import RULES, parse_rating, parse_score, parse_verdict
 
 DEFAULT_TEMPLATE = "cor"
-_IF_SET = ("top_k", "min_p")
+_IF_SET = ("top_k", "min_p", "retry_truncated")
 _ROOM = 3
 
 
@@ -77,6 +77,13 @@ class JudgingPlan:
             min_p=self.config.min_p,
         )
         return GenerationRequest(name, prompt.messages, sampling, self.grammar, self.logprobs, comparison)
+
+    def longer(self, request: GenerationRequest) -> GenerationRequest | None:
+        """The request with the larger limit that is for completions which were cut; None if it has that limit, or there is none."""
+        limit = self.config.retry_truncated
+        if limit is None or request.sampling.max_tokens >= limit:
+            return None
+        return replace(request, sampling=replace(request.sampling, max_tokens=limit))
 
     def read(self, generation: Generation) -> Verdict:
         """The verdict of a generation by the configured rule."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rmr1.engines import prompt_sha256
 from rmr1.judging.completions import Completion
 from rmr1.judging.plan import JudgingPlan
 from rmr1.judging.runner import JudgeRequest, share_key
 from rmr1.judging.stopping import VoteLedger
-from rmr1.records import PreferencePair
+from rmr1.records import PreferencePair, Usage
 
 
 class RequestQueue:
@@ -32,11 +33,20 @@ class RequestQueue:
         self._stops_early = plan.config.stop != "never"
         self._ready: deque[tuple[int, int, PreferencePair]] = deque()
         self._open: dict[int, tuple[PreferencePair, set[int]]] = {}
+        self._under_way: dict[tuple[int, int], JudgeRequest] = {}
+        self._again: deque[JudgeRequest] = deque()
+        self._cut: dict[tuple[int, int], Usage] = {}
 
     def __iter__(self) -> Iterator[JudgeRequest]:
         return self
 
     def __next__(self) -> JudgeRequest:
+        request = self._again.popleft() if self._again else self._next()
+        if self._plan.config.retry_truncated is not None:
+            self._under_way[request.pair, request.index] = request
+        return request
+
+    def _next(self) -> JudgeRequest:
         while not self._ready:
             number, pair = next(self._pairs)
             self._add(number, pair, set())
@@ -49,7 +59,25 @@ class RequestQueue:
     @property
     def waiting(self) -> bool:
         """Whether there is something to ask that was not drawn."""
-        return bool(self._ready)
+        return bool(self._ready or self._again)
+
+    def whole(self, completion: Completion) -> Completion | None:
+        """The completion to keep: None if it was cut and is asked for again with the larger limit; then the next one counts both.
+
+        What was cut before the limit filled the context, and would be cut there again.
+        """
+        place = (completion.pair, completion.index)
+        request = self._under_way.pop(place, None)
+        if request is None:
+            return completion
+        longer = self._plan.longer(request.request)
+        room = completion.usage.unknown or completion.usage.completion_tokens >= request.request.sampling.max_tokens
+        if completion.finish_reason == "length" and longer is not None and room:
+            self._cut[place] = Usage() if completion.from_cache else completion.usage
+            self._again.append(replace(request, request=longer))
+            return None
+        cut = self._cut.pop(place, None)
+        return completion if cut is None else replace(completion, usage=cut + completion.usage, retried=True)
 
     def answered(self, completion: Completion) -> None:
         """A request was answered, or the engine failed on it: ask for what its pair needs now. Nothing is asked twice."""

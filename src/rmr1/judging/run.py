@@ -157,33 +157,39 @@ class JudgeRun:
                 account = account or self._open_account(stack.enter_context(self._directory.ledger(SPENT)))
                 journal = stack.enter_context(self._directory.journal(JOURNAL))
                 faults = stack.enter_context(self._directory.journal("faults.jsonl"))
-                for completion in self._restored(journal):
+                for completion in self._restored(journal, account):
                     restored += 1
                     runner.recall(completion, grammar=self._plan.grammar)
                     if (judged := self._collect(completion)) is not None:
                         yield judged
-                account.check(self._name, restored)
             self._callbacks.started(self._total, restored)
             numbered = self._numbered(islice(pairs, self._limit))
             queue = RequestQueue(self._plan, self._votes, numbered)
             gate = Gate(queue, self._budget, self._prices, account or Account(), self._name)
-            ended = True
-            while ended and (queue.waiting or gate.refused or not self._read):
-                ended = False
-                async with aclosing(runner.ask(gate.let_through())) as completions:
-                    async for completion in completions:
-                        ended = True
-                        gate.settle(completion)
-                        self._keep(completion, journal, faults)
-                        queue.answered(completion)
-                        if (judged := self._collect(completion)) is not None:
-                            yield judged
+            async with aclosing(self._asked(runner, queue, gate)) as completions:
+                async for completion in completions:
+                    self._keep(completion, journal, faults)
+                    queue.answered(completion)
+                    if (judged := self._collect(completion)) is not None:
+                        yield judged
             if gate.refused is not None:
                 self._stop(self._budget.exhausted(gate.refused.request), numbered)
             if self._unchanged is not None:
                 self._unchanged(self._read)
             if self._limit is None and self._reader.pairs > self._read:
                 raise self._refusal(self._reader.pairs - 1, f"there are only {self._read} pairs")
+
+    async def _asked(self, runner: RequestRunner, queue: RequestQueue, gate: Gate) -> AsyncGenerator[Completion]:
+        """Ask as long as the queue has requests and the budget covers them; answers may call for more."""
+        ended = True
+        while ended and (queue.waiting or gate.refused or not self._read):
+            ended = False
+            async with aclosing(runner.ask(gate.let_through())) as completions:
+                async for completion in completions:
+                    ended = True
+                    gate.settle(completion)
+                    if (whole := queue.whole(completion)) is not None:
+                        yield whole
 
     async def conclude(self, pairs: Iterable[PreferencePair], *, with_texts: bool = False) -> JudgeRunResult:
         """Judge all pairs, and write ``results.json``.
@@ -229,12 +235,15 @@ class JudgeRun:
         stopped = self.out_of_budget is not None
         return JudgeRunResult(directory.path, results, shown, seconds, self._answered, self._spent, stopped)
 
-    def _restored(self, journal: Journal) -> Iterator[Completion]:
+    def _restored(self, journal: Journal, account: Account) -> Iterator[Completion]:
         if journal.was_cut:
             self._callbacks.say(f"{journal.path}: an interruption cut the last line; its completion is requested again")
+        restored = 0
         for _, completion in self._reader.read(journal.lines()):
             if self._limit is None or completion.pair < self._limit:
+                restored += 1
                 yield completion
+        account.check(self._name, restored)
 
     def _stop(self, sentence: str, rest: Iterator[tuple[int, PreferencePair]]) -> None:
         """The budget is used up. The other pairs are read and counted; of a stream, those that the journal knows."""

@@ -192,7 +192,7 @@ class JudgmentTally:
         self._columns = {name: array(code) for name, code in _COLUMNS.items()}
         self._categories: dict[str, int] = {}
         self._invalid: Counter[str] = Counter()
-        self._fenced = self._unanswered = self._unjudged = self._spared = self._from_cache = 0
+        self._fenced = self._unanswered = self._unjudged = self._spared = self._from_cache = self._retried = 0
         self.usage = Usage()
 
     def add(self, number: int, judgment: Judgment) -> None:
@@ -204,6 +204,7 @@ class JudgmentTally:
             self.add_unjudged()
             return
         self._spared += judgment.spared
+        self._retried += sum(vote.retried for vote in judgment.votes)
         self._from_cache += sum(vote.from_cache for vote in judgment.votes)
         verdicts = [vote.verdict for vote in judgment.votes]
         self._invalid.update(verdict.invalid for verdict in verdicts if verdict.invalid)
@@ -245,6 +246,7 @@ class JudgmentTally:
             completions=completions,
             spared=self._spared,
             from_cache=self._from_cache,
+            retried=self._retried,
             labelled_pairs=int((label > 0).sum()),
             right=int((right & sided).sum()),
             wrong=counts[1] + counts[2] - int((right & sided).sum()),

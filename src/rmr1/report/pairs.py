@@ -62,6 +62,8 @@ def figure_rows(figures: PairFigures) -> Iterator[tuple[str, str]]:
         yield "pairs not judged (the engine failed)", f"{figures.unjudged:,}; in no figure"
     if figures.from_cache:
         yield "completions from the cache", f"{figures.from_cache:,}; they cost nothing"
+    if figures.retried:
+        yield "completions asked for again, having been cut", f"{figures.retried:,}; tokens are those of both"
     if figures.labelled_pairs:
         yield ACCURACY, interval(figures.accuracy)
         counts = (figures.right, figures.wrong, figures.ties, figures.half_judged, figures.no_winner)

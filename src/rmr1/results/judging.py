@@ -46,6 +46,7 @@ class PairFigures:
         completions: What the judge wrote about the judged pairs.
         spared: Completions that it was not asked for, because those before them settle their order; 0 unless ``stop`` is set.
         from_cache: Completions that were written for earlier runs, and cost nothing now.
+        retried: Completions that were asked for again with a larger limit, having been cut.
         labelled_pairs: Judged pairs with a label, ties included.
         right: Of the judged pairs whose label is a side: those of which every order names it.
         wrong: Those of which every order names the other side.
@@ -69,6 +70,7 @@ class PairFigures:
     completions: int
     spared: int
     from_cache: int
+    retried: int
     labelled_pairs: int
     right: int
     wrong: int
