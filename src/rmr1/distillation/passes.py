@@ -207,7 +207,7 @@ class DistillPass:
         Raises:
             EngineError: The engine is gone; what is done is kept.
         """
-        gate = Gate(requests, self._budget, self.writer.prices, self._account, self._name)
+        gate = Gate(requests, self._budget, self.writer.prices, self._account, self._name, self.writer.engine)
         while True:
             ended = 0
             async with aclosing(self._runner.ask(gate.let_through())) as completions:

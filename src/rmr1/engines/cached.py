@@ -146,6 +146,11 @@ class AnswerCache:
             except (zlib.error, ValueError, TypeError, KeyError) as error:
                 raise sqlite3.DatabaseError(f"an answer cannot be read: {error}") from error
 
+    def has(self, key: bytes) -> bool:
+        """Whether there is an answer under a key."""
+        with self._told():
+            return self._file.execute("SELECT 1 FROM answers WHERE key = ?", (key,)).fetchone() is not None
+
     def put(self, key: bytes, model: str, generation: Generation) -> None:
         """Keep an answer; one that failed, or that is from a cache, is not kept."""
         if generation.finish_reason == "error" or generation.from_cache:
@@ -278,6 +283,10 @@ class CachingEngine:
     def identity(self) -> Mapping[str, object]:
         """That of the engine."""
         return self._engine.identity()
+
+    def knows(self, request: GenerationRequest) -> bool:
+        """Whether the answer to a request is in the cache."""
+        return self._cache.has(answer_key(self.name, self._engine.identity(), request))
 
     async def generate(self, requests: Iterable[GenerationRequest]) -> AsyncGenerator[Generation]:
         """Answer from the cache what it knows, and ask the engine for the rest.

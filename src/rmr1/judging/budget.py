@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rmr1.config import JudgeConfig, Prices, cost
+from rmr1.engines import CachingEngine, Engine
 from rmr1.errors import ConfigError, JournalError
 from rmr1.judging.completions import Completion
 from rmr1.judging.runner import JudgeRequest
@@ -197,6 +198,11 @@ def _payments(lines: Iterable[JournalLine]) -> Iterator[tuple[str, Usage]]:
             raise line.refuse(f"does not say what was spent ({error})", "choose another --run") from error
 
 
+def _knows_nothing(request: GenerationRequest) -> bool:
+    """Every answer has to be written."""
+    return False
+
+
 class Gate:
     """Lets requests through as long as the budget covers them; ``let_through`` may be called again when some have ended.
 
@@ -206,14 +212,22 @@ class Gate:
         prices: What the engine's tokens cost.
         account: Keeps what is paid.
         name: What it is paid for.
+        engine: What answers; one with a cache knows which answers cost nothing.
 
     Attributes:
         refused: The request that waits because the budget does not cover it, if there is one.
     """
 
     def __init__(
-        self, requests: Iterator[JudgeRequest], budget: Budget, prices: Prices | None, account: Account, name: str
+        self,
+        requests: Iterator[JudgeRequest],
+        budget: Budget,
+        prices: Prices | None,
+        account: Account,
+        name: str,
+        engine: Engine,
     ) -> None:
+        self._knows = engine.knows if isinstance(engine, CachingEngine) and budget.is_limited else _knows_nothing
         self._account = account
         self._name = name
         self.refused: JudgeRequest | None = None
@@ -226,7 +240,8 @@ class Gate:
         """Yield requests until one is not covered; that one comes first the next time."""
         while (request := self.refused or next(self._requests, None)) is not None:
             self.refused = None
-            promise = self._budget.promise(worst(request.request), self._prices)
+            most = Usage() if self._knows(request.request) else worst(request.request)
+            promise = self._budget.promise(most, self._prices)
             if promise is None:
                 self.refused = request
                 return

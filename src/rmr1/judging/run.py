@@ -165,7 +165,7 @@ class JudgeRun:
             self._callbacks.started(self._total, restored)
             numbered = self._numbered(islice(pairs, self._limit))
             queue = RequestQueue(self._plan, self._votes, numbered)
-            gate = Gate(queue, self._budget, self._prices, account or Account(), self._name)
+            gate = Gate(queue, self._budget, self._prices, account or Account(), self._name, self._engine)
             async with aclosing(self._asked(runner, queue, gate)) as completions:
                 async for completion in completions:
                     self._keep(completion, journal, faults)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from rmr1.config import JudgeConfig, Prices
+from rmr1.engines import AnswerCache, CachingEngine
 from rmr1.errors import BudgetError, ConfigError, JournalError
 from rmr1.judging import Budget, Judge, JudgeRun, plan_judging
 from rmr1.judging.budget import prices_of_judge, worst
@@ -148,6 +149,16 @@ def test_pairs_that_were_judged_before_a_gap_are_counted_when_the_budget_ends_at
     judge(tmp_path / "run", engine)
     result, _ = judge(tmp_path / "run", engine, max_total_tokens=1)
     assert (result.results.pairs, result.results.left, result.results.accuracy.clusters) == (11, 1, 11)
+
+
+def test_answers_from_the_cache_need_no_budget(tmp_path):
+    engines = [Spender(4), Spender(4)]
+    first, second = (CachingEngine(engine, AnswerCache(tmp_path / "answers")) for engine in engines)
+    judge(tmp_path / "a", first, count=6)
+    result, _ = judge(tmp_path / "b", second, count=12, max_total_tokens=3_000)
+    assert (result.results.from_cache, result.results.pairs, result.results.left) == (12, 7, 5)
+    assert 0 < engines[1].used <= 3_000
+    assert result.answered == 2
 
 
 def test_a_judge_whose_budget_is_used_up_says_so():
