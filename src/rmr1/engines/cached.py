@@ -24,6 +24,7 @@ from typing import Any
 
 from rmr1.engines.protocol import Engine
 from rmr1.errors import StorageError
+from rmr1.files import parse_json
 from rmr1.models import cache_directory
 from rmr1.records import Generation, GenerationRequest, TokenLogprob, Usage
 
@@ -351,7 +352,7 @@ def _packed(generation: Generation) -> bytes:
 
 
 def _unpacked(packed: bytes, request_id: str) -> Generation:
-    content = json.loads(zlib.decompress(packed))
+    content = parse_json(zlib.decompress(packed).decode())
     tokens = content["tokens"] and tuple(
         TokenLogprob(text, logprob, tuple((other, value) for other, value in top))
         for text, logprob, top in content["tokens"]
