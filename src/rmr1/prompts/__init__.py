@@ -2,13 +2,13 @@
 
 from rmr1.prompts.attacks import ATTACKS, Attack, AttackScene, find_attacks
 from rmr1.prompts.fencing import FENCE_SHA256, fence
-from rmr1.prompts.gbnf import follows
 from rmr1.prompts.render import Prompt, SystemRole, render_choice, render_prompt, render_repair
 from rmr1.prompts.templates import (
     SCALAR,
     ChoiceTemplate,
     RepairTemplate,
     Template,
+    follows,
     load_choice_template,
     load_grammar,
     load_repair_template,

@@ -33,7 +33,8 @@ from pathlib import Path
 from string import Template as Placeholders
 
 from rmr1.arguments import path_of
-from rmr1.errors import TemplateError, did_you_mean
+from rmr1.errors import ConfigError, TemplateError, did_you_mean
+from rmr1.prompts.automaton import DEAD, compile_grammar
 
 _SINGLE = ("question", "response_a", "response_b")
 _MULTI = ("conversation_a", "conversation_b")
@@ -160,6 +161,26 @@ def load_grammar(template: Template, *, think_open: bool = False) -> str:
     openings = {f"open_{kind}": _no_tag(tags) for kind, tags in _EXCLUDED.items()}
     think = "open-think" if think_open else "think"
     return _reachable(f"{own}\n{Placeholders(shared).substitute(openings, think=think)}")
+
+
+def follows(text: str, grammar: str) -> bool:
+    """Whether a completion follows a grammar: how a server is found out that ignores the grammar it was sent.
+
+    Servers strip texts, and those that take the thought out apply the grammar to what is left; both are no disobedience. A
+    grammar that refers to itself, or that is none, accepts anything.
+
+    Args:
+        text: A completion that was not cut.
+        grammar: The GBNF that was sent.
+    """
+    try:
+        automaton = compile_grammar(grammar)
+    except ConfigError:
+        return True
+    _, end, after = text.partition("</think>") if text.lstrip().startswith("<think>") else ("", "", "")
+    readings = (form for one in ((text, after) if end else (text,)) for form in (one, one.strip(), f"{one.strip()}\n"))
+    states = (automaton.walk(0, one.encode(errors="surrogatepass")) for one in readings)
+    return any(state != DEAD and bool(automaton.accepting[state]) for state in states)
 
 
 def _no_tag(tags: Collection[str]) -> str:

@@ -69,9 +69,10 @@ def _evaluation_problems(outline: Outline, sections: Sections) -> Iterator[str]:
         yield "missing_eval"
     elif not sections.evaluation:
         yield "empty_eval"
-    if not sections.quotes_a and not sections.summaries_a:
+    # A reference without a text refers to nothing.
+    if not any(sections.quotes_a + sections.summaries_a):
         yield "no_reference_to_A"
-    if not sections.quotes_b and not sections.summaries_b:
+    if not any(sections.quotes_b + sections.summaries_b):
         yield "no_reference_to_B"
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from rmr1.errors import DataError, TemplateError
-from rmr1.prompts import load_grammar, load_template, render_prompt, template_names
+from rmr1.prompts import follows, load_grammar, load_template, render_prompt, template_names
 from rmr1.prompts.automaton import DEAD, compile_grammar
 from rmr1.records import Generation, Message, PreferencePair
 from rmr1.sides import show
@@ -251,3 +251,31 @@ def test_a_grammar_that_does_not_exist_is_named_with_those_that_do(tmp_path):
         TemplateError, match='no grammar "parts"; the grammars are cor, cor-brief, free, rating, rubric-only'
     ):
         load_grammar(load_template(str(path)))
+
+
+COR = (
+    "<type>Chat</type>\n<rubric>\n1. short (60%)\n<justify>why</justify>\n</rubric>\n<eval>\nSo: "
+    "<quote_A>a</quote_A> and <summary_B>b</summary_B></eval>\n<answer>[[A]]</answer>"
+)
+
+
+def test_a_grammar_that_is_none_or_refers_to_itself_accepts_anything():
+    for grammar in ("root ::= (", "x ::= y", "root := x", 'root ::= "a', "root ::= root"):
+        assert follows("whatever", grammar)
+
+
+@pytest.mark.parametrize("template", list(template_names()))
+def test_a_bare_verdict_follows_no_grammar(template):
+    assert not follows("I say [[A]]", load_grammar(load_template(template)))
+
+
+def test_a_completion_of_cor_and_what_is_none():
+    grammar = load_grammar(load_template("cor"))
+    assert follows(COR, grammar)
+    assert follows(f"\n{COR}\n", grammar), "servers strip, or do not"
+    assert follows(f"<think>\nhm\n</think>\n\n{COR}", grammar), "the server has taken the thought out"
+    assert not follows(f"Sure! {COR}", grammar)
+    assert not follows(COR.replace("</eval>", ""), grammar)
+    opened = load_grammar(load_template("cor"), think_open=True)
+    assert follows(f"hm</think>\n\n{COR}", opened)
+    assert not follows(COR, opened)

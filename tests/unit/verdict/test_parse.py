@@ -157,6 +157,8 @@ def test_engine_error_is_not_parsed():
         (("<justify>Facts matter most.</justify>", ""), "missing_justify"),
         (("<quote_A>the sky is green</quote_A>", ""), "no_reference_to_A"),
         (("<summary_B>says blue</summary_B>", ""), "no_reference_to_B"),
+        (("<quote_A>the sky is green</quote_A>", "<quote_A> \n</quote_A>"), "no_reference_to_A"),
+        (("<summary_B>says blue</summary_B>", "<summary_B></summary_B>"), "no_reference_to_B"),
         (("</eval>", ""), "unclosed_eval"),
         (("<eval>", ""), "unopened_eval"),
         (("<eval>", "<solution>s</solution><eval>"), "solution_in_chat"),
