@@ -2,13 +2,16 @@
 
 import ast
 import importlib
+import importlib.util
 import re
 import string
+import sys
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
 import rmr1
+from tests.support.fake_vllm import FakeVllm
 
 PACKAGE = Path(rmr1.__file__).parent
 METHODS = ("match", "fullmatch", "search", "findall", "finditer", "split", "sub", "subn")
@@ -63,6 +66,20 @@ def held(value, name):
             yield from held(inner, f"{name}[{number}]")
 
 
+def module_of(path):
+    """A module of the package; vLLM, which has an environment of its own, is made up for the one that needs it."""
+    name = name_of(path)
+    if name != "rmr1.engines.vllm":
+        return importlib.import_module(name)
+    made_up = {} if importlib.util.find_spec("vllm") else FakeVllm().modules()
+    sys.modules.update(made_up)
+    try:
+        return importlib.import_module(name)
+    finally:
+        for one in (*made_up, *((name,) if made_up else ())):
+            sys.modules.pop(one, None)
+
+
 @cache
 def package_patterns():
     """By ``module:name``, every pattern and the methods by which it is used."""
@@ -73,7 +90,7 @@ def package_patterns():
         calls = list(calls_of_re(tree))
         if not calls:
             continue
-        module = importlib.import_module(name_of(path))
+        module = module_of(path)
         globals_ = [pair for name, value in vars(module).items() for pair in held(value, name)]
         # What stands in a mapping or a sequence is used by the name of a variable of this module.
         by_variables = {

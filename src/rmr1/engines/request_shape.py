@@ -18,7 +18,7 @@ TOP_LOGPROBS = 20
 """Alternatives that are asked for at each token; OpenAI and vLLM give no more."""
 _FEWER_LOGPROBS = 5
 _SEEDS = ("seed", "random_seed")
-_MOST = re.compile(r"(?:most|max\w*|equal to|<=|up to|between|and|allowed)\D{0,12}(\d{1,3})(?!\d)", re.IGNORECASE)
+_MOST = re.compile(r"(?:most|max\w{0,20}|equal to|<=|up to|between|and|allowed)\D{0,12}(\d{1,3})(?!\d)", re.IGNORECASE)
 _NUMBER = re.compile(r"integer|number|numeric", re.IGNORECASE)
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _REFUSAL = re.compile(
@@ -44,7 +44,7 @@ _TOO_LONG = re.compile(
     r"|too many (?:input )?tokens|prompt is longer",
     re.IGNORECASE,
 )
-_VALUE = re.compile(
+_REFUSED_VALUE = re.compile(
     r"supported values|invalid (?:option|value|enum)|one of|expected|valid values|allowed values|unsupported value",
     re.IGNORECASE,
 )
@@ -187,7 +187,7 @@ def _cure_of_request(sent: Mapping[str, object], words: str) -> str:
         own = added if added == "chat_template_kwargs" else "extra_body"
         return f"if the server cannot take {added}, leave it out of engine.{own}"
     named = _named(sent, words)
-    if named == "reasoning_effort" and _VALUE.search(words):
+    if named == "reasoning_effort" and _REFUSED_VALUE.search(words):
         return "set engine.reasoning_effort to what the server takes"
     if named in _LIMITS:
         return "lower --max-tokens" if _RANGE.search(words) else f"leave it out with engine.omit=[{named}]"
@@ -255,7 +255,7 @@ def _field(shape: RequestShape, sent: Mapping[str, object], words: str) -> Lesso
     if name is None or name in _LIMITS:
         return None
     usual = {"temperature": 0, "top_p": 1}.get(name)
-    if name == "reasoning_effort" and _VALUE.search(words):
+    if name == "reasoning_effort" and _REFUSED_VALUE.search(words):
         return None
     if not _REFUSAL.search(words) and (not _RANGE.search(words) or usual is None or sent[name] != usual):
         return None  # the value that the user set is wrong, not the field

@@ -28,8 +28,8 @@ _LAST = 0x10FFFF
 _SURROGATES = (0xD800, 0xDFFF)
 _ENCODED_LENGTHS = (_ASCII, 0x7FF, 0xFFFF, _LAST)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
-_RULE = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*::=")
-_REPEAT = re.compile(r"\{[ \t]*(\d+)[ \t]*(?:(,)[ \t]*(\d*)[ \t]*)?\}")
+_RULE = re.compile(r"(?<![A-Za-z0-9-])([A-Za-z][A-Za-z0-9-]*+)[ \t]*+::=")
+_REPEAT = re.compile(r"\{[ \t]*+(\d++)[ \t]*+(?:(,)[ \t]*+(\d*+)[ \t]*+)?\}")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "[": "[", "]": "]", "-": "-", "^": "^"}
 _CODES = {"x": 2, "u": 4, "U": 8}
 _PREFERRED = b".x -0123456789ABCDEFGHIJKLMNOPQRSTUVWabcdefghijklmnopqrstuvwyz"

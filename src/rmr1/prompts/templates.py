@@ -58,7 +58,7 @@ _SECTIONS = tuple(
 _EXCLUDED = {"thought": _THINK, "said": _THINK + _QUOTED, "text": _THINK + _QUOTED + _SECTIONS}
 """The tags that do not occur in each kind of free text; any other text does, ``<`` and tags of HTML included."""
 _RULE = re.compile(r"^([a-z-]+) ::= (.*)$", re.MULTILINE)
-_RULE_NAME = re.compile(r"""[a-z][a-z-]*|"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]""")
+_RULE_NAME = re.compile(r"""[a-z][a-z-]*|"(?:\\.|[^"\\])*+"?|\[(?:\\.|[^\]\\])*+\]?""")
 
 
 @dataclass(frozen=True, slots=True)
