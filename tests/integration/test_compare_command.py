@@ -76,7 +76,10 @@ def test_tables_markdown_and_csv(folder):
     text = rmr1("compare", "good", "weak", "eval-good", "--cells", cwd=folder).stdout
     assert "rank" in text and "kappa" in text and "kind 1" in text
     assert "pairs on which they differ" in text
-    assert "| good | replay/good.jsonl | 91.7 % |" in rmr1("compare", "good", "weak", "--markdown", cwd=folder).stdout
+    assert (
+        "| good | replay/good.jsonl | reasoning | 91.7 % |"
+        in rmr1("compare", "good", "weak", "--markdown", cwd=folder).stdout
+    )
     rows = list(csv.DictReader(rmr1("compare", "good", "weak", "--csv", cwd=folder).stdout.splitlines()))
     assert {row["run"] for row in rows} == {"good", "weak"}
     assert {row["name"] for row in rows if row["kind"] == "cell"} == {"kind 0", "kind 1"}

@@ -132,7 +132,7 @@ def test_a_replay_of_a_run_is_that_run(folder):
         (("--model", "llamacpp/nope.gguf"), 1, "nope.gguf: no such GGUF file"),
         (("--no-such-flag",), 2, "No such option"),
         (("--limit", "many"), 2, "--limit"),
-        (("--votes", "2"), 1, 'nothing is recorded for the request "p0/ab/1"'),
+        (("--votes", "2"), 1, 'nothing is recorded for the pair "p0" in order ab, vote 1'),
     ],
 )
 def test_exit_codes_and_messages(folder, options, code, message):
