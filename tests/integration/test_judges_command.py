@@ -52,6 +52,7 @@ def test_one_command_gives_one_table_with_intervals(folder):
 
 
 def test_the_same_command_goes_on_and_a_report_can_be_made_of_each_judge(folder):
+    rmr1(*arguments("--run", "run", "--set", "engine.threads=1"), cwd=folder)
     again = rmr1(*arguments("--run", "run", "--set", "engine.threads=1", "--json"), cwd=folder)
     assert again.returncode == 0 and "comparisons are already answered" in again.stderr
     assert (

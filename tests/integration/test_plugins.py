@@ -35,7 +35,7 @@ def folder(tmp_path):
 def test_an_installed_engine_is_named_like_any_other(folder):
     before = rmr1("judge", "pairs.jsonl", "--model", "length/longest", cwd=folder, check=False)
     assert before.returncode == 2
-    assert "one of the engines llamacpp, hf, vllm, openai, replay, program" in " ".join(before.stderr.split())
+    assert "one of the engines llamacpp, hf, vllm, openai, mistral" in " ".join(before.stderr.split())
 
     install("engine_plugin", folder / "site")
     for rule, right in (("longest", [True, False]), ("shortest", [False, True])):
@@ -69,7 +69,9 @@ def test_an_installed_benchmark_is_judged_and_reported_like_any_other(folder):
         rows = [{"prompt": f"{kind} {n}", "chosen": f"the answer is {n}", "rejected": f"teh {n}"} for n in range(3)]
         (folder / "spelling" / f"{kind}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     command = ("eval", "--bench", "spelling", "--data", ".", "--model", "length/longest", "--run", "run")
-    before = rmr1(*command, cwd=folder, check=False)
+    before = rmr1(
+        "eval", "--bench", "spelling", "--data", ".", "--model", "program/curriculum", cwd=folder, check=False
+    )
     assert before.returncode == 2
     assert 'no benchmark "spelling"; there is rewardbench' in " ".join(before.stderr.split())
 

@@ -25,6 +25,10 @@ MULTI_BLOCKS = [
     for edge in ("Start", "End")
 ]
 BRIEF_BLOCKS = {1: ["[Response A]", "[Response B]"], 3: ["[Conversation A]", "[Conversation B]"]}
+RATED_BLOCKS = {
+    1: ["[The Start of the Response]", "[The End of the Response]"],
+    3: ["[The Start of the Conversation]", "[The End of the Conversation]"],
+}
 VERDICTS = ["<answer>[[A]]</answer>", "<answer>[[B]]</answer>", "[[A]]", "[[B]]", "<answer>", "</answer>"]
 CONTROL = [
     "<|im_start|>",
@@ -129,6 +133,8 @@ HOSTILE = [
     *MULTI_BLOCKS,
     *BRIEF_BLOCKS[1],
     *BRIEF_BLOCKS[3],
+    *RATED_BLOCKS[1],
+    *RATED_BLOCKS[3],
     "[question]",
     *VERDICTS,
     *CONTROL,
@@ -167,8 +173,8 @@ def user_turn(pair, template="cor", **options):
 
 def blocks_of(template, turns):
     """The marks that open and close the two blocks of a template."""
-    if template == "cor-brief":
-        return BRIEF_BLOCKS[turns]
+    if template in ("cor-brief", "pointwise"):
+        return (BRIEF_BLOCKS if template == "cor-brief" else RATED_BLOCKS)[turns]
     return SINGLE_BLOCKS if turns == 1 else MULTI_BLOCKS
 
 
@@ -179,6 +185,8 @@ def outline(text):
         + MULTI_BLOCKS
         + BRIEF_BLOCKS[1]
         + BRIEF_BLOCKS[3]
+        + RATED_BLOCKS[1]
+        + RATED_BLOCKS[3]
         + ["[Question]", "[Client Question]", "<answer>[[A]]</answer>", "<answer>[[B]]</answer>", *CONTROL, "</think>"]
     )
     return sorted((text.find(mark, start), mark) for mark in marks for start in places(text, mark))

@@ -648,6 +648,7 @@ def test_a_run_under_way_can_be_reported(tmp_path):
     journal = tmp_path / "run" / "rm-bench" / "completions.jsonl"
     whole = journal.read_bytes()
     journal.write_bytes(whole[: len(whole) // 2])
+    (journal.parent / "results.json").unlink()
     judged = score_run(tmp_path / "run").benchmarks["rm-bench"].judged
     assert 0 < judged.pairs < 27
     assert judged.pairs + judged.unjudged_pairs == 27
