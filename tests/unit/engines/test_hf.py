@@ -272,7 +272,7 @@ def test_answers_from_the_cache_are_those_that_would_be_computed(engine, folder,
     monkeypatch.setenv("RMR1_CACHE", str(tmp_path))
 
     def cached(chosen):
-        made = open_model(f"hf/{folder}", EngineConfig(slots=3, device="cpu", cache=True)).engine
+        made = open_model(f"hf/{folder}", EngineConfig(slots=4, device="cpu", cache=True)).engine
         found = write(made, chosen)
         asyncio.run(made.aclose())
         return found
