@@ -6,9 +6,10 @@ grows with the text alone.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 MOST_WORDS = 500
 """This many characters of a server's words are kept."""
@@ -75,6 +76,36 @@ def public_url(url: str) -> str:
     )
     scheme = "" if parts.scheme and not parts.netloc and "@" in parts.path else parts.scheme  # a user, not a scheme
     return urlunsplit((scheme, f"{_HIDDEN if user else ''}{at}{host}", path, query, ""))
+
+
+def address_identity(url: str | None) -> dict[str, object]:
+    """What tells one server from another, for the identity of an engine that asks it.
+
+    Args:
+        url: Its address; None for the provider's own.
+
+    Returns:
+        ``base_url``, as ``public_url`` shows it; and, if values of its query are hidden there, ``address``: a hash of those whose
+        name is not that of a secret. So two deployments are two servers, and a server with a new key is the same one.
+    """
+    if url is None:
+        return {"base_url": None}
+    shown = public_url(url)
+    pairs = (one.partition("=") for one in urlsplit(url).query.split("&"))
+    hidden = [f"{name}={value}" for name, _, value in pairs if value and not _is_plain_or_secret(name)]
+    mark = hashlib.sha256("&".join(hidden).encode()).hexdigest()[:16]
+    return {"base_url": shown, **({"address": mark} if hidden else {})}
+
+
+def _is_plain_or_secret(name: str) -> bool:
+    return name in _PLAIN_QUERY or _is_secret(name)
+
+
+def secrets_of(url: str) -> tuple[str, ...]:
+    """The password and the values of the query in an address, as they are written and as they are meant."""
+    parts = urlsplit(url)
+    written = [parts.password or "", *(one.partition("=")[2] for one in parts.query.split("&"))]
+    return tuple({one for value in written for one in (value, unquote(value)) if one})
 
 
 def public_value(value: object) -> object:

@@ -58,6 +58,7 @@ def _handler(
                 self.close_connection = True
 
         def do_GET(self):
+            self.server.headers_of_gets.append(dict(self.headers))
             self._send(get(self.path))
 
         def _send(self, raw: Raw) -> None:
@@ -99,6 +100,10 @@ class Serving:
     def headers(self) -> list[dict]:
         return self.server.headers_seen
 
+    @property
+    def headers_of_gets(self) -> list[dict]:
+        return self.server.headers_of_gets
+
 
 @contextmanager
 def answering(reply: Callable[[dict], Raw], get: Callable[[str], Raw] = lambda path: Raw({}, 404)):
@@ -106,7 +111,7 @@ def answering(reply: Callable[[dict], Raw], get: Callable[[str], Raw] = lambda p
     asked: list[dict] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(reply, asked, get))
     server.daemon_threads = True
-    server.headers_seen, server.paths = [], []
+    server.headers_seen, server.headers_of_gets, server.paths = [], [], []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rmr1.redaction import foreign_words, public_url, public_value, redact, secret_texts
+from rmr1.redaction import address_identity, foreign_words, public_url, public_value, redact, secret_texts, secrets_of
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,21 @@ def test_known_secrets_are_hidden_in_any_form():
 )
 def test_addresses_that_may_be_shown(url, public):
     assert public_url(url) == public
+
+
+def test_servers_that_differ_in_what_is_hidden_are_told_apart():
+    one, other = (address_identity(f"https://host/v1?deployment={name}") for name in "ab")
+    assert one["base_url"] == other["base_url"] == "https://host/v1?deployment=***"
+    assert one["address"] != other["address"]
+    old, new = (address_identity(f"https://me:{name}@host/v1?api_key={name}&api-version=2") for name in ("old", "new"))
+    assert old == new == {"base_url": "https://***@host/v1?api_key=***&api-version=2"}
+    assert address_identity("http://localhost:8000/v1") == {"base_url": "http://localhost:8000/v1"}
+    assert address_identity(None) == {"base_url": None}
+
+
+def test_the_secrets_of_an_address():
+    assert set(secrets_of("https://me:p%40ss@host/v1?key=a%20b")) == {"p%40ss", "p@ss", "a%20b", "a b"}
+    assert secrets_of("https://host/v1") == ()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Container, Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from rmr1.config import BatchConfig, EngineConfig
 from rmr1.engines.batches import BatchLedger
@@ -16,9 +17,9 @@ from rmr1.engines.replies import fault
 from rmr1.engines.request_shape import RequestShape
 from rmr1.errors import ConfigError, MissingExtraError
 from rmr1.files import parse_json
-from rmr1.models.providers import Provider
+from rmr1.models.providers import ANTHROPIC, server_root
 from rmr1.records import Generation, GenerationRequest
-from rmr1.redaction import public_url, public_value
+from rmr1.redaction import address_identity, public_value
 
 try:
     import anthropic
@@ -28,9 +29,6 @@ try:
 except ImportError as error:
     raise MissingExtraError("the anthropic engine", "anthropic") from error
 
-_ANTHROPIC = Provider(
-    "Anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", "platform.claude.com/settings/keys"
-)
 _STREAMED_FROM: Final = 16_000
 """The API wants longer answers streamed: a connection without a byte for ten minutes breaks."""
 _ENDS = frozenset({"message_stop"})
@@ -65,16 +63,21 @@ class AnthropicEngine(ServerEngine):
     think_open = False
 
     def __init__(self, model: str, config: EngineConfig, concurrency: int = 16) -> None:
-        key = provider_key(_ANTHROPIC, config)
-        base = (config.base_url or str(_ANTHROPIC.base_url)).rstrip("/").removesuffix("/v1")
+        key = provider_key("anthropic", config)
+        base = server_root(config.base_url or ANTHROPIC.base_url)
+        address, _, query = base.partition("?")
         self.client = anthropic.AsyncAnthropic(
-            api_key=key or "none", base_url=base, timeout=config.timeout_s, max_retries=config.max_retries
+            api_key=key or "none",
+            base_url=address,
+            timeout=config.timeout_s,
+            max_retries=config.max_retries,
+            default_query=dict(parse_qsl(query)),
         )
         super().__init__(
             f"anthropic/{model}",
             model,
             config,
-            _ANTHROPIC,
+            ANTHROPIC,
             concurrency=concurrency,
             address=(base, "/v1/messages"),
             headers={**self.client.default_headers, "x-api-key": key or "none"},
@@ -90,7 +93,7 @@ class AnthropicEngine(ServerEngine):
             "omit": list(config.omit),
             "extra_body": public_value(config.extra_body),
         }
-        identity = {"model": self.model, "base_url": config.base_url and public_url(config.base_url)}
+        identity = {"model": self.model, **address_identity(config.base_url)}
         return identity | {name: value for name, value in optional.items() if value}
 
     def fields(self, request: GenerationRequest, shape: RequestShape) -> dict[str, object]:

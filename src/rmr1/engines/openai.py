@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Callable, Container, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from rmr1.config import BatchConfig, EngineConfig
 from rmr1.engines.batches import BatchLedger
@@ -20,7 +20,7 @@ from rmr1.errors import ConfigError, MissingExtraError
 from rmr1.files import parse_json
 from rmr1.models.providers import PROVIDERS
 from rmr1.records import Generation, GenerationRequest
-from rmr1.redaction import public_url, public_value
+from rmr1.redaction import address_identity, public_value
 
 try:
     import openai
@@ -69,7 +69,7 @@ class OpenAIEngine(ServerEngine):
 
     def __init__(self, model: str, config: EngineConfig, concurrency: int = 16, provider: str = "openai") -> None:
         known = PROVIDERS[provider]
-        key = provider_key(known, config)
+        key = provider_key(provider, config)
         self.obeys_grammars = config.server_grammar is not None
         self.think_open = config.think == "open"
         self._has_batches = known.batches or config.base_url is not None
@@ -81,17 +81,25 @@ class OpenAIEngine(ServerEngine):
             config,
             known,
             concurrency=concurrency,
-            address=(config.base_url or str(self.client.base_url), "/chat/completions"),
+            address=(config.base_url or known.base_url, "/chat/completions"),
             headers={**self.client.default_headers, **self.client.auth_headers},
             key=key,
         )
 
     def identity(self) -> Mapping[str, object]:
-        """The model, the server, how a think block is treated, which fields of a request are left out, and which are added."""
-        url = self._config.base_url and public_url(self._config.base_url)
-        identity = {"model": self.model, "base_url": url, "think": self._config.think, **_set_fields(self._config)}
-        extra = public_value(self._config.extra_body)
-        optional = {"omit": list(self._config.omit), "extra_body": extra}
+        """The model, the server, how it takes a grammar, how a think block is treated, and which fields are left out or added."""
+        config = self._config
+        identity = {
+            "model": self.model,
+            **address_identity(config.base_url),
+            "think": config.think,
+            **_set_fields(config),
+        }
+        optional = {
+            "omit": list(config.omit),
+            "extra_body": public_value(config.extra_body),
+            "server_grammar": config.server_grammar,
+        }
         return identity | {name: value for name, value in optional.items() if value}
 
     def batched(self, ledger: BatchLedger, config: BatchConfig, say: Callable[[str], None]) -> Engine:
@@ -133,16 +141,14 @@ def _set_fields(config: EngineConfig) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _client(key: str | None, config: EngineConfig, url: str | None) -> openai.AsyncOpenAI:
-    query = {}
-    if url is not None:
-        query, url = dict(parse_qsl(urlsplit(url).query)), url.partition("?")[0]
+def _client(key: str | None, config: EngineConfig, url: str) -> openai.AsyncOpenAI:
+    address, _, query = url.partition("?")
     return openai.AsyncOpenAI(
         api_key=key or "none",
-        base_url=url,
+        base_url=address,
         timeout=config.timeout_s,
         max_retries=config.max_retries,
-        default_query=query,
+        default_query=dict(parse_qsl(query)),
     )
 
 

@@ -19,6 +19,7 @@ from rmr1.engines.replies import fault
 from rmr1.engines.request_shape import RequestShape, likely_cure
 from rmr1.errors import EngineError
 from rmr1.records import Generation, GenerationRequest
+from rmr1.redaction import foreign_words
 
 _LARGEST_FILE = 100_000_000
 
@@ -207,9 +208,9 @@ class ProviderBatchEngine:
                 if self._awaited:
                     await asyncio.sleep(self._config.poll_s)
         except self._provider.failures as error:
+            said = foreign_words(f"{type(error).__name__}: {error}", self._engine.secrets)
             raise EngineError(
-                f"the batch API fails: {type(error).__name__}: {error}. Run the same command again to go on with the "
-                f"batches under way"
+                f"the batch API fails: {said}. Run the same command again to go on with the batches under way"
             ) from error
 
     async def _draw(self, requests: Iterator[GenerationRequest]) -> bool:
@@ -276,7 +277,7 @@ class ProviderBatchEngine:
         # From here on the answers are safe with the caller; what is left has failed, and is to be sent anew.
         self._ledger.take(token, keys)
         if state.failure is not None:
-            raise EngineError(state.failure)
+            raise EngineError(foreign_words(state.failure, self._engine.secrets))
         self._again += [awaited.requests.pop(key) for key in awaited.again]
         for key, request in awaited.requests.items():
             error = awaited.failures.get(key, f"batch {state.name} ended as {state.status} without an answer")

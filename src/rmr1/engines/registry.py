@@ -17,7 +17,7 @@ from rmr1.errors import ConfigError, PluginError
 from rmr1.files import parse_json
 from rmr1.models import ModelEntry, ResolvedModel, resolve_model
 from rmr1.models.card import ModelCard
-from rmr1.models.providers import PROVIDERS
+from rmr1.models.providers import PROVIDERS, with_address
 from rmr1.models.resolve import ENGINES
 from rmr1.plugins import plugin_call
 from rmr1.records import Generation, GenerationRequest
@@ -61,7 +61,7 @@ def open_model(
     if not isinstance(model, str | ResolvedModel):
         return LoadedModel(_checked(model, type(model).__name__))
     resolved = resolve_model(model) if isinstance(model, str) else model
-    config = config or EngineConfig()
+    config = with_address(resolved.engine, config or EngineConfig())
     factory: EngineFactory = ENGINES.load(resolved.engine)
     resolved, place = _with_card(resolved, config)
     if config.think == "auto":
@@ -83,7 +83,7 @@ def _with_card(resolved: ResolvedModel, config: EngineConfig) -> tuple[ResolvedM
     if config.card is not None:
         card = card_at(config.card)
     elif resolved.engine in PROVIDERS:
-        card, place = served_card(resolved.name, config) or (None, None)
+        card, place = served_card(resolved.engine, resolved.name, config) or (None, None)
     if card is None:
         return resolved, None
     return replace(resolved, entry=None, template=card.template, think=card.think, card=card), place

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ from rmr1.engines.replies import dispatch, fault
 from rmr1.errors import ConfigError, EngineError, MissingExtraError
 from rmr1.files import parse_json
 from rmr1.models.loading import hf_folder, quiet_transformers
+from rmr1.models.providers import api_key, key_variable, server_root
 from rmr1.records import UNKNOWN_USAGE, Generation, GenerationRequest, Message, Usage
-from rmr1.redaction import public_url
+from rmr1.redaction import address_identity, public_url, redact, secrets_of
 from rmr1.verdict import score_text
 
 if TYPE_CHECKING:
@@ -72,15 +72,15 @@ class ScalarServerEngine:
     def __init__(self, model: str, config: EngineConfig, concurrency: int = 16) -> None:
         self.name = f"scalar/{model}"
         self._model = model
-        self._url = str(config.base_url).rstrip("/").removesuffix("/v1")
+        self._url = server_root(str(config.base_url))
         self._called = public_url(str(config.base_url))
         self._config = config
         self._concurrency = concurrency
         self._on_note: Callable[[str], None] = _unheard
         self._api: ScoreApi | None = None if config.score_api == "auto" else config.score_api
         self._tokenizer: Any = _tokenizer_of(model) if self._api == "sglang" else None
-        key = os.environ.get(config.key_variable)
-        self._secrets = (key,) if key else ()
+        key = api_key("scalar", config)
+        self._secrets = tuple(filter(None, (key, *secrets_of(self._url))))
         self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
         self._clients: dict[ScoreApi, ChatClient] = {}
         self._choosing = asyncio.Lock()
@@ -88,7 +88,7 @@ class ScalarServerEngine:
 
     def identity(self) -> Mapping[str, object]:
         """The model and the server."""
-        return {"model": self._model, "base_url": self._called, "score_api": self._config.score_api}
+        return {"model": self._model, **address_identity(self._config.base_url), "score_api": self._config.score_api}
 
     def hear(self, on_note: Callable[[str], None]) -> None:
         """Pass notes on: which endpoint answers, and which failures are retried."""
@@ -142,10 +142,10 @@ class ScalarServerEngine:
             )
         answer = await self._client(api).post(fields, 0)
         if answer.status in _NO_ACCESS:
-            reply = read_score(answer)
+            problem = redact(read_score(answer).problem, self._secrets)
             raise EngineError(
-                f"{self._called} refuses the key ({reply.problem}); set {self._config.key_variable}, or name the variable that "
-                f"holds it with engine.api_key_env"
+                f"{self._called} refuses the key ({problem}); set {key_variable('scalar', self._config)}, or name the variable "
+                f"that holds it with engine.api_key_env"
             )
         return read_score(answer)
 
@@ -170,7 +170,7 @@ class ScalarServerEngine:
                 max_retries=self._config.max_retries,
                 most_mb=self._config.max_answer_mb,
                 concurrency=self._concurrency,
-                on_note=lambda note: self._on_note(note),
+                on_note=lambda note: self._on_note(redact(note, self._secrets)),
                 endpoint=_ENDPOINTS[api],
             )
         return self._clients[api]

@@ -6,7 +6,6 @@ instead, or if it does not answer, there is no card, and nothing is said: the re
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from rmr1.config import EngineConfig
 from rmr1.errors import ConfigError
 from rmr1.files import expand_home, parse_json
 from rmr1.models.card import CARD, ModelCard, read_card_of
+from rmr1.models.providers import api_key
 
 _PATIENCE_S = 5.0
 _LARGEST = 4_000_000
@@ -36,16 +36,17 @@ def card_at(place: str) -> ModelCard:
     )
 
 
-def served_card(model: str, config: EngineConfig) -> tuple[ModelCard, Path] | None:
+def served_card(engine: str, model: str, config: EngineConfig) -> tuple[ModelCard, Path] | None:
     """The card of the model that the server at ``base_url`` serves under this name, and where it was found.
 
     Args:
+        engine: Whose key is sent.
         model: The server's name of the model.
         config: ``base_url`` and ``api_key_env`` matter here.
     """
     if config.base_url is None:
         return None
-    for named in _places(model, config.base_url, os.environ.get(config.key_variable)):
+    for named in _places(model, config.base_url, api_key(engine, config)):
         path = Path(named)
         try:
             readable = path.is_dir() or (path.suffix == ".gguf" and path.is_file())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from urllib.parse import unquote, urlsplit
 
 from rmr1.config import EngineConfig
 from rmr1.engines.chat_client import ChatClient
@@ -12,9 +10,9 @@ from rmr1.engines.chat_reply import is_web_page, server_words
 from rmr1.engines.replies import dispatch, fault
 from rmr1.engines.request_shape import ENDED_SERVER, RequestShape, is_used_up, learn_shape, likely_cure
 from rmr1.errors import ConfigError, EngineError
-from rmr1.models.providers import Provider
+from rmr1.models.providers import Provider, api_key, key_variable, provider_of
 from rmr1.records import Generation, GenerationRequest
-from rmr1.redaction import public_url, redact, secret_texts
+from rmr1.redaction import public_url, redact, secret_texts, secrets_of
 
 _FATAL = (401, 403, 404)
 
@@ -168,26 +166,20 @@ class ServerEngine:
         self._on_note(redact(f"{self.name}: {sentence}", self.secrets))
 
 
-def provider_key(provider: Provider, config: EngineConfig) -> str | None:
+def provider_key(engine: str, config: EngineConfig) -> str | None:
     """The API key; None for a server of the user's own that needs none.
 
     Raises:
         ConfigError: There is none, and the provider wants one.
     """
-    variable = config.api_key_env or provider.key
-    key = os.environ.get(variable)
-    if not key and config.base_url is None:
+    key = api_key(engine, config)
+    if key is None and config.base_url is None:
+        provider = provider_of(engine)
         raise ConfigError(
-            f"set {variable} to your API key of {provider.title} ({provider.keys_at}), or name your own server with --base-url"
+            f"set {key_variable(engine, config)} to your API key of {provider.title} ({provider.keys_at}), or name your own server "
+            f"with --base-url"
         )
     return key
-
-
-def secrets_of(url: str) -> tuple[str, ...]:
-    """The password and the values of the query in an address, as they are written and as they are meant."""
-    parts = urlsplit(url)
-    written = [parts.password or "", *(one.partition("=")[2] for one in parts.query.split("&"))]
-    return tuple({one for value in written for one in (value, unquote(value)) if one})
 
 
 def _unheard(sentence: str) -> None:

@@ -28,7 +28,12 @@ _HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 _WINDOWS = 64
 _WINDOW_BYTES = 1 << 16
 _WEIGHTS = (".safetensors", ".bin")
-_TEXTS = ("config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja")
+_TEXTS = frozenset({
+    *("config.json", "generation_config.json", "chat_template.jinja", "chat_template.json"),
+    *("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.json", "vocab.txt", "merges.txt", "spiece.model"),
+})  # fmt: skip
+"""What transformers reads of a folder besides its weights; up to 2024, chat templates stood in ``tokenizer_config.json``."""
 
 
 def cache_directory() -> Path:
@@ -124,14 +129,15 @@ def file_fingerprint(path: Path) -> str:
 
 
 def folder_fingerprint(folder: Path) -> str:
-    """Identify a Hugging Face folder: samples of all its weights, and all of its configuration."""
+    """Identify a Hugging Face folder: samples of all its weights, and all of its configuration, tokenizer and chat template."""
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.suffix in _WEIGHTS:
             digest.update(path.name.encode())
             _sample(path, digest)
         elif path.name in _TEXTS:
-            digest.update(path.read_bytes())
+            content = path.read_bytes()
+            digest.update(f"{path.name}:{len(content)}:".encode() + content)
     return digest.hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""Providers whose servers speak OpenAI's protocol, by the name of their engine: ``mistral/MODEL``, ``openrouter/MODEL``.
+"""Providers by the name of their engine, such as ``mistral/MODEL``: whose key goes to which server.
 
 An entry says where the server is and which variable holds the key. What is said about its fields are hints for the first request
 only: whatever a server refuses or calls otherwise is learnt from its replies.
@@ -6,7 +6,18 @@ only: whatever a server refuses or calls otherwise is learnt from its replies.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import ValidationError
+
+from rmr1.config import EngineConfig
+from rmr1.errors import ConfigError
+from rmr1.redaction import public_url
+
+_ADDRESS = "OPENAI_BASE_URL"
+"""The variable from which OpenAI's library takes an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +26,7 @@ class Provider:
 
     Args:
         title: How messages call it.
-        base_url: The address of its server; None for the one that OpenAI's library knows.
+        base_url: The address of its server.
         key: The environment variable that holds the API key.
         keys_at: The page where people get one.
         limit: The field that limits a completion.
@@ -25,7 +36,7 @@ class Provider:
     """
 
     title: str
-    base_url: str | None
+    base_url: str
     key: str
     keys_at: str
     limit: str = "max_tokens"
@@ -37,7 +48,7 @@ class Provider:
 PROVIDERS = {
     "openai": Provider(
         "OpenAI",
-        None,
+        "https://api.openai.com/v1",
         "OPENAI_API_KEY",
         "platform.openai.com/api-keys",
         limit="max_completion_tokens",  # the servers that imitate OpenAI's keep the old name
@@ -74,4 +85,45 @@ PROVIDERS = {
     ),
     "xai": Provider("xAI", "https://api.x.ai/v1", "XAI_API_KEY", "console.x.ai"),
 }
-"""All of them, by the name of their engine."""
+"""All whose servers speak OpenAI's protocol, by the name of their engine."""
+ANTHROPIC = Provider("Anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", "platform.claude.com/settings/keys")
+
+
+def provider_of(engine: str) -> Provider:
+    """The provider of an engine that asks a server; OpenAI for one that has no provider of its own, such as ``scalar``."""
+    return ANTHROPIC if engine == "anthropic" else PROVIDERS.get(engine, PROVIDERS["openai"])
+
+
+def key_variable(engine: str, config: EngineConfig) -> str:
+    """The environment variable that holds the key which an engine sends, to its provider's server or to one of the user's.
+
+    Everything that sends a key asks here, so that no server gets the key of another provider.
+    """
+    return config.api_key_env or provider_of(engine).key
+
+
+def api_key(engine: str, config: EngineConfig) -> str | None:
+    """The key in that variable; None if there is none."""
+    return os.environ.get(key_variable(engine, config)) or None
+
+
+def with_address(engine: str, config: EngineConfig) -> EngineConfig:
+    """The settings with the address of the server that will be asked, where the environment names it instead of the user.
+
+    Raises:
+        ConfigError: What the environment says is no address.
+    """
+    named = os.environ.get(_ADDRESS, "").strip()
+    if engine != "openai" or config.base_url is not None or not named:
+        return config
+    try:
+        return EngineConfig.model_validate({**config.model_dump(), "base_url": named})
+    except ValidationError as error:
+        raise ConfigError(f"{_ADDRESS}: {public_url(named)} is no address of a server; set it as --base-url") from error
+
+
+def server_root(url: str) -> str:
+    """An address without ``/v1`` at the end of its path; its query stays."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import re
+import shutil
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -292,6 +293,14 @@ def test_the_identity_knows_the_weights(folder, tmp_path, engine):
     assert folder_fingerprint(folder) != folder_fingerprint(other)
     assert engine.identity()["model_fingerprint"] == folder_fingerprint(folder)
     assert engine.identity()["dtype"] == "float32"
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "chat_template.jinja", "tokenizer.model"])
+def test_a_folder_with_another_tokenizer_or_chat_template_is_another_model(name, folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    assert folder_fingerprint(copy) == folder_fingerprint(folder)
+    (copy / name).write_text("another")
+    assert folder_fingerprint(copy) != folder_fingerprint(folder)
 
 
 @pytest.mark.parametrize("fast", [True, False])

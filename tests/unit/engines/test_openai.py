@@ -382,3 +382,41 @@ def test_log_probabilities_as_three_lists():
     lists["token_logprobs"] = [-0.1]
     (done,), _ = ask_raw(lambda request: Raw(whole), request("r", logprobs=True))
     assert done.tokens is None
+
+
+def identity_of(model, **config):
+    engine = open_model(model, EngineConfig(**config)).engine
+    asyncio.run(engine.aclose())
+    return engine.identity()
+
+
+def test_what_decides_answers_is_part_of_the_identity(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test1234")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    own = "http://127.0.0.1:9/v1"
+    ways = [identity_of("openai/m", base_url=own, server_grammar=way) for way in (None, "vllm", "llamacpp")]
+    assert len({way.get("server_grammar") for way in ways}) == 3
+    usual = identity_of("openai/m")
+    assert usual["base_url"] is None
+    monkeypatch.setenv("OPENAI_BASE_URL", own)
+    assert identity_of("openai/m") == ways[0] != usual
+    deployments = [identity_of("openai/m", base_url=f"{own}?deployment={name}") for name in "ab"]
+    assert deployments[0] != deployments[1]
+    assert "deployment=a" not in str(deployments[0])
+
+
+def test_an_address_in_the_environment_needs_no_key(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with answering(lambda request: Raw(completion())) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.address)
+        engine = open_model("openai/m").engine
+
+        async def write():
+            try:
+                return await collect(engine.generate([request("r")]))
+            finally:
+                await engine.aclose()
+
+        (done,) = asyncio.run(write())
+    assert done.text == TEXT
+    assert "max_tokens" in server.asked[0], "servers of one's own have the old name"

@@ -173,3 +173,31 @@ def test_the_server_and_not_its_password_identify_the_engine():
     config = EngineConfig(base_url="http://me:secret@localhost:1/v1")
     engine = open_model("scalar/my-model", config).engine
     assert "secret" not in str(engine.identity()) and engine.identity()["model"] == "my-model"
+
+
+def test_the_key_is_shown_neither_in_an_error_nor_in_a_note(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "my-team-code-17")
+    with (
+        answering(lambda request: Raw(error("Invalid my-team-code-17"), 401)) as server,
+        pytest.raises(EngineError, match=r"Invalid \*\*\*") as caught,
+    ):
+        ask(server, requests())
+    assert "my-team-code-17" not in str(caught.value)
+    notes, answers = [], [Raw(error("boom at my-team-code-17"), 500), Raw(classified(1.0))]
+    with answering(lambda request: answers.pop(0), lambda path: Raw({}, 404)) as server:
+        ask(server, requests(), notes, max_retries=1)
+    assert any("boom at ***" in note for note in notes)
+    assert "my-team-code-17" not in str(notes)
+
+
+def test_an_address_with_a_query_is_asked_below_its_path(monkeypatch):
+    with answering(lambda request: Raw(classified(1.0))) as server:
+        engine = open_model("scalar/m", EngineConfig(base_url=f"{server.address}?team=blue")).engine
+
+        async def collect():
+            found = [generation async for generation in engine.generate(requests())]
+            await engine.aclose()
+            return found
+
+        (found,) = asyncio.run(collect())
+    assert (found.text, server.paths) == ("1.0", ["/classify?team=blue"])

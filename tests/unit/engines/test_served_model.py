@@ -77,7 +77,7 @@ def test_a_folder_without_a_card_is_refused(place, tmp_path):
 def test_what_servers_say_about_their_model(entries, props, found, folder):
     entries, props = json.loads(json.dumps([entries, props]).replace("{folder}", str(folder)))
     with answering(chat, models(*entries, props=props)) as server:
-        card = served_card("m", EngineConfig(base_url=server.address))
+        card = served_card("openai", "m", EngineConfig(base_url=server.address))
     assert card == ((ModelCard("base", "cor-brief", "open"), folder) if found else None)
 
 
@@ -86,8 +86,8 @@ def test_what_servers_say_about_their_model(entries, props, found, folder):
 )
 def test_odd_answers_are_no_cards(raw):
     with answering(chat, lambda path: raw) as server:
-        assert served_card("m", EngineConfig(base_url=server.address)) is None
-    assert served_card("m", EngineConfig(base_url="http://127.0.0.1:9/v1")) is None
+        assert served_card("openai", "m", EngineConfig(base_url=server.address)) is None
+    assert served_card("openai", "m", EngineConfig(base_url="http://127.0.0.1:9/v1")) is None
 
 
 def test_a_damaged_card_is_named(folder):
@@ -136,3 +136,13 @@ def test_a_python_caller_is_warned(folder):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             Judge("openai/m", engine={"base_url": server.address}).close()
+
+
+def test_the_key_of_one_provider_does_not_go_to_the_server_of_another(folder, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "key-of-openai")
+    monkeypatch.setenv("MISTRAL_API_KEY", "key-of-mistral")
+    with answering(chat, models({"id": "m", "root": str(folder)})) as server:
+        loaded = opened("mistral/m", base_url=server.address)
+        keys = [{name.lower(): value for name, value in one.items()}["authorization"] for one in server.headers_of_gets]
+    assert keys == ["Bearer key-of-mistral"]
+    assert loaded.template == "cor-brief"
